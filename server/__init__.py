@@ -1,0 +1,1 @@
+"""The process: reads settings, assembles the MCP server and serves it."""

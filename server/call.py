@@ -1,0 +1,56 @@
+"""One tool call from a shell, through a real MCP client."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import CallToolResult
+
+from ..tools.decthings.json_values import is_object
+from .app import create_server
+from .settings import Settings
+
+
+def call_tool(settings: Settings, tool: str, arguments: str) -> int:
+    """Prints the structured answer.
+
+    Args:
+        arguments: a JSON object, @FILE that holds one, or - for one on stdin.
+
+    Returns:
+        0, 1 when the call failed, 2 when the arguments are not a JSON object.
+    """
+    try:
+        given = json.loads(_text_of(arguments))
+    except (OSError, ValueError) as error:
+        return _complain(f"The arguments cannot be read: {error}", 2)
+    if not is_object(given):
+        return _complain("The arguments have to be a JSON object.", 2)
+    try:
+        result = anyio.run(_call, settings, tool, given)
+    except MCPError as error:
+        return _complain(str(error), 1)
+    print(json.dumps(result.structured_content, indent=2, ensure_ascii=False))
+    return int(bool(result.is_error))
+
+
+def _text_of(arguments: str) -> str:
+    if arguments == "-":
+        return sys.stdin.read()
+    return Path(arguments[1:]).read_text(encoding="utf-8") if arguments.startswith("@") else arguments
+
+
+async def _call(settings: Settings, tool: str, arguments: dict[str, Any]) -> CallToolResult:
+    async with Client(create_server(settings)) as client:
+        return await client.call_tool(tool, arguments)
+
+
+def _complain(problem: str, status: int) -> int:
+    print(f"decthings-mcp: {problem}", file=sys.stderr)
+    return status

@@ -1,0 +1,126 @@
+"""The command line of decthings-mcp."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit status: 0, 1 when a call failed, 2 when the command line or the settings are wrong."""
+    options = _parser().parse_args(argv)
+    try:
+        settings = Settings.load(options, os.environ, Path.cwd())
+    except SettingsError as error:
+        print(f"decthings-mcp: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(
+        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for warning in settings.warnings:
+        logging.getLogger(__name__).warning(warning)
+    return options.run(settings, options)
+
+
+def _serve(settings: Settings, _: argparse.Namespace) -> int:
+    from .app import create_server
+    from .stdio import serve_stdio
+
+    server = create_server(settings)
+    gc.freeze()  # what is loaded stays: the collector need not look at it again
+    return serve_stdio(server)
+
+
+def _call(settings: Settings, options: argparse.Namespace) -> int:
+    from .call import call_tool
+
+    return call_tool(settings, options.tool, options.arguments)
+
+
+def _demo(settings: Settings, _: argparse.Namespace) -> int:
+    from .demo import run_demo
+
+    return run_demo(settings)
+
+
+def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
+    from .sandbox import serve_sandbox
+
+    return serve_sandbox(settings.sandbox_data, options.port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="decthings-mcp",
+        parents=[_shared_options(None)],
+        description="MCP server that creates Decthings models from a chat. Without a command it serves stdio.",
+        epilog="Environment: DECTHINGS_API_KEY, DECTHINGS_API_KEY_FILE, DECTHINGS_API_URL, DECTHINGS_FILES "
+        f"(folders separated by {os.pathsep!r}), DECTHINGS_UNCHECKED_UPLOADS.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    parser.set_defaults(run=_serve)
+    shared = [_shared_options(argparse.SUPPRESS)]  # else a command would reset what stands before it
+    commands = parser.add_subparsers(metavar="COMMAND")
+    call = commands.add_parser("call", parents=shared, help="call one tool and print its structured answer")
+    call.add_argument("tool", metavar="TOOL")
+    call.add_argument("arguments", metavar="JSON", nargs="?", default="{}", help="a JSON object, @FILE, or - for stdin")
+    call.set_defaults(run=_call)
+    demo = commands.add_parser("demo", parents=shared, help="create a model in each of the four ways, in the sandbox")
+    demo.set_defaults(run=_demo)
+    sandbox = commands.add_parser("sandbox", parents=shared, help="serve the embedded Decthings on 127.0.0.1")
+    sandbox.add_argument("--port", type=int, default=8787, help="0 takes a free one (default: %(default)s)")
+    sandbox.set_defaults(run=_sandbox)
+    return parser
+
+
+def _shared_options(default: str | None) -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False, argument_default=default)
+    off = default or False
+    options.add_argument(
+        "--sandbox",
+        action="store_true",
+        default=off,
+        help="use the embedded Decthings: no account, no network",
+    )
+    options.add_argument(
+        "--sandbox-data",
+        type=Path,
+        metavar="DIR",
+        help=f"where it keeps its models (default: {default_sandbox_data()})",
+    )
+    options.add_argument("--api-key-file", type=Path, metavar="FILE", help="file that holds the Decthings API key")
+    options.add_argument("--api-url", metavar="URL", help="the Decthings API with its version")
+    options.add_argument(
+        "--files",
+        type=Path,
+        action="append",
+        metavar="DIR",
+        help="folder that uploads may come from; repeatable",
+    )
+    options.add_argument(
+        "--unchecked-uploads",
+        action="store_true",
+        default=off,
+        help="do not look whether a model file is one",
+    )
+    options.add_argument(
+        "--log-level", type=str.upper, choices=LOG_LEVELS, help="of the log on stderr (default: WARNING)"
+    )
+    return options
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"decthings-mcp {version('decthings-mcp')}")
+        parser.exit()

@@ -1,0 +1,68 @@
+"""What the protocol asks of every answer and the SDK leaves to its user."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from pydantic import ValidationError
+
+from ..tools.text import encodable, harmless
+
+_log = logging.getLogger(__name__)
+_LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
+
+
+def conforming(tools: Collection[str], server: list[MCPServer[Any]]) -> ServerMiddleware[Any]:
+    """Middleware: invalid names and cursors are -32602, crashes -32603 without their text, and
+    nothing that UTF-8 or JSON cannot carry goes out, since one such character ends a stdio connection.
+
+    Args:
+        server: filled with the server once it is made; its prompts are looked up there.
+    """
+
+    async def middleware(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        try:
+            await _refuse_unknown(ctx, tools, server[0])
+            return encodable(await call_next(ctx))
+        except MCPError as error:
+            raise MCPError(
+                code=error.error.code,
+                message=encodable(error.error.message),
+                data=encodable(error.error.data),
+            ) from None
+        except ValidationError:
+            raise  # the SDK answers -32602 without its text
+        except Exception:
+            _log.exception("%s failed", ctx.method)
+            raise MCPError(code=INTERNAL_ERROR, message="Internal server error") from None
+
+    return middleware
+
+
+async def _refuse_unknown(
+    context: ServerRequestContext[Any, Any], tools: Collection[str], server: MCPServer[Any]
+) -> None:
+    params = context.params or {}
+    name = params.get("name")
+    if context.method in _LISTS and params.get("cursor") is not None:
+        raise _invalid("There is no such cursor: every list is sent in one page.")
+    if context.method == "tools/call" and isinstance(name, str) and name not in tools:
+        raise _invalid(f"There is no tool {harmless(name, 100)!r}. There is: {', '.join(tools)}.")
+    if context.method == "prompts/get" and isinstance(name, str):
+        prompts = {prompt.name: prompt for prompt in await server.list_prompts()}
+        if name not in prompts:
+            raise _invalid(f"There is no prompt {harmless(name, 100)!r}.")
+        given: dict[str, Any] = params.get("arguments") or {}
+        missing = [a.name for a in prompts[name].arguments or [] if a.required and a.name not in given]
+        if missing:
+            raise _invalid(f"The prompt needs the arguments {', '.join(missing)}.")
+
+
+def _invalid(message: str) -> MCPError:
+    return MCPError(code=INVALID_PARAMS, message=message)

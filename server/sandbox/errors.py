@@ -1,0 +1,11 @@
+"""How the embedded Decthings says no."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """Becomes the `error` of an answer."""
+
+    def __init__(self, code: str, **details: str) -> None:
+        super().__init__(code)
+        self.error = {"code": code, **details}

@@ -1,0 +1,83 @@
+"""Reading request frames from a stream: the JSON into memory, the blobs to disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from ...tools.decthings.varint import MalformedFrame, decode_varint, varint_width
+from ...tools.decthings.wire import decode_json_object
+
+_MAX_JSON = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ReceivedBlob:
+    path: Path
+    size: int
+    sha256: str
+
+
+async def read_request(body: AsyncIterator[bytes], folder: Path) -> tuple[dict[str, Any], list[ReceivedBlob]]:
+    """The parameters, and the blobs as files in `folder`.
+
+    Raises:
+        MalformedFrame: the body is not exactly one frame.
+    """
+    stream = _Stream(body)
+    count = (await stream.exactly(1))[0]
+    json_size, *sizes = [await stream.varint() for _ in range(1 + count)]
+    if json_size > _MAX_JSON:
+        raise MalformedFrame("the JSON part is too long")
+    params = decode_json_object(await stream.exactly(json_size))
+    blobs = [await stream.save(size, folder / str(index)) for index, size in enumerate(sizes)]
+    await stream.expect_end()
+    return params, blobs
+
+
+class _Stream:
+    def __init__(self, body: AsyncIterator[bytes]) -> None:
+        self._body = body
+        self._buffer = b""
+
+    async def _some(self, most: int) -> bytes:
+        """Between one and `most` bytes; none at the end."""
+        while not self._buffer:
+            try:
+                self._buffer = await anext(self._body)
+            except StopAsyncIteration:
+                return b""
+        some, self._buffer = self._buffer[:most], self._buffer[most:]
+        return some
+
+    async def exactly(self, size: int) -> bytes:
+        return b"".join([piece async for piece in self._up_to(size)])
+
+    async def _up_to(self, size: int) -> AsyncIterator[bytes]:
+        while size:
+            piece = await self._some(size)
+            if not piece:
+                raise MalformedFrame("it ends too early")
+            size -= len(piece)
+            yield piece
+
+    async def varint(self) -> int:
+        first = await self.exactly(1)
+        return decode_varint(first + await self.exactly(varint_width(first[0])))[0]
+
+    async def save(self, size: int, path: Path) -> ReceivedBlob:
+        digest = hashlib.sha256()
+        async with await anyio.open_file(path, "wb") as file:
+            async for piece in self._up_to(size):
+                digest.update(piece)
+                await file.write(piece)
+        return ReceivedBlob(path, size, digest.hexdigest())
+
+    async def expect_end(self) -> None:
+        if await self._some(1):
+            raise MalformedFrame("something follows the last blob")

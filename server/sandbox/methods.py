@@ -1,0 +1,178 @@
+"""The methods of the embedded Decthings. A caller is a user of the key's own; names are unique per user."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import anyio
+import anyio.to_thread
+
+from . import requests as r
+from .errors import Refused
+from .frames import ReceivedBlob
+from .models import CREATION_MS, Making, keep_uploads
+from .seed import OWNER as EXAMPLES_OWNER
+from .store import Document, Rows, Store
+
+Result = dict[str, Any]
+
+
+class Account:
+    """What one caller can do. Reading is for owners and, of public things, for everybody."""
+
+    def __init__(self, store: Store, api_key: str) -> None:
+        self._store = store
+        self._user = "user-" + hashlib.sha256(api_key.encode()).hexdigest()[:12]
+
+    async def call(self, method: str, params: dict[str, Any], blobs: list[ReceivedBlob]) -> Result:
+        """
+        Args:
+            method: one of `METHODS`.
+
+        Raises:
+            Refused: the error to answer with.
+        """
+        if method == "Model/waitForModelToBeCreated":
+            return await self._wait(params)
+        return await anyio.to_thread.run_sync(self._HANDLERS[method], self, params, blobs)
+
+    def _create_model(self, params: dict[str, Any], blobs: list[ReceivedBlob], /) -> Result:
+        checked = r.parse(r.CreateModel, params)
+        now = _now()
+        with self._store.transaction() as rows:
+            making = Making(rows, lambda model_id: self._readable(rows, model_id)[0], blobs, now)
+            document, creating = making.document(checked)
+            rows.add_model(document, self._user, ready_at=now + CREATION_MS if creating else now)
+            keep_uploads(blobs, self._store.uploads / document["id"])
+        return {"modelId": document["id"], "isNowCreating": creating}
+
+    async def _wait(self, params: dict[str, Any]) -> Result:
+        model_id = r.parse(r.OfModel, params)["modelId"]
+        remaining = await anyio.to_thread.run_sync(self._remaining_ms, model_id)
+        if remaining <= 0:
+            raise Refused("model_already_created")
+        await anyio.sleep(remaining / 1000)
+        await anyio.to_thread.run_sync(self._remaining_ms, model_id)  # deleted while we waited: model_not_found
+        durations = {"createLauncher": 1000, "codeStartup": 1000, "createState": CREATION_MS - 2000}
+        return {"createModelSuccess": {"createInitialStateDurations": durations}}
+
+    def _remaining_ms(self, model_id: str) -> int:
+        with self._store.transaction() as rows:
+            return self._readable(rows, model_id)[2] - _now()
+
+    def _get_models(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
+        with self._store.transaction() as rows:
+            models = [
+                self._model_page(rows, document, owner, ready_at)
+                for document, owner, ready_at in rows.models()
+                if self._may_read(document, owner)
+            ]
+        return _page("models", models, r.parse(r.ListItems, params))
+
+    def _get_datasets(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
+        with self._store.transaction() as rows:
+            datasets = [
+                {**document, **self._ownership(owner)}
+                for document, owner in rows.datasets()
+                if self._may_read(document, owner)
+            ]
+        return _page("datasets", datasets, r.parse(r.ListItems, params))
+
+    def _delete_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
+        with self._store.transaction() as rows:
+            rows.delete_model(self._own(rows, r.parse(r.OfModel, params)["modelId"])["id"])
+        return {}
+
+    def _update_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
+        checked = r.parse(r.UpdateModel, params)
+        with self._store.transaction() as rows:
+            rows.change_model({**self._own(rows, checked["modelId"]), **checked["properties"]})
+        return {}
+
+    def _snapshot_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
+        checked = r.parse(r.SnapshotModel, params)
+        with self._store.transaction() as rows:
+            model = self._own(rows, checked["modelId"])
+            active = [state for state in model["states"] if state["id"] == model.get("activeState")]
+            # Whether a model without a state can have a snapshot is not documented: here it can.
+            state: Document = active[0] if active else {"name": "", "state": [], "mountedModels": []}
+            snapshot: Document = {
+                "id": str(uuid4()),
+                "name": checked["snapshotName"],
+                "createdAt": _now(),
+                "parameterDefinitions": model["parameterDefinitions"],
+                "state": {member: state[member] for member in ("name", "state", "mountedModels")},
+            }
+            rows.add_snapshot(model["id"], snapshot)
+        return {"snapshotId": snapshot["id"]}
+
+    def _may_read(self, document: Document, owner: str) -> bool:
+        return owner == self._user or document["publicAccess"]
+
+    def _readable(self, rows: Rows, model_id: str) -> tuple[Document, str, int]:
+        found = rows.model(model_id)
+        if found is None or not self._may_read(found[0], found[1]):
+            raise Refused("model_not_found")
+        return found
+
+    def _own(self, rows: Rows, model_id: str) -> Document:
+        document, owner, _ = self._readable(rows, model_id)
+        if owner != self._user:
+            raise Refused("access_denied")
+        return {member: value for member, value in document.items() if member != "snapshots"}
+
+    def _ownership(self, owner: str) -> Document:
+        name = owner if owner == EXAMPLES_OWNER else f"sandbox-{owner}"
+        return {
+            "owner": {"type": "user", "userId": owner, "username": name},
+            "access": "readwrite" if owner == self._user else "read",
+        }
+
+    def _model_page(self, rows: Rows, document: Document, owner: str, ready_at: int) -> Document:
+        page: Document = {
+            **document,
+            **self._ownership(owner),
+            "beingCreated": ready_at > _now(),
+            "ongoingTrainingSessions": [],
+            "trainingSessions": [],
+        }
+        if based_on := document.get("basedOnSnapshot"):
+            page["basedOnSnapshot"] = {**based_on, "noLongerExists": rows.model(based_on["modelId"]) is None}
+        return page
+
+    _HANDLERS: ClassVar[Mapping[str, Callable[..., Result]]] = {
+        "Model/createModel": _create_model,
+        "Model/getModels": _get_models,
+        "Model/deleteModel": _delete_model,
+        "Model/updateModel": _update_model,
+        "Model/snapshotModel": _snapshot_model,
+        "Dataset/getDatasets": _get_datasets,
+    }
+    METHODS = frozenset({*_HANDLERS, "Model/waitForModelToBeCreated"})
+
+
+def _page(member: str, items: list[Document], params: r.ListItems) -> Result:
+    found = [item for item in items if _matches(item, params.get("filter", {}))]
+    # Which direction holds without one is not documented: here the newest come first.
+    descending = params.get("sortDirection", "desc") == "desc"
+    found.sort(key=lambda item: item[params.get("sort", "createdAt")], reverse=descending)
+    offset, limit = params.get("offset", 0), params.get("limit", 20)
+    return {member: found[offset : offset + limit], "total": len(found), "offset": offset, "limit": limit}
+
+
+def _matches(item: Document, wanted: r.Filter) -> bool:
+    return (
+        item["owner"]["userId"] in wanted.get("owners", [item["owner"]["userId"]])
+        and all(tag in item["tags"] for tag in wanted.get("tags", []))
+        and item["id"] in wanted.get("ids", [item["id"]])
+        and item["name"] in wanted.get("names", [item["name"]])
+        and wanted.get("searchName", "").casefold() in item["name"].casefold()
+    )
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,142 @@
+"""createModel: from checked parameters to the document that getModels shows."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from ...tools.decthings.tensors import decode_tensors
+from ...tools.decthings.varint import MalformedFrame
+from .errors import Refused
+from .frames import ReceivedBlob
+from .requests import CreateModel, invalid_parameter
+from .store import Document, Rows
+
+NO_DEFINITIONS: Document = {"createState": [], "train": [], "evaluateInput": [], "evaluateOutput": []}
+CREATION_MS = 3000
+"""How long the making of an initial state takes."""
+
+
+@dataclass
+class Making:
+    """A model in the making. `visible` finds a source model for its caller, or refuses."""
+
+    rows: Rows
+    visible: Callable[[str], Document]
+    blobs: list[ReceivedBlob]
+    now: int
+
+    def document(self, params: CreateModel) -> tuple[Document, bool]:
+        """The document, and whether its initial state is still being created."""
+        options: Any = params["options"]
+        document: Document = {
+            "id": str(uuid4()),
+            "name": params["name"],
+            "description": params["description"],
+            "publicAccess": params.get("publicAccess", False),
+            "createdAt": self.now,
+            "wasm": False,
+            "states": [],
+        }
+        make = {
+            "code": self._code,
+            "upload": self._upload,
+            "basedOnModelSnapshot": self._snapshot,
+            "fromExisting": self._existing,
+        }
+        creating = make[options["type"]](document, options)
+        # The page does not say whether a copy takes over the tags of its source: here it does not.
+        document["tags"] = options.get("tags", [])
+        return document, creating
+
+    def _code(self, document: Document, options: Any) -> bool:
+        self._expect_blobs(0, "options")
+        document["language"] = options["language"]
+        document["wasm"] = options.get("wasm", False)
+        document["parameterDefinitions"] = options.get("parameterDefinitions", NO_DEFINITIONS)
+        return False
+
+    def _upload(self, document: Document, options: Any) -> bool:
+        self._expect_blobs(1, "options.data")
+        # getModels has no member for it; which language an uploaded model shows is not documented.
+        document["format"] = options["format"]
+        document["parameterDefinitions"] = options.get("parameterDefinitions", NO_DEFINITIONS)
+        return False
+
+    def _existing(self, document: Document, options: Any) -> bool:
+        self._expect_blobs(0, "options")
+        source = self.visible(options["modelId"])
+        if "snapshotId" in options:
+            _snapshot_of(source, options["snapshotId"])
+        self._take_over(document, source)
+        document["states"], document["activeState"] = source["states"], source.get("activeState")
+        return False
+
+    def _snapshot(self, document: Document, options: Any) -> bool:
+        source = self.visible(options["modelId"])
+        snapshot = _snapshot_of(source, options["snapshotId"])
+        self._take_over(document, source)
+        document["basedOnSnapshot"] = {"modelId": source["id"], "snapshotId": snapshot["id"]}
+        initial = options["initialState"]
+        if initial["method"] == "copy":
+            self._expect_blobs(0, "options.initialState")
+            state = snapshot["state"]["state"], snapshot["state"]["name"]
+        elif initial["method"] == "upload":
+            self._expect_blobs(len(initial["stateKeyNames"]), "options.initialState.data")
+            files = zip(initial["stateKeyNames"], self.blobs, strict=True)
+            state = [{"key": key, "byteSize": blob.size} for key, blob in files], initial["name"]
+        else:
+            self._check_providers(initial["params"])
+            state = [{"key": "state", "byteSize": 0}], initial["name"]
+        state_id = str(uuid4())
+        document["states"] = [
+            {"id": state_id, "name": state[1], "createdAt": self.now, "state": state[0], "mountedModels": []}
+        ]
+        document["activeState"] = state_id
+        return initial["method"] == "create"
+
+    @staticmethod
+    def _take_over(document: Document, source: Document) -> None:
+        for member in ("language", "format", "wasm", "parameterDefinitions"):
+            if member in source:
+                document[member] = source[member]
+
+    def _check_providers(self, providers: Sequence[Any]) -> None:
+        inline = [provider["name"] for provider in providers if "data" not in provider]
+        self._expect_blobs(len(inline), "options.initialState.params")
+        for name, blob in zip(inline, self.blobs, strict=True):
+            try:
+                decode_tensors(blob.path.read_bytes())
+            except MalformedFrame as error:
+                raise invalid_parameter(f"options.initialState.params.{name}", str(error)) from None
+        keys = {document["id"]: [key["name"] for key in document["keys"]] for document, _ in self.rows.datasets()}
+        for provider in providers:
+            if (data := provider.get("data")) is None:
+                continue
+            dataset = {"datasetId": data["datasetId"]}
+            if data["datasetId"] not in keys:
+                raise Refused("dataset_not_found", **dataset)
+            if data["datasetKey"] not in keys[data["datasetId"]]:
+                raise Refused("dataset_key_not_found", **dataset, datasetKey=data["datasetKey"])
+
+    def _expect_blobs(self, count: int, parameter: str) -> None:
+        if len(self.blobs) != count:
+            raise invalid_parameter(parameter, f"{count} blobs belong to it, and {len(self.blobs)} came")
+
+
+def _snapshot_of(model: Document, snapshot_id: str) -> Document:
+    for snapshot in model["snapshots"]:
+        if snapshot["id"] == snapshot_id:
+            return snapshot
+    raise Refused("snapshot_not_found")
+
+
+def keep_uploads(blobs: Sequence[ReceivedBlob], folder: Path) -> None:
+    if blobs:
+        folder.mkdir()
+        for blob in blobs:
+            shutil.move(blob.path, folder / blob.path.name)

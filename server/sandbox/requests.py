@@ -1,0 +1,146 @@
+"""The parameters of the methods as they stand in a frame, checked as the API page says."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError, with_config
+
+# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from typing_extensions import TypedDict
+
+from ...tools.decthings import types
+from .errors import Refused
+
+T = TypeVar("T")
+
+Name = Annotated[str, Field(min_length=1)]  # the page does not say whether a name can be empty
+Count = Annotated[int, Field(ge=0)]
+
+
+@with_config(types.STRICT)
+class Provider(TypedDict):
+    """Without `data` the next blob holds the tensors."""
+
+    name: str
+    data: NotRequired[types.DatasetReference]
+
+
+@with_config(types.STRICT)
+class CreateState(TypedDict):
+    method: Literal["create"]
+    name: Name
+    params: list[Provider]
+    launcherSpec: types.LauncherSpec
+
+
+@with_config(types.STRICT)
+class UploadState(TypedDict):
+    method: Literal["upload"]
+    name: Name
+    stateKeyNames: list[str]
+
+
+@with_config(types.STRICT)
+class UploadOptions(TypedDict):
+    type: Literal["upload"]
+    tags: NotRequired[list[types.Tag]]
+    parameterDefinitions: NotRequired[types.ParameterDefinitions]
+    format: Literal["tflite", "onnx"]
+
+
+@with_config(types.STRICT)
+class SnapshotOptions(TypedDict):
+    type: Literal["basedOnModelSnapshot"]
+    tags: NotRequired[list[types.Tag]]
+    modelId: str
+    snapshotId: str
+    initialState: Annotated[types.CopyState | CreateState | UploadState, Field(discriminator="method")]
+
+
+@with_config(types.STRICT)
+class CodeOptions(TypedDict):
+    type: Literal["code"]
+    tags: NotRequired[list[types.Tag]]
+    parameterDefinitions: NotRequired[types.ParameterDefinitions]
+    language: types.Language
+    wasm: NotRequired[bool]
+    preset: NotRequired[Literal["none", "empty", "tensorflowjs", "pytorch", "tensorflow"]]
+
+
+@with_config(types.STRICT)
+class CreateModel(TypedDict):
+    name: Name
+    description: str
+    publicAccess: NotRequired[bool]
+    options: Annotated[
+        CodeOptions | UploadOptions | SnapshotOptions | types.ExistingOptions, Field(discriminator="type")
+    ]
+
+
+@with_config(types.STRICT)
+class OfModel(TypedDict):
+    modelId: str
+
+
+@with_config(types.STRICT)
+class SnapshotModel(TypedDict):
+    modelId: str
+    snapshotName: Name
+
+
+@with_config(types.STRICT)
+class Properties(TypedDict, total=False):
+    name: Name
+    description: str
+    publicAccess: bool
+    tags: list[types.Tag]
+    parameterDefinitions: types.ParameterDefinitions
+    defaultLauncherSpecs: dict[Literal["createState", "evaluate"], types.LauncherSpec]
+    maxDurationsSeconds: dict[str, float]
+
+
+@with_config(types.STRICT)
+class UpdateModel(TypedDict):
+    modelId: str
+    properties: Properties
+
+
+@with_config(types.STRICT)
+class Filter(TypedDict, total=False):
+    owners: list[str]
+    tags: list[types.Tag]
+    ids: list[str]
+    names: list[str]
+    searchName: str
+
+
+@with_config(types.STRICT)
+class ListItems(TypedDict, total=False):
+    offset: Count
+    limit: Count
+    filter: Filter
+    sort: Literal["createdAt", "name"]
+    sortDirection: Literal["asc", "desc"]
+
+
+@cache
+def _adapter(type_: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(type_)
+
+
+def parse(type_: type[T], params: dict[str, Any]) -> T:
+    """
+    Raises:
+        Refused: invalid_parameter, for the first parameter that is wrong.
+    """
+    try:
+        return _adapter(type_).validate_python(params)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise invalid_parameter(".".join(map(str, first["loc"])), first["msg"]) from None
+
+
+def invalid_parameter(name: str, reason: str) -> Refused:
+    return Refused("invalid_parameter", parameterName=name, reason=reason)

@@ -1,0 +1,40 @@
+"""Serving the embedded Decthings on a loopback port, for other programs and for tests."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from .app import create_sandbox
+
+
+def sandbox_server(data: Path) -> uvicorn.Server:
+    """Run it on sockets of `listen`."""
+    return uvicorn.Server(
+        uvicorn.Config(create_sandbox(data), log_level="warning", server_header=False, lifespan="off")
+    )
+
+
+def listen(port: int) -> socket.socket:
+    """A socket on 127.0.0.1; 0 takes a free port."""
+    # IPPROTO_TCP by name: asyncio switches Nagle's delay off only for sockets that say so.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    listening.listen(128)
+    return listening
+
+
+def serve_sandbox(data: Path, port: int) -> int:
+    """Until it is interrupted. The exit status."""
+    with listen(port) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
+        print(
+            f"The sandbox listens on {url} and keeps its models in {data}.\nAny API key will do, for example:",
+            flush=True,
+        )
+        print(f"  DECTHINGS_API_KEY=sandbox decthings-mcp --api-url {url}", flush=True)
+        sandbox_server(data).run(sockets=[listening])
+    return 0

@@ -1,0 +1,130 @@
+"""Models, snapshots and datasets in SQLite, uploads in a folder beside it.
+
+Several servers may share one store: every client starts its own. A model that is being created carries
+the moment at which it is ready, so nothing has to run in between and a restart changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import Refused
+
+Document = dict[str, Any]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS models (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, created_at INTEGER NOT NULL,
+    ready_at INTEGER NOT NULL, document TEXT NOT NULL, UNIQUE (owner, name)
+);
+CREATE TABLE IF NOT EXISTS snapshots (
+    id TEXT PRIMARY KEY, model_id TEXT NOT NULL REFERENCES models ON DELETE CASCADE, document TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS datasets (
+    id TEXT PRIMARY KEY, owner TEXT NOT NULL, created_at INTEGER NOT NULL, document TEXT NOT NULL
+);
+"""
+
+
+class Store:
+    def __init__(self, folder: Path) -> None:
+        self._database = folder / "decthings.sqlite3"
+        self.uploads = folder / "uploads"
+        self.uploads.mkdir(parents=True, exist_ok=True)
+        with self.transaction() as rows:
+            rows.create_tables()
+
+    @contextmanager
+    def transaction(self) -> Generator[Rows]:
+        """All or nothing; other writers wait."""
+        connection = sqlite3.connect(self._database, timeout=10, isolation_level=None)
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("BEGIN IMMEDIATE")
+            yield Rows(connection)
+            connection.execute("COMMIT")
+        finally:
+            connection.close()  # which rolls back what was not committed
+
+
+class Rows:
+    """The rows of one transaction. Documents are what getModels and getDatasets show of them."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def create_tables(self) -> None:
+        for statement in _SCHEMA.split(";"):
+            self._connection.execute(statement)
+
+    def add_model(self, document: Document, owner: str, ready_at: int) -> None:
+        """
+        Raises:
+            Refused: name_already_used.
+        """
+        with _unique_name():
+            self._connection.execute(
+                "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    document["id"],
+                    owner,
+                    document["name"],
+                    document["createdAt"],
+                    ready_at,
+                    json.dumps(document),
+                ),
+            )
+
+    def change_model(self, document: Document) -> None:
+        """
+        Raises:
+            Refused: name_already_used.
+        """
+        with _unique_name():
+            self._connection.execute(
+                "UPDATE models SET name = ?, document = ? WHERE id = ?",
+                (document["name"], json.dumps(document), document["id"]),
+            )
+
+    def models(self) -> list[tuple[Document, str, int]]:
+        """(document with its snapshots, owner, ready at), oldest first."""
+        rows = self._connection.execute("SELECT document, owner, ready_at FROM models ORDER BY created_at, id")
+        return [(self._with_snapshots(json.loads(text)), owner, ready_at) for text, owner, ready_at in rows.fetchall()]
+
+    def model(self, model_id: str) -> tuple[Document, str, int] | None:
+        query = "SELECT document, owner, ready_at FROM models WHERE id = ?"
+        row = self._connection.execute(query, (model_id,)).fetchone()
+        return None if row is None else (self._with_snapshots(json.loads(row[0])), row[1], row[2])
+
+    def delete_model(self, model_id: str) -> None:
+        self._connection.execute("DELETE FROM models WHERE id = ?", (model_id,))
+
+    def add_snapshot(self, model_id: str, document: Document) -> None:
+        row = (document["id"], model_id, json.dumps(document))
+        self._connection.execute("INSERT INTO snapshots VALUES (?, ?, ?)", row)
+
+    def add_dataset(self, document: Document, owner: str) -> None:
+        row = (document["id"], owner, document["createdAt"], json.dumps(document))
+        self._connection.execute("INSERT OR IGNORE INTO datasets VALUES (?, ?, ?, ?)", row)
+
+    def datasets(self) -> list[tuple[Document, str]]:
+        rows = self._connection.execute("SELECT document, owner FROM datasets ORDER BY created_at, id")
+        return [(json.loads(text), owner) for text, owner in rows]
+
+    def _with_snapshots(self, document: Document) -> Document:
+        query = "SELECT document FROM snapshots WHERE model_id = ? ORDER BY rowid"
+        rows = self._connection.execute(query, (document["id"],))
+        return {**document, "snapshots": [json.loads(text) for (text,) in rows]}
+
+
+@contextmanager
+def _unique_name() -> Generator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise Refused("name_already_used") from None

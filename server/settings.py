@@ -1,0 +1,157 @@
+"""What the process is told: by its command line, or else by its environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import stat
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import SecretStr
+
+from ..tools.decthings import DEFAULT_URL
+from ..tools.errors import NotConfigured
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+_HOW_TO_CONFIGURE = (
+    "Ask the person to create an API key at Decthings, to put it into this server's configuration as the "
+    "environment variable DECTHINGS_API_KEY, or to save it in a file named by DECTHINGS_API_KEY_FILE, and to "
+    "restart the server. A key does not belong into the chat. The option --sandbox tries everything without one."
+)
+
+
+class SettingsError(Exception):
+    """The server cannot start with what it was told. The text is for the person who starts it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    api_url: str = DEFAULT_URL
+    api_key: SecretStr | NotConfigured = field(default_factory=lambda: _no_key())
+    files: Sequence[Path] = ()
+    check_uploads: bool = True
+    sandbox: bool = False
+    sandbox_data: Path = field(default_factory=lambda: default_sandbox_data())
+    log_level: str = "WARNING"
+    warnings: Sequence[str] = ()
+    """What the person who starts the server should know, for the log."""
+
+    @classmethod
+    def load(cls, options: Namespace, environ: Mapping[str, str], cwd: Path) -> Settings:
+        """
+        Raises:
+            SettingsError: an option or a variable has a value that cannot be used.
+        """
+        key, warnings = _api_key(options.api_key_file, environ)
+        return cls(
+            api_url=checked_url(options.api_url or environ.get("DECTHINGS_API_URL") or DEFAULT_URL),
+            api_key=key,
+            files=_folders(options.files, environ, cwd),
+            check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
+            sandbox=options.sandbox,
+            sandbox_data=options.sandbox_data or default_sandbox_data(),
+            log_level=_log_level(options.log_level or "WARNING"),
+            warnings=warnings,
+        )
+
+
+def default_sandbox_data() -> Path:
+    return platformdirs.user_data_path("decthings-mcp", appauthor=False) / "sandbox"
+
+
+def checked_url(url: str) -> str:
+    """The URL of the API, with its version. The key travels there, so it has to be https or this machine."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise SettingsError(f"The API URL has to look like {DEFAULT_URL}.")
+    if parts.username is not None or parts.password is not None:
+        raise SettingsError("The API URL must not hold a user name or a password; the key is given by itself.")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise SettingsError("The API URL has to begin with https://, since the API key would be sent in clear text.")
+    return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_on(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def _log_level(level: str) -> str:
+    if level.upper() not in LOG_LEVELS:
+        raise SettingsError(f"The log level has to be one of {', '.join(LOG_LEVELS)}.")
+    return level.upper()
+
+
+def _api_key(key_file: Path | None, environ: Mapping[str, str]) -> tuple[SecretStr | NotConfigured, list[str]]:
+    """The key, or why there is none: that is told by the first call, since clients hide what a start says."""
+    if key_file is None and (given := environ.get("DECTHINGS_API_KEY", "").strip()):
+        return _checked_key(given), []
+    path = key_file or (Path(name) if (name := environ.get("DECTHINGS_API_KEY_FILE")) else None)
+    if path is None:
+        return _no_key(), []
+    try:
+        path = path.expanduser()
+        text = path.read_text(encoding="utf-8-sig").strip()
+        open_to_all = path.stat().st_mode & stat.S_IROTH
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not a text file"
+        return NotConfigured(f"The file with the Decthings API key cannot be read: {reason}.", _HOW_TO_CONFIGURE), []
+    warning = f"Every user of this machine can read the API key in {path}; chmod 600 makes it private."
+    return _checked_key(text) if text else _no_key(), [warning] if open_to_all and os.name == "posix" else []
+
+
+def _checked_key(key: str) -> SecretStr | NotConfigured:
+    if "${" in key:
+        return NotConfigured(
+            "The Decthings API key of this server is the literal text of a ${...} variable, which the client "
+            "that started it did not fill in.",
+            _HOW_TO_CONFIGURE,
+        )
+    if not re.fullmatch("[!-~]+", key):
+        return NotConfigured(
+            "The Decthings API key of this server holds white space or characters that no key has.",
+            _HOW_TO_CONFIGURE,
+        )
+    return SecretStr(key)
+
+
+def _no_key() -> NotConfigured:
+    return NotConfigured("This server has no Decthings API key, so it cannot call Decthings.", _HOW_TO_CONFIGURE)
+
+
+def _folders(given: Sequence[Path] | None, environ: Mapping[str, str], cwd: Path) -> list[Path]:
+    folders = given or [Path(name) for name in environ.get("DECTHINGS_FILES", "").split(os.pathsep) if name]
+    if not folders:
+        return [] if _is_private(cwd) else [cwd]
+    for folder in folders:
+        if not folder.expanduser().is_dir():
+            raise SettingsError(f"--files and DECTHINGS_FILES name folders; {folder} is not one.")
+    return [cwd / folder.expanduser() for folder in folders]
+
+
+def _is_private(cwd: Path) -> bool:
+    """A home folder, or one that holds homes, such as the file system's root: too much to open unasked."""
+    cwd = cwd.resolve()
+    return any(home.resolve().is_relative_to(cwd) for home in _homes()) or cwd == Path(cwd.anchor)
+
+
+def _homes() -> list[Path]:
+    homes = [Path(os.path.expanduser("~"))]  # noqa: PTH111 - Path.home() raises when there is none
+    if os.name == "posix":
+        import pwd
+
+        homes += [Path(user.pw_dir) for user in pwd.getpwall() if user.pw_uid >= 1000 or user.pw_uid == os.getuid()]
+    return [home for home in homes if home.is_absolute() and home != Path(home.anchor)]

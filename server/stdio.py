@@ -1,0 +1,54 @@
+"""Serving over stdin and stdout, and ending as a client expects."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+import anyio
+from mcp.server import MCPServer
+from mcp.server.stdio import stdio_server
+
+
+def serve_stdio(server: MCPServer[Any]) -> int:
+    """Until stdin ends (0), the client goes away (0), or SIGINT or SIGTERM (130, 143). The exit status."""
+    status = 0
+    try:
+        status = anyio.run(_serve, server)
+    except* (BrokenPipeError, ConnectionError):
+        # The interpreter would complain once more when it flushes a stdout that nobody reads.
+        _leave(0)
+    return status
+
+
+async def _serve(server: MCPServer[Any]) -> int:
+    # MCPServer's own stdio loop has no place for signals.
+    lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
+    status = 0
+    async with stdio_server() as (reader, writer):
+        try:
+            async with anyio.create_task_group() as tasks:
+
+                async def watch_signals() -> None:
+                    nonlocal status
+                    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                        async for received in signals:
+                            status = 128 + received
+                            tasks.cancel_scope.cancel()
+                            return
+
+                if sys.platform != "win32":
+                    tasks.start_soon(watch_signals)
+                await lowlevel.run(reader, writer, lowlevel.create_initialization_options())
+                tasks.cancel_scope.cancel()
+        finally:
+            if status:  # the thread that reads stdin cannot be woken, so the process leaves without it
+                _leave(status)
+    return status
+
+
+def _leave(status: int) -> None:
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,133 @@
+"""Checking what was read, strictly, and telling every problem at once in words an assistant can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from .decthings.json_values import is_object
+from .errors import InvalidArguments, Problem
+from .reading import Schema, Union
+from .text import harmless, join_words, nearest
+
+T = TypeVar("T")
+
+_MAX_PROBLEMS = 20
+
+_KINDS = {"object": "an object", "array": "a list", "string": "a text", "integer": "a whole number",
+          "number": "a number", "boolean": "true or false"}  # fmt: skip
+
+
+def branch(word: object) -> str:
+    """The tag of a branch of a union. Marked, so that it is told from the names in a pydantic location."""
+    return f"<{word}>"
+
+
+def wrong(problem: str, *, index: int | None = None, allowed: list[str] | None = None) -> PydanticCustomError:
+    """What a validator raises. `index` is the place of the fault within a list."""
+    return PydanticCustomError("wrong", "{problem}", {"problem": problem, "index": index, "allowed": allowed})
+
+
+def check(value: Any, adapter: TypeAdapter[T], schema: Schema, unions: Mapping[str, Union]) -> T:
+    """
+    Raises:
+        InvalidArguments: with a `Problem` for everything that is wrong.
+    """
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        problems = [_explain(details, value, schema, unions) for details in found[:_MAX_PROBLEMS]]
+        count = "One argument is" if len(found) == 1 else f"{len(found)} arguments are"
+        raise InvalidArguments(problems, f"{count} wrong; nothing was sent to Decthings.") from None
+
+
+def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapping[str, Union]) -> Problem:
+    names = [name for name in details["loc"] if not str(name).startswith("<")]
+    context = details.get("ctx", {})
+    if details["type"] == "wrong":
+        if context["index"] is not None:
+            names.append(context["index"])
+        return _problem(names, context["problem"], context["allowed"])
+    kind = details["type"]
+    if kind in ("union_tag_not_found", "union_tag_invalid") and is_object(details["input"]):
+        union = unions[_schema_path(names)]
+        given = details["input"]
+        names.append(union.tag)
+        kind, details["input"] = ("literal_error", given[union.tag]) if union.tag in given else ("missing", None)
+    if kind == "extra_forbidden":
+        return _unknown_name(names, arguments, schema, unions)
+    node = _node(schema, names)
+    allowed = cast(list[str], node.get("enum")) if "enum" in node else None
+    if kind == "missing":
+        return _problem(names, f"is missing; {_needed_by(names, arguments, unions)}", allowed)
+    if kind == "literal_error" and allowed and isinstance(details["input"], str):
+        return _problem(names, "is not one of the words that are possible", allowed, details["input"])
+    if kind == "string_unicode":
+        return _problem(names, "holds half of a surrogate pair, which UTF-8 cannot carry")
+    wanted = _KINDS[node["type"]] if "type" in node else "something else"
+    return _problem(names, f"has to be {wanted}, and is {_kind_of(details['input'])}", allowed)
+
+
+def _unknown_name(names: list[Any], arguments: Any, schema: Schema, unions: Mapping[str, Union]) -> Problem:
+    *parents, name = names
+    known = _node(schema, parents).get("properties", {})
+    union = unions.get(_schema_path(parents))
+    word = _at(arguments, parents).get(union.tag) if union else None
+    allowed = union.allowed(word) if union else None
+    if union and name in known:
+        words = join_words(f'"{other}"' for other in union.words_with(name))
+        problem = f'does not belong to {union.tag} "{word}", only to {words}: leave it out, or change {union.tag}'
+        return _problem(names, problem)
+    return _problem(names, "is not a known name", [n for n in known if allowed is None or n in allowed], name)
+
+
+def _needed_by(names: list[Any], arguments: Any, unions: Mapping[str, Union]) -> str:
+    union = unions.get(_schema_path(names[:-1]))
+    if union is None or names[-1] == union.tag:
+        return "it is always needed"
+    return f'{union.tag} "{_at(arguments, names[:-1]).get(union.tag)}" needs it'
+
+
+def _problem(names: list[Any], problem: str, allowed: list[str] | None = None, given: object = None) -> Problem:
+    path = "".join(f"[{n}]" if isinstance(n, int) else f".{harmless(str(n), 60)}" for n in names).lstrip(".")
+    found: Problem = {"path": path or "(arguments)", "problem": problem}
+    if allowed:
+        found["allowed"] = allowed
+        if (word := nearest(given, allowed)) is not None:
+            found["nearest"] = word
+    return found
+
+
+def _schema_path(names: list[Any]) -> str:
+    return "".join("[]" if isinstance(name, int) else f".{name}" for name in names).lstrip(".")
+
+
+def _node(schema: Schema, names: list[Any]) -> Schema:
+    for name in names:
+        schema = schema.get("items", {}) if isinstance(name, int) else schema.get("properties", {}).get(name, {})
+    return schema
+
+
+def _at(value: Any, names: list[Any]) -> dict[str, Any]:
+    for name in names:
+        value = value[name]
+    return cast(dict[str, Any], value)
+
+
+def _kind_of(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true or false"
+    names = {
+        "str": "a text",
+        "dict": "an object",
+        "list": "a list",
+        "int": "a whole number",
+        "float": "a number",
+    }
+    return names.get(type(value).__name__, "something else")

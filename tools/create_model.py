@@ -1,0 +1,255 @@
+"""create_model: from the arguments of a chat to a model on Decthings."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from typing import Annotated, Any, Literal, NotRequired, cast
+
+import anyio.to_thread
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult, ToolAnnotations
+from pydantic import AfterValidator, Discriminator, Tag, TypeAdapter, with_config
+
+# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from typing_extensions import TypedDict
+
+from . import create_model_schema as schema
+from .answers import success
+from .backend import Backend, backend_of
+from .checking import branch, wrong
+from .create_model_reading import REWRITES
+from .decthings import Blob, Media, Tensor, types
+from .decthings.blobs import size_of
+from .decthings.client import OnSent
+from .files import FileBlob
+from .model_files import ReadAt, check_model_file
+from .progress import Progress
+from .reading import Reader, Union
+from .sources import FilePath, MediaSource, Source, SourceArgument
+from .tensors import TensorArgument, TensorFields
+from .text import harmless
+from .tool import DecthingsTool
+
+
+def _by(tag: str) -> Discriminator:
+    return Discriminator(lambda value: branch(value[tag]) if isinstance(value, dict) and tag in value else None)
+
+
+@with_config(types.STRICT)
+class InlineArgument(TypedDict):
+    type: Literal["data"]
+    data: list[TensorArgument]
+
+
+@with_config(types.STRICT)
+class ProviderArgument(TypedDict):
+    name: str
+    data: Annotated[
+        Annotated[types.DatasetReference, Tag(branch("dataset"))] | Annotated[InlineArgument, Tag(branch("data"))],
+        _by("type"),
+    ]
+
+
+@with_config(types.STRICT)
+class CreateStateArgument(TypedDict):
+    method: Literal["create"]
+    name: str
+    params: list[ProviderArgument]
+    launcherSpec: types.LauncherSpec
+
+
+@with_config(types.STRICT)
+class StateFileArgument(TypedDict):
+    key: str
+    data: SourceArgument
+
+
+def _without_repeats(files: list[StateFileArgument]) -> list[StateFileArgument]:
+    keys = [file["key"] for file in files]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            raise wrong("has the same key as a file before it", index=index)
+    return files
+
+
+@with_config(types.STRICT)
+class UploadStateArgument(TypedDict):
+    method: Literal["upload"]
+    name: str
+    data: Annotated[list[StateFileArgument], AfterValidator(_without_repeats)]
+
+
+@with_config(types.STRICT)
+class UploadArgument(TypedDict):
+    type: Literal["upload"]
+    tags: NotRequired[list[types.Tag]]
+    parameterDefinitions: NotRequired[types.ParameterDefinitions]
+    format: str
+    data: SourceArgument
+
+
+@with_config(types.STRICT)
+class SnapshotArgument(TypedDict):
+    type: Literal["basedOnModelSnapshot"]
+    tags: NotRequired[list[types.Tag]]
+    modelId: str
+    snapshotId: str
+    initialState: Annotated[
+        Annotated[types.CopyState, Tag(branch("copy"))]
+        | Annotated[CreateStateArgument, Tag(branch("create"))]
+        | Annotated[UploadStateArgument, Tag(branch("upload"))],
+        _by("method"),
+    ]
+
+
+@with_config(types.STRICT)
+class CreateModelArguments(TypedDict):
+    name: str
+    description: str
+    publicAccess: NotRequired[bool]
+    options: Annotated[
+        Annotated[types.CodeOptions, Tag(branch("code"))]
+        | Annotated[UploadArgument, Tag(branch("upload"))]
+        | Annotated[SnapshotArgument, Tag(branch("basedOnModelSnapshot"))]
+        | Annotated[types.ExistingOptions, Tag(branch("fromExisting"))],
+        _by("type"),
+    ]
+
+
+def _union(tag: str, **by_word: type) -> Union:
+    return Union(tag, {word: frozenset(type_.__annotations__) for word, type_ in by_word.items()})
+
+
+READER = Reader(
+    schema.INPUT_SCHEMA,
+    REWRITES,
+    {
+        "options": _union(
+            "type",
+            code=types.CodeOptions,
+            upload=UploadArgument,
+            basedOnModelSnapshot=SnapshotArgument,
+            fromExisting=types.ExistingOptions,
+        ),
+        "options.initialState": _union(
+            "method", copy=types.CopyState, create=CreateStateArgument, upload=UploadStateArgument
+        ),
+        "options.initialState.params[].data": _union("type", dataset=types.DatasetReference, data=InlineArgument),
+    },
+)
+ARGUMENTS: TypeAdapter[CreateModelArguments] = TypeAdapter(CreateModelArguments)
+
+
+async def create_model(
+    arguments: CreateModelArguments, ignored: list[str], context: Context[Any, Any]
+) -> CallToolResult:
+    backend = backend_of(context)
+    client = backend.connected()
+    with ExitStack() as opened:
+        opening = _Opening(backend, opened)
+        options = await anyio.to_thread.run_sync(opening.options, arguments["options"])
+        params = cast(types.CreateModelParams, {**arguments, "options": options})
+        created = await client.create_model(params, _upload_progress(context) if opening.sent else None)
+        return _told(arguments, created, opening.sent, ignored)
+
+
+class _Opening:
+    """Turns what arguments name into what is sent. `sent` are the blobs of an upload, by name."""
+
+    def __init__(self, backend: Backend, opened: ExitStack) -> None:
+        self._backend = backend
+        self._opened = opened
+        self.sent: dict[str, Blob] = {}
+
+    def options(self, options: Any) -> Any:
+        if options["type"] == "upload":
+            return {**options, "data": self._model_file(options["format"], options["data"])}
+        if options["type"] == "basedOnModelSnapshot":
+            return {**options, "initialState": self._state(options["initialState"])}
+        return options
+
+    def _model_file(self, format_: str, source: Source) -> Blob:
+        blob = self.sent["data"] = self._blob(source)
+        if self._backend.check_uploads:
+            check_model_file(format_, size_of(blob), _reader_of(blob))
+        return blob
+
+    def _state(self, state: Any) -> Any:
+        if state["method"] == "create":
+            return {**state, "params": [self._provider(provider) for provider in state["params"]]}
+        if state["method"] == "upload":
+            self.sent = {file["key"]: self._blob(file["data"]) for file in state["data"]}
+            return {**state, "data": [{"key": key, "data": blob} for key, blob in self.sent.items()]}
+        return state
+
+    def _provider(self, provider: ProviderArgument) -> Any:
+        if provider["data"]["type"] == "dataset":
+            return provider
+        tensors = [self._tensor(tensor) for tensor in provider["data"]["data"]]
+        return {**provider, "data": {"type": "data", "data": tensors}}
+
+    def _tensor(self, tensor: TensorFields) -> Tensor:
+        return Tensor(tensor["type"], tensor["shape"], [self._element(element) for element in tensor["data"]])
+
+    def _element(self, element: Any) -> Any:
+        if isinstance(element, FilePath):
+            return self._blob(element)
+        return Media(element.format, self._blob(element.data)) if isinstance(element, MediaSource) else element
+
+    def _blob(self, source: Source) -> Blob:
+        if isinstance(source, bytes):
+            return source
+        return self._opened.enter_context(self._backend.files.open(source.path))
+
+
+def _reader_of(blob: Blob) -> ReadAt:
+    if isinstance(blob, FileBlob):
+        return blob.read_at
+    data = cast(bytes, blob)
+    return lambda offset, length: data[offset : offset + length]
+
+
+def _upload_progress(context: Context[Any, Any]) -> OnSent:
+    progress = Progress(context)
+
+    async def on_sent(sent: int, total: int) -> None:
+        await progress(sent, total, f"Sent {sent / 2**20:.1f} of {total / 2**20:.1f} MiB to Decthings.")
+
+    return on_sent
+
+
+def _told(
+    arguments: CreateModelArguments, created: types.CreatedModel, sent: dict[str, Blob], ignored: list[str]
+) -> CallToolResult:
+    answer: dict[str, Any] = {"result": dict(created)}
+    if arguments["options"]["type"] == "upload":
+        answer["upload"] = _receipt(sent["data"])
+    elif sent:
+        answer["uploads"] = [{"key": harmless(key, 100), **_receipt(blob)} for key, blob in sent.items()]
+    if ignored:
+        answer["ignored"] = ignored
+    answer["nextStep"] = schema.STILL_CREATING if created["isNowCreating"] else schema.CREATED
+    return success(answer, f'Created the model "{harmless(arguments["name"], 100)}".')
+
+
+def _receipt(blob: Blob) -> dict[str, Any]:
+    digest = blob.sha256 if isinstance(blob, FileBlob) else hashlib.sha256(cast(bytes, blob)).hexdigest()
+    return {"bytes": size_of(blob), "sha256": digest}
+
+
+CREATE_MODEL = DecthingsTool.define(
+    create_model,
+    reader=READER,
+    adapter=ARGUMENTS,
+    title=schema.TITLE,
+    description=schema.DESCRIPTION,
+    annotations=ToolAnnotations(
+        title=schema.TITLE,
+        read_only_hint=False,
+        destructive_hint=False,
+        idempotent_hint=False,
+        open_world_hint=True,
+    ),
+    output_schema=schema.OUTPUT_SCHEMA,
+)

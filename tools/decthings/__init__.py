@@ -1,0 +1,38 @@
+"""The Decthings API: its wire format, tensors, types, errors and a client over httpx."""
+
+from .blobs import Blob, BlobSource
+from .client import DEFAULT_URL, DecthingsClient
+from .errors import (
+    ApiError,
+    BlobChanged,
+    ConnectionFailed,
+    DecthingsError,
+    InvalidRequest,
+    InvalidResponse,
+    NoResponse,
+    NotSent,
+    RequestCutShort,
+    TensorError,
+)
+from .tensors import TENSOR_TYPES, Media, Tensor, TensorType
+
+__all__ = [
+    "DEFAULT_URL",
+    "TENSOR_TYPES",
+    "ApiError",
+    "Blob",
+    "BlobChanged",
+    "BlobSource",
+    "ConnectionFailed",
+    "DecthingsClient",
+    "DecthingsError",
+    "InvalidRequest",
+    "InvalidResponse",
+    "Media",
+    "NoResponse",
+    "NotSent",
+    "RequestCutShort",
+    "Tensor",
+    "TensorError",
+    "TensorType",
+]

@@ -1,0 +1,71 @@
+"""Blobs: the binary parts of a request, held in memory or read as they are sent."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+
+class BlobSource(ABC):
+    """A blob whose bytes are produced while they are sent, so that memory does not grow with it."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many bytes `pieces` yields in all."""
+
+    @abstractmethod
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the bytes, once.
+
+        Raises:
+            BlobChanged: what is read is no longer what was announced.
+        """
+
+
+Blob = bytes | BlobSource
+
+
+class Joined(BlobSource):
+    """Several blobs sent one after the other as a single one."""
+
+    def __init__(self, parts: Sequence[Blob]) -> None:
+        self._parts = parts
+        self._size = sum(map(size_of, parts))
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        async for piece in pieces_of(self._parts):
+            yield piece
+
+
+def size_of(blob: Blob) -> int:
+    return len(blob) if isinstance(blob, bytes) else blob.size
+
+
+def join(parts: Iterable[Blob]) -> Blob:
+    """One blob of all `parts`, with neighbours in memory merged."""
+    merged: list[Blob] = []
+    run: list[bytes] = []
+    for part in parts:
+        if isinstance(part, bytes):
+            run.append(part)
+        else:
+            merged += [b"".join(run), part]
+            run = []
+    if not merged:
+        return b"".join(run)
+    return Joined([*merged, b"".join(run)])
+
+
+async def pieces_of(blobs: Iterable[Blob]) -> AsyncIterator[bytes]:
+    """The bytes of all `blobs` in order, in pieces that are never empty."""
+    for blob in blobs:
+        if isinstance(blob, BlobSource):
+            async for piece in blob.pieces():
+                yield piece
+        elif blob:
+            yield blob

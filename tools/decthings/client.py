@@ -1,0 +1,161 @@
+"""The Decthings API over HTTP: one call is one POST of a frame, answered by a frame."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
+
+import httpx
+from pydantic import SecretStr
+
+from .blobs import Blob, pieces_of, size_of
+from .errors import ConnectionFailed, InvalidRequest, InvalidResponse, NoResponse, RequestCutShort
+from .responses import read_result
+from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
+from .wire import detach_blobs, encode_head
+
+DEFAULT_URL = "https://api.decthings.com/v0"
+TIMEOUT = httpx.Timeout(connect=10, write=20, read=30, pool=5)
+"""Together with the look-ups of a tool these stay below the 45 seconds in which a call answers."""
+
+OnSent = Callable[[int, int], Awaitable[None]]
+"""Awaited with the bytes handed to the connection so far, and those there are in all."""
+
+
+class DecthingsClient:
+    """`http` must not follow redirects and is closed by whoever made it.
+
+    Every method raises `ApiError` when Decthings answers with an error, and another `DecthingsError`
+    when no usable answer comes; its `may_have_acted` tells whether the request can have had an effect.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, url: str = DEFAULT_URL, api_key: SecretStr | None = None) -> None:
+        self._http = http
+        self._url = url.rstrip("/")
+        self._api_key = api_key
+        self.in_sandbox = False
+        """Whether the last answer came from an embedded Decthings, which says so in its Server header."""
+
+    async def create_model(self, params: CreateModelParams, on_sent: OnSent | None = None) -> CreatedModel:
+        """`result.modelId` and `isNowCreating`: true while an initial state is being made."""
+        result = await self.call("Model", "createModel", params, on_sent=on_sent)
+        model_id = result.get("modelId")
+        if not isinstance(model_id, str) or not model_id:
+            raise InvalidResponse("Decthings' answer names no modelId.", may_have_acted=True)
+        return {"modelId": model_id, "isNowCreating": result.get("isNowCreating") is True}
+
+    async def wait_for_model_to_be_created(self, model_id: str, timeout: float | None = None) -> dict[str, Any]:
+        """Blocks until the creation ends, `timeout` seconds at most (None: the usual time-out).
+
+        Exactly one of `createModelFailed` and `createModelSuccess`: a failed creation is a result.
+        """
+        result = await self.call("Model", "waitForModelToBeCreated", {"modelId": model_id}, timeout=timeout)
+        if len({"createModelFailed", "createModelSuccess"} & result.keys()) != 1:
+            raise InvalidResponse("Decthings' answer does not say how the creation ended.", may_have_acted=False)
+        return result
+
+    async def get_models(self, params: ListParams | None = None) -> ListOfModels:
+        return cast(ListOfModels, await self._list("Model", "getModels", "models", params))
+
+    async def get_datasets(self, params: ListParams | None = None) -> ListOfDatasets:
+        return cast(ListOfDatasets, await self._list("Dataset", "getDatasets", "datasets", params))
+
+    async def delete_model(self, model_id: str) -> None:
+        """A creation that is under way is cancelled."""
+        await self.call("Model", "deleteModel", {"modelId": model_id})
+
+    async def update_model(self, model_id: str, properties: ModelProperties) -> None:
+        await self.call("Model", "updateModel", {"modelId": model_id, "properties": properties})
+
+    async def snapshot_model(self, model_id: str, snapshot_name: str) -> str:
+        """The id of the new snapshot."""
+        params = {"modelId": model_id, "snapshotName": snapshot_name}
+        snapshot_id = (await self.call("Model", "snapshotModel", params)).get("snapshotId")
+        if not isinstance(snapshot_id, str) or not snapshot_id:
+            raise InvalidResponse("Decthings' answer names no snapshotId.", may_have_acted=True)
+        return snapshot_id
+
+    async def _list(self, api: str, method: str, member: str, params: ListParams | None) -> dict[str, Any]:
+        result = await self.call(api, method, params or {})
+        items, total = result.get(member), result.get("total")
+        all_objects = isinstance(items, list) and all(isinstance(item, dict) for item in cast(list[Any], items))
+        if not all_objects or not isinstance(total, int):
+            raise InvalidResponse(f"Decthings' answer holds no list of {member}.", may_have_acted=False)
+        return result
+
+    async def call(
+        self,
+        api: str,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        on_sent: OnSent | None = None,
+    ) -> dict[str, Any]:
+        """One RPC; its `result`.
+
+        Args:
+            params: in the form of the API page, with `Blob` and `Tensor` where it has binary data.
+            timeout: seconds to wait for the answer, for methods that block.
+        """
+        document, blobs = detach_blobs(params)
+        body = _Body(encode_head(document, [size_of(blob) for blob in blobs]), blobs, on_sent)
+        limits = TIMEOUT if timeout is None else httpx.Timeout(TIMEOUT, read=timeout)
+        try:
+            async with self._http.stream(
+                "POST",
+                f"{self._url}/{api}/{method}",
+                content=body,
+                headers=self._headers(body.size),
+                timeout=limits,
+            ) as response:
+                self.in_sandbox = response.headers.get("server", "").startswith("decthings-mcp-sandbox")
+                return await read_result(response, request_complete=body.complete)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
+            raise ConnectionFailed(f"No connection to Decthings could be made ({_name(error)}).") from error
+        except httpx.LocalProtocolError as error:
+            raise InvalidRequest("The request could not be written as HTTP.") from error
+        except httpx.RequestError as error:
+            raise _broken_off(error, body) from error
+
+    def _headers(self, content_length: int) -> dict[str, str]:
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(content_length),
+            # Frames are binary already, and an uncompressed answer cannot blow up while it is read.
+            "Accept-Encoding": "identity",
+        }
+        if self._api_key is not None:
+            headers["Authorization"] = f"Bearer {self._api_key.get_secret_value()}"
+        return headers
+
+
+class _Body:
+    """A request frame as it is sent. `complete` turns true when its last byte is handed over."""
+
+    def __init__(self, head: bytes, blobs: Sequence[Blob], on_sent: OnSent | None) -> None:
+        self._parts = [head, *blobs]
+        self._on_sent = on_sent
+        self.size = sum(map(size_of, self._parts))
+        self.complete = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        sent = 0
+        async for piece in pieces_of(self._parts):
+            sent += len(piece)
+            # Before the yield: what is handed over may arrive, whatever is heard of it afterwards.
+            self.complete = sent == self.size
+            yield piece
+            if self._on_sent is not None:
+                await self._on_sent(sent, self.size)
+
+
+def _broken_off(error: httpx.RequestError, body: _Body) -> NoResponse | RequestCutShort:
+    if body.complete:
+        return NoResponse(f"The request was sent, and Decthings' answer did not come whole ({_name(error)}).")
+    return RequestCutShort(f"The connection broke before the whole request was sent ({_name(error)}).")
+
+
+def _name(error: Exception) -> str:
+    # Only the kind: the text of a connection error can name hosts and proxies.
+    return type(error).__name__

@@ -1,0 +1,203 @@
+"""The JSON types of the Decthings API, with the names and the nesting of the API page.
+
+They are plain dictionaries: what a checked argument is, what a request is written from, and what the
+sandbox checks. Where the page has a Buffer a `Blob` stands, where it has a DecthingsTensor a `Tensor`.
+The definitions go out as lists: the page shows one definition each, the official clients send lists.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired
+
+from pydantic import ConfigDict, with_config
+
+# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from typing_extensions import TypedDict
+
+from .blobs import Blob
+from .tensors import Tensor, TensorType
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+Language = Literal["go", "javascript", "typescript", "python", "rust"]
+
+
+@with_config(STRICT)
+class Tag(TypedDict):
+    tag: str
+    value: str
+
+
+@with_config(STRICT)
+class ParameterRules(TypedDict):
+    """`shape`: -1 is any length, [] a single value. `annotations` only serve Decthings' web pages."""
+
+    shape: list[int]
+    allowedTypes: list[TensorType]
+    annotations: list[str]
+
+
+@with_config(STRICT)
+class ParameterDefinition(TypedDict):
+    name: str
+    required: bool
+    rules: ParameterRules
+
+
+@with_config(STRICT)
+class ParameterDefinitions(TypedDict):
+    createState: list[ParameterDefinition]
+    train: list[ParameterDefinition]
+    evaluateInput: list[ParameterDefinition]
+    evaluateOutput: list[ParameterDefinition]
+
+
+@with_config(STRICT)
+class Gpus(TypedDict):
+    model: str
+    count: int
+
+
+@with_config(STRICT)
+class LauncherSpec(TypedDict):
+    """`cpus` may be a fraction; memory, disk and swap are in MiB."""
+
+    cpus: float
+    memoryMebibytes: int
+    diskMebibytes: NotRequired[int]
+    swapMebibytes: NotRequired[int]
+    gpus: NotRequired[Gpus]
+
+
+@with_config(STRICT)
+class DatasetReference(TypedDict):
+    type: Literal["dataset"]
+    datasetId: str
+    datasetKey: str
+
+
+class InlineData(TypedDict):
+    type: Literal["data"]
+    data: list[Tensor]
+
+
+class ParameterProvider(TypedDict):
+    name: str
+    data: DatasetReference | InlineData
+
+
+@with_config(STRICT)
+class CopyState(TypedDict):
+    method: Literal["copy"]
+
+
+class CreateState(TypedDict):
+    method: Literal["create"]
+    name: str
+    params: list[ParameterProvider]
+    launcherSpec: LauncherSpec
+
+
+class StateFile(TypedDict):
+    key: str
+    data: Blob
+
+
+class UploadState(TypedDict):
+    method: Literal["upload"]
+    name: str
+    data: list[StateFile]
+
+
+@with_config(STRICT)
+class CodeOptions(TypedDict):
+    type: Literal["code"]
+    tags: NotRequired[list[Tag]]
+    parameterDefinitions: NotRequired[ParameterDefinitions]
+    language: Language
+    preset: NotRequired[str]
+    wasm: NotRequired[bool]
+
+
+class UploadOptions(TypedDict):
+    type: Literal["upload"]
+    tags: NotRequired[list[Tag]]
+    parameterDefinitions: NotRequired[ParameterDefinitions]
+    format: str
+    data: Blob
+
+
+class SnapshotOptions(TypedDict):
+    type: Literal["basedOnModelSnapshot"]
+    tags: NotRequired[list[Tag]]
+    modelId: str
+    snapshotId: str
+    initialState: CopyState | CreateState | UploadState
+
+
+@with_config(STRICT)
+class ExistingOptions(TypedDict):
+    type: Literal["fromExisting"]
+    tags: NotRequired[list[Tag]]
+    modelId: str
+    snapshotId: NotRequired[str]
+
+
+class CreateModelParams(TypedDict):
+    name: str
+    description: str
+    publicAccess: NotRequired[bool]
+    options: CodeOptions | UploadOptions | SnapshotOptions | ExistingOptions
+
+
+class Filter(TypedDict, total=False):
+    """`names` are exact, `searchName` is a part of one."""
+
+    owners: list[str]
+    tags: list[Tag]
+    ids: list[str]
+    names: list[str]
+    searchName: str
+
+
+class ListParams(TypedDict, total=False):
+    """Of getModels and getDatasets. Without a limit Decthings answers with 20."""
+
+    offset: int
+    limit: int
+    filter: Filter
+    sort: str
+    sortDirection: Literal["asc", "desc"]
+
+
+class ModelProperties(TypedDict, total=False):
+    """What updateModel can change."""
+
+    name: str
+    description: str
+    publicAccess: bool
+    tags: list[Tag]
+    parameterDefinitions: ParameterDefinitions
+    defaultLauncherSpecs: dict[str, LauncherSpec]
+    maxDurationsSeconds: dict[str, float]
+
+
+class CreatedModel(TypedDict):
+    modelId: str
+    isNowCreating: bool
+
+
+class ListOfModels(TypedDict):
+    """The members of a model are those of the getModels page, passed on as they came."""
+
+    models: list[dict[str, Any]]
+    total: int
+    offset: int
+    limit: int
+
+
+class ListOfDatasets(TypedDict):
+    datasets: list[dict[str, Any]]
+    total: int
+    offset: int
+    limit: int

@@ -1,0 +1,77 @@
+"""Why a tool did not do what it was asked, apart from what Decthings says.
+
+ToolFailure
+├── InvalidArguments            invalid_arguments
+├── NotConfigured               not_configured
+├── FileError
+│   ├── FileNotAllowed            file_not_allowed
+│   ├── FileNotFound              file_not_found
+│   ├── FileNotReadable           file_not_readable
+│   └── NotAModelFile             not_a_model_file
+└── InternalError               internal_error: a fault of this server; all others send nothing to Decthings
+
+The other codes of ours stand in `answers`, where the errors of `decthings` become answers:
+connection_failed, request_cut_short, no_response, invalid_response, invalid_request, file_changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+Problem = dict[str, Any]
+"""`path` in the arguments, `problem`; where they help, `allowed` (words) and `nearest` (the one meant)."""
+
+
+class ToolFailure(Exception):
+    """`next_step` is what the assistant does now; `details` are further members of the error."""
+
+    code: ClassVar[str]
+    may_have_acted: ClassVar[bool] = False
+
+    def __init__(self, message: str, next_step: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.next_step = next_step
+        self.details = details or {}
+
+
+class InvalidArguments(ToolFailure):
+    code = "invalid_arguments"
+
+    def __init__(self, problems: Sequence[Problem], summary: str) -> None:
+        super().__init__(summary, "Correct what is named and make the call again.", {"problems": problems})
+
+
+class NotConfigured(ToolFailure):
+    code = "not_configured"
+
+
+class FileError(ToolFailure):
+    pass
+
+
+class FileNotAllowed(FileError):
+    code = "file_not_allowed"
+
+
+class FileNotFound(FileError):
+    code = "file_not_found"
+
+
+class FileNotReadable(FileError):
+    code = "file_not_readable"
+
+
+class NotAModelFile(FileError):
+    code = "not_a_model_file"
+
+
+class InternalError(ToolFailure):
+    code = "internal_error"
+    may_have_acted = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server failed; its log on stderr says where.",
+            "Tell the person. Before another try with the same name, see whether the model was created.",
+        )

@@ -1,0 +1,26 @@
+"""Progress notifications that only rise, and not more often than a person can read."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+
+from mcp.server.mcpserver import Context
+
+_INTERVAL = 0.5
+
+
+class Progress:
+    """Sends nothing to a client that did not ask for progress."""
+
+    def __init__(self, context: Context[Any, Any]) -> None:
+        self._context = context
+        self._value = -1.0
+        self._sent_at = float("-inf")
+
+    async def __call__(self, value: float, total: float | None = None, message: str | None = None) -> None:
+        now = monotonic()
+        if value <= self._value or (value != total and now - self._sent_at < _INTERVAL):
+            return
+        self._value, self._sent_at = value, now
+        await self._context.report_progress(value, total, message)

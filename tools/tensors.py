@@ -1,0 +1,141 @@
+"""Tensors as arguments: the elements as an assistant writes them, turned into what the wire needs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, with_config
+
+# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from typing_extensions import TypedDict
+
+from .checking import wrong
+from .decthings.json_values import is_list
+from .decthings.tensors import (
+    FLOAT_TYPES,
+    INTEGER_TYPES,
+    MEDIA_TYPES,
+    TensorType,
+    describe_type,
+    integer_range,
+)
+from .decthings.types import STRICT
+from .sources import read_media, read_source
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?|nan", re.IGNORECASE)
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+
+
+@with_config(STRICT)
+class TensorFields(TypedDict):
+    type: TensorType
+    shape: list[int]
+    data: list[Any]
+
+
+def check_tensor(tensor: TensorFields) -> TensorFields:
+    """With `data` flat and its elements as `decthings.tensors.Tensor` takes them; files are still named.
+
+    Source: the shapes are those of the tensor reference, where a dimension is never negative.
+    """
+    shape = tensor["shape"]
+    if any(dimension < 0 for dimension in shape):
+        raise wrong("has a negative dimension in its shape; a tensor that holds data has none")
+    elements = _flatten(tensor["data"], shape)
+    if len(elements) != math.prod(shape):
+        raise wrong(f"has the shape {shape}, which needs {math.prod(shape)} elements, and {len(elements)} are given")
+    return {**tensor, "data": _read_all(elements, tensor["type"])}
+
+
+TensorArgument = Annotated[TensorFields, AfterValidator(check_tensor)]
+
+
+def _flatten(data: list[Any], shape: Sequence[int]) -> list[Any]:
+    """Nested lists flat, once they are as deep and as long as the shape says."""
+    if not any(is_list(item) for item in data):
+        return data
+    rows: list[Any] = [data]
+    for depth, dimension in enumerate(shape):
+        if any(not is_list(row) or len(row) != dimension for row in rows):
+            raise wrong(f"has nested lists that do not fit its shape {list(shape)} at depth {depth + 1}")
+        rows = [item for row in rows for item in row]
+    return rows
+
+
+def _read_all(elements: list[Any], type_: TensorType) -> list[Any]:
+    read = _reader(type_)
+    result: list[Any] = []
+    for index, element in enumerate(elements):
+        try:
+            result.append(read(element))
+        except _Misfit:
+            raise wrong(f"does not fit {describe_type(type_)}", index=index) from None
+    return result
+
+
+class _Misfit(ValueError):
+    pass
+
+
+def _reader(type_: TensorType) -> Callable[[Any], Any]:
+    if type_ in FLOAT_TYPES:
+        return _read_f32 if type_ == "f32" else _read_float
+    if type_ in INTEGER_TYPES:
+        least, greatest = integer_range(type_)
+        return lambda element: _read_integer(element, least, greatest)
+    if type_ in MEDIA_TYPES:
+        return read_media
+    return {"boolean": _read_boolean, "string": _read_string, "binary": read_source}[type_]
+
+
+def _read_float(element: Any) -> float:
+    if type(element) is float:
+        return element
+    if type(element) is int or (type(element) is str and _FLOAT.fullmatch(element)):
+        try:
+            return float(element)
+        except OverflowError:
+            pass
+    raise _Misfit
+
+
+_F32_LIMIT = (2 - 2**-24) * 2.0**127
+"""From here on the nearest 32-bit float would be an infinity."""
+
+
+def _read_f32(element: Any) -> float:
+    value = _read_float(element)
+    if math.isfinite(value) and abs(value) >= _F32_LIMIT:
+        raise _Misfit
+    return value
+
+
+def _read_integer(element: Any, least: int, greatest: int) -> int:
+    if type(element) is float and element.is_integer():
+        element = int(element)
+    elif type(element) is str and _INTEGER.fullmatch(element):
+        element = int(element.partition(".")[0])
+    if type(element) is not int or not least <= element <= greatest:
+        raise _Misfit
+    return element
+
+
+def _read_boolean(element: Any) -> bool:
+    value = _BOOLEANS.get(str(element).lower()) if isinstance(element, (bool, int, str)) else None
+    if value is None:
+        raise _Misfit
+    return value
+
+
+def _read_string(element: Any) -> str:
+    if not isinstance(element, str):
+        raise _Misfit
+    try:
+        element.encode()
+    except UnicodeEncodeError:
+        raise wrong("holds half of a surrogate pair, which UTF-8 cannot carry") from None
+    return element

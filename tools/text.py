@@ -1,0 +1,66 @@
+"""Making text from outside fit for an answer, and finding the word that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from .decthings.json_values import is_list, is_object
+
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # what turns the direction of text or breaks lines
+    "\ud800-\udfff]"  # halves of surrogate pairs, which end a stdio connection
+)
+_MAX_ITEMS = 50
+_MAX_DEPTH = 6
+
+
+def harmless(text: str, limit: int = 500) -> str:
+    """`text` without characters that break a connection or deceive a reader, at most `limit` long."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return _HARMFUL.sub("\ufffd", cut)
+
+
+def harmless_json(value: Any, depth: int = _MAX_DEPTH) -> Any:
+    """A JSON value from outside, bounded in width, depth and the length of its texts."""
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if not depth and (is_object(value) or is_list(value)):
+        return "…"
+    if is_object(value):
+        members = list(value.items())[:_MAX_ITEMS]
+        return {harmless(name, 100): harmless_json(member, depth - 1) for name, member in members}
+    if is_list(value):
+        return [harmless_json(item, depth - 1) for item in value[:_MAX_ITEMS]]
+    return value
+
+
+def encodable(value: Any) -> Any:
+    """A result as UTF-8 can carry it: halves of surrogate pairs and non-finite numbers are replaced."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if is_object(value):
+        return {encodable(name): encodable(member) for name, member in value.items()}
+    return [encodable(item) for item in value] if is_list(value) else value
+
+
+def nearest(word: object, known: Iterable[str]) -> str | None:
+    """The known word that differs from `word` only in case, or else the most similar one."""
+    if not isinstance(word, str):
+        return None
+    by_folded = {option.casefold(): option for option in known}
+    found = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
+    return by_folded[found[0]] if found else None
+
+
+def join_words(words: Iterable[str], last: str = "or") -> str:
+    *others, final = words
+    return f"{', '.join(others)} {last} {final}" if others else final
