@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
+from functools import partial
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 import anyio.to_thread

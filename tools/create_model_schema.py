@@ -110,7 +110,7 @@ _INITIAL_STATE = _object(
         "name": _text("Of the new state."),
         "params": _list(_object({"name": _text(), "data": _PROVIDER_DATA}, ("name", "data")), "Can be []."),
         "launcherSpec": _LAUNCHER,
-        "data": _list(_object({"key": _text(), "data": _source()}, ("key", "data")), "The state's files."),
+        "data": _list(_object({"key": _text(), "data": _source()}, ("key", "data")), "State files."),
     },
     ("method",),
     "For basedOnModelSnapshot.",
@@ -128,8 +128,8 @@ _OPTIONS = _object(
         "wasm": _described("boolean", "Compile to WebAssembly."),
         "format": _text("For upload: onnx, tflite."),
         "data": _source("For upload. base64 only if small."),
-        "modelId": _text("Of the source model."),
-        "snapshotId": _text("Of its snapshot."),
+        "modelId": _text("Source model."),
+        "snapshotId": _text("Its snapshot."),
         "initialState": _INITIAL_STATE,
         "tags": _list(_object({"tag": _text(), "value": _text()}, ("tag", "value"))),
         "parameterDefinitions": _object(
@@ -149,7 +149,7 @@ INPUT_SCHEMA = _object(
     {
         "name": _text(),
         "description": _text("What the model does."),
-        "publicAccess": _described("boolean", "Every Decthings user can find and use it. Default false."),
+        "publicAccess": _described("boolean", "Every Decthings user can use it. Default false."),
         "options": _OPTIONS,
     },
     ("name", "description", "options"),

@@ -100,7 +100,7 @@ class DecthingsClient:
         """
         document, blobs = detach_blobs(params)
         body = _Body(encode_head(document, [size_of(blob) for blob in blobs]), blobs, on_sent)
-        limits = TIMEOUT if timeout is None else httpx.Timeout(TIMEOUT, read=timeout)
+        limits = httpx.Timeout(**{**TIMEOUT.as_dict(), **({} if timeout is None else {"read": timeout})})
         try:
             async with self._http.stream(
                 "POST",

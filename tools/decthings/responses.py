@@ -44,16 +44,11 @@ async def _failed_status(response: httpx.Response, request_complete: bool) -> Ap
     status = response.status_code
     refused = status < 500 or status == 503  # 4xx, redirects and "unavailable": it was not carried out
     return InvalidResponse(
-        f"HTTP status {status} {_reason(status)} came instead of an answer of Decthings.".replace("  ", " "),
+        f"HTTP status {status} came instead of an answer of Decthings.",
         may_have_acted=request_complete and not refused,
         status=status,
         retry_after=_retry_after(response),
     )
-
-
-def _reason(status: int) -> str:
-    # Never the reason phrase that was sent: that is text from outside.
-    return f"({httpx.codes.get_reason_phrase(status)})" if status in httpx.codes else ""
 
 
 def _retry_after(response: httpx.Response) -> float | None:

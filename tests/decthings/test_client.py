@@ -1,0 +1,306 @@
+"""The client against a loopback upstream that answers in every way Decthings should not."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from decthings_mcp.tools.decthings import (
+    ApiError,
+    BlobChanged,
+    BlobSource,
+    ConnectionFailed,
+    InvalidRequest,
+    InvalidResponse,
+    NoResponse,
+    RequestCutShort,
+    Tensor,
+    responses,
+)
+from decthings_mcp.tools.decthings.types import CreateModelParams
+from decthings_mcp.tools.decthings.wire import decode_response, encode_response
+from support import Request, Upstream, created, decthings, frame
+from support import http as http_response
+
+pytestmark = pytest.mark.anyio
+
+PARAMS: CreateModelParams = {"name": "n", "description": "", "options": {"type": "code", "language": "go"}}
+
+
+async def test_a_created_model_is_returned(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    upstream.reply = frame({"result": {"modelId": "m-1", "isNowCreating": True, "new": 1}, "error": None, "more": 2})
+    assert await decthings(http, upstream.url).create_model(PARAMS) == {"modelId": "m-1", "isNowCreating": True}
+
+
+async def test_connections_are_reused(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    upstream.reply = created()
+    client = decthings(http, upstream.url)
+    for _ in range(3):
+        await client.create_model(PARAMS)
+    assert (len(upstream.requests), upstream.connections) == (3, 1)
+
+
+async def test_an_error_keeps_its_code_and_members(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    upstream.reply = frame({"error": {"code": "never_heard_of", "datasetId": "d"}})
+    with pytest.raises(ApiError) as caught:
+        await decthings(http, upstream.url).create_model(PARAMS)
+    assert (caught.value.code, caught.value.details) == ("never_heard_of", {"datasetId": "d"})
+    assert not caught.value.may_have_acted
+
+
+async def test_an_error_frame_with_another_status_is_still_that_error(
+    http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    upstream.reply = http_response(encode_response({"error": {"code": "unknown"}}), "500 Internal Server Error")
+    with pytest.raises(ApiError, match="'unknown'"):
+        await decthings(http, upstream.url).create_model(PARAMS)
+
+
+@pytest.mark.parametrize("content_type", ["Application/Octet-Stream", "application/octet-stream; charset=binary"])
+async def test_the_content_type_may_have_any_case_and_parameters(
+    content_type: str, http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    upstream.reply = http_response(
+        encode_response({"result": {"modelId": "m", "isNowCreating": False}}), "200 OK", content_type
+    )
+    assert (await decthings(http, upstream.url).create_model(PARAMS))["modelId"] == "m"
+
+
+def json_part(text: bytes) -> bytes:
+    return bytes([len(text)]) + text
+
+
+BROKEN = {
+    "Content-Type": http_response(b"<html>", "200 OK", "text/html"),
+    "compressed": http_response(b"", "200 OK", "application/octet-stream", "Content-Encoding: gzip"),
+    "expected": http_response(b""),
+    "JSON part is announced with 250 bytes, and 1": http_response(b"\xfa{"),
+    "blob 0 is announced": http_response(json_part(b'{"result":{}}') + b"\xfe\xff\xff\xff\xff"),
+    "within a length": http_response(json_part(b'{"result":{}}') + b"\xfd"),
+    "is not JSON": http_response(json_part(b'{"result":')),
+    "JSON part is not JSON": http_response(json_part(b'{"result":NaN}')),
+    "part is not JSON": http_response(json_part(b'{"result":"\xff"}')),
+    "not a JSON object": http_response(json_part(b"[]")),
+    "both a result and an error": http_response(json_part(b'{"result":{"modelId":"m"},"error":{"code":"unknown"}}')),
+    "neither a result nor an error": http_response(json_part(b'{"result":null}')),
+    "holds neither": http_response(json_part(b"{}")),
+    "result is not an object": http_response(json_part(b'{"result":"m"}')),
+    "error has no code": http_response(json_part(b'{"error":{"code":7}}')),
+    "error has no": http_response(json_part(b'{"error":"unknown"}')),
+    "names no modelId": http_response(json_part(b'{"result":{}}')),
+    "no modelId": http_response(json_part(b'{"result":{"modelId":7}}')),
+    "modelId": http_response(json_part(b'{"result":{"modelId":""}}')),
+    "announced with 99999999 bytes": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize(("said", "reply"), BROKEN.items(), ids=BROKEN)
+async def test_a_broken_response_is_told_and_the_model_may_exist(
+    said: str, reply: bytes, http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    upstream.reply = reply
+    with pytest.raises(InvalidResponse, match=said) as caught:
+        await decthings(http, upstream.url).create_model(PARAMS)
+    assert caught.value.may_have_acted
+
+
+async def test_a_response_without_end_is_not_read_to_its_end(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    def endless(connection: socket.socket, _: Request) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n")
+        while True:
+            connection.sendall(bytes(1 << 20))
+
+    upstream.reply = endless
+    with pytest.raises(InvalidResponse, match=str(responses.MAX_BYTES)):
+        await decthings(http, upstream.url).create_model(PARAMS)
+
+
+async def test_deeply_nested_json_is_told(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    document = b'{"result":' + b"[" * 60000 + b"]" * 60000 + b"}"
+    upstream.reply = http_response(b"\xfe" + len(document).to_bytes(4) + document)
+    with pytest.raises(InvalidResponse, match="not JSON"):
+        await decthings(http, upstream.url).create_model(PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("status", "may_exist"),
+    [("307 Temporary Redirect", False), ("404 Not Found", False), ("413 Content Too Large", False),
+     ("429 Too Many Requests", False), ("500 Internal Server Error", True), ("502 Bad Gateway", True),
+     ("503 Service Unavailable", False), ("504 Gateway Timeout", True), ("599 Whatever", True)],
+)  # fmt: skip
+async def test_another_status_is_told_and_never_followed(
+    status: str, may_exist: bool, http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    upstream.reply = http_response(b"secret page", status, "text/html", "Location: /v1", "Retry-After: 7")
+    with pytest.raises(InvalidResponse, match=status[:3]) as caught:
+        await decthings(http, upstream.url).create_model(PARAMS)
+    assert (caught.value.may_have_acted, caught.value.status) == (may_exist, int(status[:3]))
+    assert caught.value.retry_after == 7
+    assert "secret" not in str(caught.value)
+    assert len(upstream.requests) == 1
+
+
+def hang_up(connection: socket.socket, _: Request) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def stop_half_way(connection: socket.socket, _: Request) -> None:
+    connection.sendall(created()[:-3])
+
+
+@pytest.mark.parametrize("reply", [b"Connection: close", hang_up, stop_half_way], ids=["garbage", "reset", "cut off"])
+async def test_after_a_whole_request_a_broken_connection_leaves_the_outcome_open(
+    reply: Any, http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    upstream.reply = reply
+    with pytest.raises(NoResponse) as caught:
+        await decthings(http, upstream.url).create_model(PARAMS)
+    assert caught.value.may_have_acted
+
+
+async def test_a_silent_upstream_times_out_with_the_outcome_open(
+    http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    def silent(connection: socket.socket, _: Request) -> None:
+        connection.recv(1)
+
+    upstream.reply = silent
+    with pytest.raises(NoResponse, match="ReadTimeout"):
+        await decthings(http, upstream.url).call("Model", "getModels", {}, timeout=0.05)
+
+
+async def test_without_a_connection_nothing_was_created(http: httpx.AsyncClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
+    with pytest.raises(ConnectionFailed, match="ConnectError") as caught:
+        await decthings(http, url).create_model(PARAMS)
+    assert not caught.value.may_have_acted
+
+
+class Pieces(BlobSource):
+    """Yields less than it announces, or fails."""
+
+    def __init__(self, *pieces: bytes, size: int, error: Exception | None = None) -> None:
+        self._pieces, self._size, self._error = pieces, size, error
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+        if self._error:
+            raise self._error
+
+
+def upload(data: Any) -> CreateModelParams:
+    return {"name": "n", "description": "", "options": {"type": "upload", "format": "onnx", "data": data}}
+
+
+async def test_a_blob_that_changes_while_it_is_sent_ends_the_request_before_it_is_whole(
+    http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    blob = Pieces(b"abc", size=10, error=BlobChanged("changed"))
+    with pytest.raises(BlobChanged) as caught:
+        await decthings(http, upstream.url).create_model(upload(blob))
+    assert not caught.value.may_have_acted
+    assert upstream.requests == []
+
+
+async def test_a_connection_that_breaks_within_the_request_created_nothing(http: httpx.AsyncClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
+        blob = Pieces(*[bytes(1 << 20)] * 64, size=64 << 20)
+        opened: list[socket.socket] = []
+
+        async def hang_up_at_once(*_: object) -> None:
+            if not opened:
+                opened.append(listening.accept()[0])
+                opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                opened[0].close()
+
+        with pytest.raises(RequestCutShort) as caught:
+            await decthings(http, url).create_model(upload(blob), hang_up_at_once)
+    assert not caught.value.may_have_acted
+
+
+async def test_pieces_are_counted_as_they_are_sent(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    upstream.reply = created()
+    counts: list[tuple[int, int]] = []
+
+    async def on_sent(sent: int, total: int) -> None:
+        counts.append((sent, total))
+
+    await decthings(http, upstream.url).create_model(upload(Pieces(b"abc", b"defg", size=7)), on_sent)
+    total = len(upstream.requests[0].body)
+    assert counts == [(total - 7, total), (total - 4, total), (total, total)]
+    assert upstream.requests[0].body.endswith(b"abcdefg")
+
+
+async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
+    http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    def params(count: int) -> CreateModelParams:
+        files: Any = [{"key": str(i), "data": bytes([i % 256])} for i in range(count)]
+        state: Any = {"method": "upload", "name": "s", "data": files}
+        return {"name": "n", "description": "", "options": {
+            "type": "basedOnModelSnapshot", "modelId": "m", "snapshotId": "s", "initialState": state}}  # fmt: skip
+
+    upstream.reply = created()
+    client = decthings(http, upstream.url)
+    await client.create_model(params(255))
+    assert upstream.requests[0].body.endswith(bytes(i % 256 for i in range(255)))
+    with pytest.raises(InvalidRequest, match="at most 255 .* has 256"):
+        await client.create_model(params(256))
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"name": "\ud800"}, {"cpus": float("nan")}, {"params": [{"name": "p", "data": {
+        "type": "data", "data": [Tensor("u8", [1], [256])]}}]}],
+)  # fmt: skip
+async def test_what_cannot_be_written_is_refused_before_anything_is_sent(
+    params: dict[str, Any], http: httpx.AsyncClient, upstream: Upstream
+) -> None:
+    with pytest.raises(InvalidRequest):
+        await decthings(http, upstream.url).call("Model", "createModel", params)
+    assert upstream.connections == 0
+
+
+def test_blobs_of_a_response_are_read() -> None:
+    blobs = [b"", b"x" * 300]
+    assert decode_response(encode_response({"result": {}}, blobs)) == ({"result": {}}, blobs)
+
+
+async def test_the_other_methods_read_their_results(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    client = decthings(http, upstream.url)
+    page = {"models": [{"id": "m"}], "total": 1, "offset": 0, "limit": 20}
+    upstream.reply = frame({"result": page})
+    assert await client.get_models() == page
+    upstream.reply = frame({"result": {"snapshotId": "s"}})
+    assert await client.snapshot_model("m", "v1") == "s"
+    upstream.reply = frame({"result": {"createModelSuccess": {}}})
+    assert await client.wait_for_model_to_be_created("m", timeout=5) == {"createModelSuccess": {}}
+
+
+@pytest.mark.parametrize("result", [{}, {"models": [1], "total": 1}, {"models": [], "total": "1"}])
+async def test_a_list_that_is_none_is_told(result: Any, http: httpx.AsyncClient, upstream: Upstream) -> None:
+    upstream.reply = frame({"result": result})
+    with pytest.raises(InvalidResponse, match="no list of models") as caught:
+        await decthings(http, upstream.url).get_models()
+    assert not caught.value.may_have_acted
+
+
+async def test_results_without_their_members_are_told(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    upstream.reply = frame({"result": {}})
+    client = decthings(http, upstream.url)
+    with pytest.raises(InvalidResponse, match="snapshotId"):
+        await client.snapshot_model("m", "v1")
+    with pytest.raises(InvalidResponse, match="how the creation ended"):
+        await client.wait_for_model_to_be_created("m")

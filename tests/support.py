@@ -1,0 +1,142 @@
+"""Real parts for the tests: a loopback upstream that answers as it is told, the sandbox on a port, processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from decthings_mcp.server.sandbox.serving import listen, sandbox_server
+from decthings_mcp.tools.decthings import DecthingsClient
+from decthings_mcp.tools.decthings.wire import encode_response
+from mcp import StdioServerParameters
+from pydantic import SecretStr
+
+KEY = "test-key-4f1d"
+
+
+@dataclass
+class Request:
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+Reply = bytes | Callable[[socket.socket, Request], None]
+"""The bytes to send before closing, or what to do with the connection."""
+
+
+@dataclass
+class Upstream:
+    """Stands where Decthings would: it reads whole requests and answers each with `reply`."""
+
+    reply: Reply = b""
+    requests: list[Request] = field(default_factory=list[Request])
+    connections: int = 0
+    url: str = ""
+
+    def serve(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            while (request := _read(connection)) is not None:
+                self.requests.append(request)
+                if callable(self.reply):
+                    self.reply(connection, request)
+                    return
+                connection.sendall(self.reply)
+                if b"connection: close" in self.reply.lower():
+                    return
+
+
+def _read(connection: socket.socket) -> Request | None:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        if not (more := connection.recv(65536)):
+            return None
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    start, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    length = int(headers.get("content-length", "0"))
+    while len(body) < length:
+        if not (more := connection.recv(65536)):
+            return None
+        body += more
+    return Request(start.split(" ")[1], headers, body)
+
+
+@contextmanager
+def upstream(reply: Reply = b"") -> Generator[Upstream]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = Upstream(reply, url=f"http://127.0.0.1:{listening.getsockname()[1]}/v0")
+        threading.Thread(target=server.serve, args=(listening,), daemon=True).start()
+        yield server
+        with suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+def http(
+    body: bytes, status: str = "200 OK", content_type: str = "application/octet-stream", *headers: str
+) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", f"Content-Type: {content_type}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def frame(reply: Mapping[str, Any]) -> bytes:
+    return http(encode_response(reply))
+
+
+def created(model_id: str = "m-1") -> bytes:
+    return frame({"result": {"modelId": model_id, "isNowCreating": False}})
+
+
+def decthings(http_client: httpx.AsyncClient, url: str, key: str | None = KEY) -> DecthingsClient:
+    return DecthingsClient(http_client, url, SecretStr(key) if key else None)
+
+
+@contextmanager
+def sandbox(data: Path) -> Generator[str]:
+    """Its URL."""
+    with listen(0) as listening:
+        server = sandbox_server(data)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
+        server.should_exit = True
+        thread.join(10)
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Ours, without what could configure the server, and with `variables`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DECTHINGS")}
+    return {**inherited, "PYTHONWARNINGS": "error", **variables}
+
+
+def server_command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "decthings_mcp.server", *arguments]
+
+
+def stdio(*arguments: str, cwd: Path | None = None, **variables: str) -> StdioServerParameters:
+    command, *rest = server_command(*arguments)
+    return StdioServerParameters(command=command, args=rest, env=environment(**variables), cwd=cwd)
+
+
+def load_jsonl(name: str) -> list[dict[str, Any]]:
+    path = Path(__file__).parent / "data" / name
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
