@@ -7,6 +7,7 @@ import httpx
 import pytest
 import support
 from hypothesis import HealthCheck, settings
+from onnx import TensorProto, helper
 
 # Shared machines are slow at times: how long an example takes says nothing here.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,3 +35,20 @@ def upstream() -> Generator[support.Upstream]:
 def sandbox_url(tmp_path: Path) -> Generator[str]:
     with support.sandbox(tmp_path / "sandbox") as url:
         yield url
+
+
+@pytest.fixture
+async def chat(upstream: support.Upstream, tmp_path: Path) -> AsyncGenerator[support.Chat]:
+    """Its files are those of `tmp_path`."""
+    upstream.reply = support.created()
+    async with support.chat(upstream, tmp_path) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def onnx_file() -> bytes:
+    """A real ONNX model: one Identity node."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("input", "output")]
+    node = helper.make_node("Identity", ["input"], ["output"])
+    model = helper.make_model(helper.make_graph([node], "identity", values[:1], values[1:]), producer_name="tests")
+    return model.SerializeToString()

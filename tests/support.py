@@ -7,17 +7,21 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.serving import listen, sandbox_server
+from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.decthings import DecthingsClient
+from decthings_mcp.tools.decthings.varint import decode_varint
 from decthings_mcp.tools.decthings.wire import encode_response
-from mcp import StdioServerParameters
+from mcp import Client, StdioServerParameters
+from mcp_types import TextContent
 from pydantic import SecretStr
 
 KEY = "test-key-4f1d"
@@ -140,3 +144,50 @@ def stdio(*arguments: str, cwd: Path | None = None, **variables: str) -> StdioSe
 def load_jsonl(name: str) -> list[dict[str, Any]]:
     path = Path(__file__).parent / "data" / name
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def decode_request(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """The parameters and the blobs of a request frame."""
+    count, offset = body[0], 1
+    sizes: list[int] = []
+    for _ in range(1 + count):
+        size, offset = decode_varint(body, offset)
+        sizes.append(size)
+    parts: list[bytes] = []
+    for size in sizes:
+        parts.append(body[offset : offset + size])
+        offset += size
+    assert offset == len(body)
+    return json.loads(parts[0]), parts[1:]
+
+
+@dataclass
+class Chat:
+    """An MCP client in memory, connected to a server whose Decthings is `upstream`."""
+
+    client: Client
+    upstream: Upstream
+
+    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The structured answer, which the text repeats."""
+        result = await self.client.call_tool(tool, arguments)
+        answer = result.structured_content or {}
+        assert bool(result.is_error) == ("error" in answer)
+        (block,) = result.content
+        assert isinstance(block, TextContent)
+        assert answer["nextStep"] in block.text
+        return answer
+
+    async def create(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        return await self.call("create_model", arguments)
+
+    def sent(self) -> tuple[dict[str, Any], list[bytes]]:
+        """What the last request said."""
+        return decode_request(self.upstream.requests[-1].body)
+
+
+@asynccontextmanager
+async def chat(upstream: Upstream, files: Path, **settings: Any) -> AsyncGenerator[Chat]:
+    own = Settings(api_url=upstream.url, api_key=SecretStr(KEY), files=[files], **settings)
+    async with Client(create_server(own)) as client:
+        yield Chat(client, upstream)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,9 +26,15 @@ def branch(word: object) -> str:
     return f"<{word}>"
 
 
-def wrong(problem: str, *, index: int | None = None, allowed: list[str] | None = None) -> PydanticCustomError:
-    """What a validator raises. `index` is the place of the fault within a list."""
-    return PydanticCustomError("wrong", "{problem}", {"problem": problem, "index": index, "allowed": allowed})
+def wrong(problem: str, *, at: Sequence[str | int] = (), allowed: list[str] | None = None) -> PydanticCustomError:
+    """What a validator raises. `at` leads from the value that is validated to the one that is wrong."""
+    return PydanticCustomError("wrong", "{problem}", {"problem": problem, "at": at, "allowed": allowed})
+
+
+def wrong_within(error: PydanticCustomError, at: Sequence[str | int]) -> PydanticCustomError:
+    """An error of `wrong`, seen from further out."""
+    context = error.context or {}
+    return wrong(context["problem"], at=(*at, *context["at"]), allowed=context["allowed"])
 
 
 def check(value: Any, adapter: TypeAdapter[T], schema: Schema, unions: Mapping[str, Union]) -> T:
@@ -49,9 +55,7 @@ def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapp
     names = [name for name in details["loc"] if not str(name).startswith("<")]
     context = details.get("ctx", {})
     if details["type"] == "wrong":
-        if context["index"] is not None:
-            names.append(context["index"])
-        return _problem(names, context["problem"], context["allowed"])
+        return _problem([*names, *context["at"]], context["problem"], context["allowed"])
     kind = details["type"]
     if kind in ("union_tag_not_found", "union_tag_invalid") and is_object(details["input"]):
         union = unions[_schema_path(names)]
@@ -66,8 +70,6 @@ def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapp
         return _problem(names, f"is missing; {_needed_by(names, arguments, unions)}", allowed)
     if kind == "literal_error" and allowed and isinstance(details["input"], str):
         return _problem(names, "is not one of the words that are possible", allowed, details["input"])
-    if kind == "string_unicode":
-        return _problem(names, "holds half of a surrogate pair, which UTF-8 cannot carry")
     wanted = _KINDS[node["type"]] if "type" in node else "something else"
     return _problem(names, f"has to be {wanted}, and is {_kind_of(details['input'])}", allowed)
 

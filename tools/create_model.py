@@ -70,7 +70,7 @@ def _without_repeats(files: list[StateFileArgument]) -> list[StateFileArgument]:
     keys = [file["key"] for file in files]
     for index, key in enumerate(keys):
         if key in keys[:index]:
-            raise wrong("has the same key as a file before it", index=index)
+            raise wrong("has the same key as a file before it", at=(index,))
     return files
 
 
@@ -223,7 +223,7 @@ def _upload_progress(context: Context[Any, Any]) -> OnSent:
 def _told(
     arguments: CreateModelArguments, created: types.CreatedModel, sent: dict[str, Blob], ignored: list[str]
 ) -> CallToolResult:
-    answer: dict[str, Any] = {"result": dict(created)}
+    answer: dict[str, Any] = {"result": {**created, "modelId": harmless(created["modelId"], 200)}}
     if arguments["options"]["type"] == "upload":
         answer["upload"] = _receipt(sent["data"])
     elif sent:

@@ -46,7 +46,8 @@ class Reader:
     def read(self, arguments: Members) -> tuple[Members, list[str]]:
         """The arguments as they were meant, and the paths of the members that were left out of them."""
         ignored: list[str] = []
-        return self._value(arguments, self.schema, "", "", ignored), ignored
+        read = self._value(arguments, self.schema, "", "", ignored)
+        return read, sorted(p for p in ignored if not any(p.startswith(f"{outer}.") for outer in ignored))
 
     def _value(self, value: Any, schema: Schema, path: str, place: str, ignored: list[str]) -> Any:
         value = _converted(value, schema)

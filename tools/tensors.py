@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, with_config
+from pydantic_core import PydanticCustomError
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
-from .checking import wrong
+from .checking import wrong, wrong_within
 from .decthings.json_values import is_list
 from .decthings.tensors import (
     FLOAT_TYPES,
@@ -73,7 +74,9 @@ def _read_all(elements: list[Any], type_: TensorType) -> list[Any]:
         try:
             result.append(read(element))
         except _Misfit:
-            raise wrong(f"does not fit {describe_type(type_)}", index=index) from None
+            raise wrong(f"does not fit {describe_type(type_)}", at=("data", index)) from None
+        except PydanticCustomError as error:
+            raise wrong_within(error, ("data", index)) from None
     return result
 
 

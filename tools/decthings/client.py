@@ -100,7 +100,9 @@ class DecthingsClient:
         """
         document, blobs = detach_blobs(params)
         body = _Body(encode_head(document, [size_of(blob) for blob in blobs]), blobs, on_sent)
-        limits = httpx.Timeout(**{**TIMEOUT.as_dict(), **({} if timeout is None else {"read": timeout})})
+        limits = httpx.Timeout(TIMEOUT)
+        if timeout is not None:
+            limits.read = timeout
         try:
             async with self._http.stream(
                 "POST",

@@ -36,6 +36,7 @@ _STRUCT_CODES = {
     "f32": "f", "f64": "d", "i8": "b", "i16": "h", "i32": "i", "i64": "q",
     "u8": "B", "u16": "H", "u32": "I", "u64": "Q", "boolean": "?",
 }  # fmt: skip
+_CONTENTS = {"boolean": "true or false", "string": "a text"}
 _MAX_DIMENSIONS = 255
 _MAX_FORMAT_BYTES = 255
 
@@ -126,7 +127,7 @@ def describe_type(type_: str) -> str:
     if type_ in INTEGER_TYPES:
         least, greatest = integer_range(type_)
         return f"{type_} (a whole number from {least} to {greatest})"
-    return f"{type_} (true or false)" if type_ == "boolean" else f"{type_} (a number)"
+    return f"{type_} ({_CONTENTS.get(type_, 'a number')})"
 
 
 def _variable_element(type_: TensorType, index: int, element: Any) -> Iterator[Blob]:

@@ -1,0 +1,209 @@
+"""The inputSchema as clients take it, and the types behind it, which have to mean the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import bpe_openai
+import pytest
+from decthings_mcp.tools.checking import check
+from decthings_mcp.tools.create_model import ARGUMENTS, CREATE_MODEL, READER
+from decthings_mcp.tools.decthings import TENSOR_TYPES
+from decthings_mcp.tools.errors import InvalidArguments
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from support import Chat
+
+SCHEMA = CREATE_MODEL.parameters
+VALIDATOR = Draft202012Validator(SCHEMA)
+BANNED = {"$ref", "$defs", "oneOf", "anyOf", "allOf", "not", "const", "default", "title", "nullable"}
+
+
+def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, node in schema.get("properties", {}).items():
+        yield from nodes(node, f"{path}.{name}")
+    if "items" in schema:
+        yield from nodes(schema["items"], f"{path}[]")
+
+
+ALL_NODES = list(nodes(SCHEMA))
+
+
+@pytest.mark.parametrize(("path", "node"), ALL_NODES, ids=[path for path, _ in ALL_NODES])
+def test_every_node_is_one_that_all_clients_take(path: str, node: dict[str, Any]) -> None:
+    assert not BANNED & node.keys()
+    assert node["type"] in ("object", "array", "string", "integer", "number", "boolean")
+    assert ("items" in node) == (node["type"] == "array")
+    assert ("properties" in node) == (node["type"] == "object")
+    assert set(node) <= {"type", "description", "properties", "required", "items", "enum"}
+    for name in node.get("required", []):
+        # Some frameworks lose a required object that has a description, together with its fields.
+        member = node["properties"][name]
+        assert member["type"] != "object" or "description" not in member
+
+
+def test_it_is_json_schema_2020_12() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    Draft202012Validator.check_schema(CREATE_MODEL.output_schema or {})
+
+
+def test_it_is_small_enough_for_every_client() -> None:
+    compact = json.dumps(SCHEMA, separators=(",", ":"), ensure_ascii=False)
+    assert len(compact) < 4_900
+    tokens = bpe_openai.get_encoding("o200k_base").encode(CREATE_MODEL.name + CREATE_MODEL.description + compact)
+    assert len(tokens) <= 1_400
+
+
+def test_the_words_of_every_enum_and_known_presets_and_formats_stand_in_a_description() -> None:
+    text = " ".join([CREATE_MODEL.description, *(node.get("description", "") for _, node in ALL_NODES)])
+    words = {word for _, node in ALL_NODES for word in node.get("enum", [])}
+    named_as_ranges = {"i16", "i32", "u16", "u32"}  # "i8 to i64, u8 to u64"
+    for word in (words - named_as_ranges) | {"empty", "tensorflowjs", "pytorch", "tensorflow", "none", "onnx", "tflite"}:
+        assert word in text, word
+
+
+@pytest.mark.anyio
+async def test_it_is_what_tools_list_shows(chat: Chat) -> None:
+    (tool,) = (await chat.client.list_tools()).tools
+    assert (tool.input_schema, tool.output_schema) == (SCHEMA, CREATE_MODEL.output_schema)
+    hints = tool.annotations
+    assert hints is not None
+    assert tool.title == hints.title == "Create a Decthings model"
+    assert (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint) == (
+        False, False, False, True,
+    )  # fmt: skip
+
+
+# What each word needs and takes, from the API page.
+DEFINED = {"parameterDefinitions"}
+NEEDS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
+    ".options": {
+        "code": ({"language"}, {"tags", "preset", "wasm"} | DEFINED),
+        "upload": ({"format", "data"}, {"tags"} | DEFINED),
+        "basedOnModelSnapshot": ({"modelId", "snapshotId", "initialState"}, {"tags"}),
+        "fromExisting": ({"modelId"}, {"tags", "snapshotId"}),
+    },
+    ".options.initialState": {
+        "copy": (set(), set()),
+        "create": ({"name", "params", "launcherSpec"}, set()),
+        "upload": ({"name", "data"}, set()),
+    },
+    ".options.initialState.params[].data": {
+        "dataset": ({"datasetId", "datasetKey"}, set()),
+        "data": ({"data"}, set()),
+    },
+}
+_LEAVES: dict[str, st.SearchStrategy[Any]] = {
+    "string": st.text("abcé😀 ", min_size=1, max_size=5),
+    "integer": st.integers(-2, 10**6),
+    "number": st.integers(0, 9) | st.floats(0, 9),
+    "boolean": st.booleans(),
+}
+_TENSORS = st.sampled_from(
+    [
+        {"type": "f32", "shape": [2], "data": ["1.5", "-2"]},
+        {"type": "string", "shape": [], "data": ["x"]},
+        {"type": "image", "shape": [1], "data": ["file:a.png"]},
+        {"type": "u64", "shape": [0, 3], "data": []},
+    ]
+)
+
+
+def values(node: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:
+    """Arguments as the schema and the API page have them."""
+    if path.endswith(".data[]") and "shape" in node.get("properties", {}):
+        return _TENSORS
+    if path.endswith(".allowedTypes[]"):  # named for the first list of definitions, and meant for all four
+        return st.sampled_from(TENSOR_TYPES)
+    if "enum" in node:
+        return st.sampled_from(node["enum"])
+    if node["type"] == "array":
+        return st.lists(values(node["items"], f"{path}[]"), max_size=2, unique_by=_key)
+    if node["type"] != "object":
+        return _LEAVES[node["type"]]
+    properties = {name: values(member, f"{path}.{name}") for name, member in node["properties"].items()}
+    if set(properties) == {"path", "base64"}:
+        return st.sampled_from([{"path": "m.onnx"}, {"base64": "AAEC"}])
+    if path in NEEDS:
+        tag = "method" if path.endswith("State") else "type"
+        return st.one_of(
+            st.fixed_dictionaries(
+                {tag: st.just(word), **{n: properties[n] for n in sorted(needed)}},
+                optional={n: properties[n] for n in sorted(possible)},
+            )
+            for word, (needed, possible) in NEEDS[path].items()
+        )
+    # What reading fills in (the lists of the definitions, required, annotations) is given here.
+    filled = node.get("required", []) if path in ("", ".options.initialState.launcherSpec") else list(properties)
+    return st.fixed_dictionaries(
+        {name: properties[name] for name in filled},
+        optional={name: strategy for name, strategy in properties.items() if name not in filled},
+    )
+
+
+def _key(item: Any) -> Any:
+    return item["key"] if isinstance(item, dict) and "key" in item else json.dumps(item)
+
+
+def types_allow(arguments: Any) -> bool:
+    try:
+        check(arguments, ARGUMENTS, SCHEMA, READER.unions)
+    except InvalidArguments:
+        return False
+    return True
+
+
+@given(values(SCHEMA))
+def test_what_the_schema_and_the_page_allow_the_types_allow(arguments: Any) -> None:
+    VALIDATOR.validate(arguments)
+    assert types_allow(arguments)
+
+
+@given(values(SCHEMA), st.data())
+def test_what_the_schema_forbids_the_types_forbid(arguments: Any, data: st.DataObject) -> None:
+    place: Any = arguments
+    while True:
+        inside = [m for m in place.values() if isinstance(m, dict)] + [
+            item for m in place.values() if isinstance(m, list) for item in m if isinstance(item, dict)
+        ]
+        if not inside or data.draw(st.booleans()):
+            break
+        place = data.draw(st.sampled_from(inside))
+    name = data.draw(st.sampled_from(sorted(place)))
+    if data.draw(st.booleans()):
+        del place[name]
+    else:
+        place[name] = data.draw(st.sampled_from([None, 7.5, True, "other", {}, [], [None]]))
+    assert VALIDATOR.is_valid(arguments) or not types_allow(arguments)
+
+
+@given(values(SCHEMA))
+def test_reading_changes_nothing_that_is_right(arguments: Any) -> None:
+    read, ignored = READER.read(arguments)
+    assert ignored == []
+    assert check(read, ARGUMENTS, SCHEMA, READER.unions) == check(arguments, ARGUMENTS, SCHEMA, READER.unions)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["type", "options", "data", "initialState", "params", "shape", "name", "tags", "path"])
+        | st.text(max_size=3),
+        inner,
+        max_size=4,
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["name", "description", "options", "type"]), _JSON))
+def test_any_json_at_all_is_read_and_answered(arguments: dict[str, Any]) -> None:
+    try:
+        check(READER.read(arguments)[0], ARGUMENTS, SCHEMA, READER.unions)
+    except InvalidArguments as error:
+        assert error.details["problems"]
