@@ -15,7 +15,7 @@ from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 0, 1 when a call failed, 2 when the command line or the settings are wrong."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     try:
         settings = Settings.load(options, os.environ, Path.cwd())
     except SettingsError as error:
@@ -56,7 +56,7 @@ def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
     return serve_sandbox(settings.sandbox_data, options.port)
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="decthings-mcp",
         parents=[_shared_options(None)],

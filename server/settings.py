@@ -68,12 +68,16 @@ def default_sandbox_data() -> Path:
 
 def checked_url(url: str) -> str:
     """The URL of the API, with its version. The key travels there, so it has to be https or this machine."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:  # the port or an IPv6 address is none
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or host is None or parts.query or parts.fragment:
         raise SettingsError(f"The API URL has to look like {DEFAULT_URL}.")
     if parts.username is not None or parts.password is not None:
         raise SettingsError("The API URL must not hold a user name or a password; the key is given by itself.")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(host):
         raise SettingsError("The API URL has to begin with https://, since the API key would be sent in clear text.")
     return url.rstrip("/")
 

@@ -14,13 +14,7 @@ from mcp.server.stdio import stdio_server
 
 def serve_stdio(server: MCPServer[Any]) -> int:
     """Until stdin ends (0), the client goes away (0), or SIGINT or SIGTERM (130, 143). The exit status."""
-    status = 0
-    try:
-        status = anyio.run(_serve, server)
-    except* (BrokenPipeError, ConnectionError):
-        # The interpreter would complain once more when it flushes a stdout that nobody reads.
-        _leave(0)
-    return status
+    return anyio.run(_serve, server)
 
 
 async def _serve(server: MCPServer[Any]) -> int:
@@ -43,12 +37,14 @@ async def _serve(server: MCPServer[Any]) -> int:
                     tasks.start_soon(watch_signals)
                 await lowlevel.run(reader, writer, lowlevel.create_initialization_options())
                 tasks.cancel_scope.cancel()
-        finally:
-            if status:  # the thread that reads stdin cannot be woken, so the process leaves without it
-                _leave(status)
+        except anyio.get_cancelled_exc_class():
+            _leave(0)  # writing failed: nobody reads stdout any more
+        if status:
+            _leave(status)
     return status
 
 
 def _leave(status: int) -> None:
+    """End without the thread that reads stdin, which cannot be woken. The lifespan has ended before."""
     sys.stderr.flush()
     os._exit(status)

@@ -68,6 +68,11 @@ class Upstream:
                     return
 
 
+def stay_silent(connection: socket.socket, _: Request) -> None:
+    """Until the other side hangs up."""
+    connection.recv(1)
+
+
 def _read(connection: socket.socket) -> Request | None:
     data = b""
     while b"\r\n\r\n" not in data:
@@ -95,9 +100,7 @@ def upstream(reply: Reply = b"") -> Generator[Upstream]:
             listening.shutdown(socket.SHUT_RDWR)
 
 
-def http(
-    body: bytes, status: str = "200 OK", content_type: str = "application/octet-stream", *headers: str
-) -> bytes:
+def http(body: bytes, status: str = "200 OK", content_type: str = "application/octet-stream", *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", f"Content-Type: {content_type}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 

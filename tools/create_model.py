@@ -23,6 +23,7 @@ from .create_model_reading import REWRITES
 from .decthings import Blob, Media, Tensor, types
 from .decthings.blobs import size_of
 from .decthings.client import OnSent
+from .decthings.json_values import is_object
 from .files import FileBlob
 from .model_files import ReadAt, check_model_file
 from .progress import Progress
@@ -34,7 +35,11 @@ from .tool import DecthingsTool
 
 
 def _by(tag: str) -> Discriminator:
-    return Discriminator(lambda value: branch(value[tag]) if isinstance(value, dict) and tag in value else None)
+    return Discriminator(partial(_branch_of, tag=tag))
+
+
+def _branch_of(value: Any, tag: str) -> str | None:
+    return branch(value[tag]) if is_object(value) and tag in value else None
 
 
 @with_config(types.STRICT)

@@ -6,6 +6,7 @@ private file is passed off as one. A file that passes may still be a broken mode
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator
 
 from .errors import NotAModelFile
@@ -73,8 +74,15 @@ def describe(size: int, read_at: ReadAt) -> str:
     for signature, name in _SIGNATURES.items():
         if start.startswith(signature):
             return name
-    text = start.decode("utf-8", "ignore")
-    return "text" if text and all(c.isprintable() or c in "\t\r\n" for c in text) else "something else"
+    return "text" if _is_text(start) else "something else"
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return all(c.isprintable() or c in "\t\r\n" for c in text)
 
 
 def is_tflite(size: int, read_at: ReadAt) -> bool:

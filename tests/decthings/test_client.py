@@ -23,7 +23,7 @@ from decthings_mcp.tools.decthings import (
 )
 from decthings_mcp.tools.decthings.types import CreateModelParams
 from decthings_mcp.tools.decthings.wire import decode_response, encode_response
-from support import Request, Upstream, created, decthings, frame
+from support import Request, Upstream, created, decthings, frame, stay_silent
 from support import http as http_response
 
 pytestmark = pytest.mark.anyio
@@ -162,13 +162,8 @@ async def test_after_a_whole_request_a_broken_connection_leaves_the_outcome_open
     assert caught.value.may_have_acted
 
 
-async def test_a_silent_upstream_times_out_with_the_outcome_open(
-    http: httpx.AsyncClient, upstream: Upstream
-) -> None:
-    def silent(connection: socket.socket, _: Request) -> None:
-        connection.recv(1)
-
-    upstream.reply = silent
+async def test_a_silent_upstream_times_out_with_the_outcome_open(http: httpx.AsyncClient, upstream: Upstream) -> None:
+    upstream.reply = stay_silent
     with pytest.raises(NoResponse, match="ReadTimeout"):
         await decthings(http, upstream.url).call("Model", "getModels", {}, timeout=0.05)
 
@@ -255,7 +250,7 @@ async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
     client = decthings(http, upstream.url)
     await client.create_model(params(255))
     assert upstream.requests[0].body.endswith(bytes(i % 256 for i in range(255)))
-    with pytest.raises(InvalidRequest, match="at most 255 .* has 256"):
+    with pytest.raises(InvalidRequest, match=r"at most 255 .* has 256"):
         await client.create_model(params(256))
     assert len(upstream.requests) == 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import bpe_openai
@@ -11,7 +12,7 @@ import pytest
 from decthings_mcp.tools.checking import check
 from decthings_mcp.tools.create_model import ARGUMENTS, CREATE_MODEL, READER
 from decthings_mcp.tools.decthings import TENSOR_TYPES
-from decthings_mcp.tools.errors import InvalidArguments
+from decthings_mcp.tools.errors import InvalidArguments, Problem
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -62,7 +63,8 @@ def test_the_words_of_every_enum_and_known_presets_and_formats_stand_in_a_descri
     text = " ".join([CREATE_MODEL.description, *(node.get("description", "") for _, node in ALL_NODES)])
     words = {word for _, node in ALL_NODES for word in node.get("enum", [])}
     named_as_ranges = {"i16", "i32", "u16", "u32"}  # "i8 to i64, u8 to u64"
-    for word in (words - named_as_ranges) | {"empty", "tensorflowjs", "pytorch", "tensorflow", "none", "onnx", "tflite"}:
+    known = {"empty", "tensorflowjs", "pytorch", "tensorflow", "none", "onnx", "tflite"}
+    for word in (words - named_as_ranges) | known:
         assert word in text, word
 
 
@@ -130,13 +132,14 @@ def values(node: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:
         return st.sampled_from([{"path": "m.onnx"}, {"base64": "AAEC"}])
     if path in NEEDS:
         tag = "method" if path.endswith("State") else "type"
-        return st.one_of(
+        words = [
             st.fixed_dictionaries(
                 {tag: st.just(word), **{n: properties[n] for n in sorted(needed)}},
                 optional={n: properties[n] for n in sorted(possible)},
             )
             for word, (needed, possible) in NEEDS[path].items()
-        )
+        ]
+        return st.one_of(words)
     # What reading fills in (the lists of the definitions, required, annotations) is given here.
     filled = node.get("required", []) if path in ("", ".options.initialState.launcherSpec") else list(properties)
     return st.fixed_dictionaries(
@@ -165,7 +168,7 @@ def test_what_the_schema_and_the_page_allow_the_types_allow(arguments: Any) -> N
 
 @given(values(SCHEMA), st.data())
 def test_what_the_schema_forbids_the_types_forbid(arguments: Any, data: st.DataObject) -> None:
-    place: Any = arguments
+    arguments = place = deepcopy(arguments)
     while True:
         inside = [m for m in place.values() if isinstance(m, dict)] + [
             item for m in place.values() if isinstance(m, list) for item in m if isinstance(item, dict)
@@ -190,12 +193,14 @@ def test_reading_changes_nothing_that_is_right(arguments: Any) -> None:
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["type", "options", "data", "initialState", "params", "shape", "name", "tags", "path"])
-        | st.text(max_size=3),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "options", "data", "initialState", "params", "shape", "name", "tags", "path"])
+            | st.text(max_size=3),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=20,
 )
@@ -203,7 +208,9 @@ _JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["name", "description", "options", "type"]), _JSON))
 def test_any_json_at_all_is_read_and_answered(arguments: dict[str, Any]) -> None:
+    problems: list[Problem] = []
     try:
         check(READER.read(arguments)[0], ARGUMENTS, SCHEMA, READER.unions)
     except InvalidArguments as error:
-        assert error.details["problems"]
+        problems = error.details["problems"]
+    assert all(problem["path"] and problem["problem"] for problem in problems)

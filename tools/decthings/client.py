@@ -9,7 +9,8 @@ import httpx
 from pydantic import SecretStr
 
 from .blobs import Blob, pieces_of, size_of
-from .errors import ConnectionFailed, InvalidRequest, InvalidResponse, NoResponse, RequestCutShort
+from .errors import ApiError, ConnectionFailed, InvalidRequest, InvalidResponse, NoResponse, RequestCutShort
+from .json_values import is_list, is_object, without
 from .responses import read_result
 from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
 from .wire import detach_blobs, encode_head
@@ -78,7 +79,7 @@ class DecthingsClient:
     async def _list(self, api: str, method: str, member: str, params: ListParams | None) -> dict[str, Any]:
         result = await self.call(api, method, params or {})
         items, total = result.get(member), result.get("total")
-        all_objects = isinstance(items, list) and all(isinstance(item, dict) for item in cast(list[Any], items))
+        all_objects = is_list(items) and all(map(is_object, items))
         if not all_objects or not isinstance(total, int):
             raise InvalidResponse(f"Decthings' answer holds no list of {member}.", may_have_acted=False)
         return result
@@ -112,13 +113,18 @@ class DecthingsClient:
                 timeout=limits,
             ) as response:
                 self.in_sandbox = response.headers.get("server", "").startswith("decthings-mcp-sandbox")
-                return await read_result(response, request_complete=body.complete)
+                return self._without_key(await read_result(response, request_complete=body.complete))
+        except ApiError as error:
+            raise ApiError(self._without_key(error.code), self._without_key(error.details)) from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise ConnectionFailed(f"No connection to Decthings could be made ({_name(error)}).") from error
         except httpx.LocalProtocolError as error:
             raise InvalidRequest("The request could not be written as HTTP.") from error
         except httpx.RequestError as error:
             raise _broken_off(error, body) from error
+
+    def _without_key(self, value: Any) -> Any:
+        return value if self._api_key is None else without(value, self._api_key.get_secret_value())
 
     def _headers(self, content_length: int) -> dict[str, str]:
         headers = {

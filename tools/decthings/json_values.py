@@ -28,6 +28,15 @@ def parsed(value: Any) -> Any:
         return value
 
 
+def without(value: Any, secret: str) -> Any:
+    """The value with every text that holds the secret blanked: what is sent may be echoed back."""
+    if isinstance(value, str):
+        return value.replace(secret, "[API key]")
+    if is_object(value):
+        return {without(name, secret): without(member, secret) for name, member in value.items()}
+    return [without(item, secret) for item in value] if is_list(value) else value
+
+
 def encode_json(value: Mapping[str, Any]) -> bytes:
     """Compact UTF-8, as JSON.stringify writes it.
 

@@ -1,0 +1,133 @@
+"""Where settings come from, and which are refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from decthings_mcp.server.cli import parser
+from decthings_mcp.server.settings import Settings, SettingsError
+from decthings_mcp.tools.errors import NotConfigured
+from pydantic import SecretStr
+
+
+def load(*arguments: str, cwd: Path = Path("/srv/models"), **environ: str) -> Settings:
+    return Settings.load(parser().parse_args(arguments), environ, cwd)
+
+
+def key_of(settings: Settings) -> str:
+    assert isinstance(settings.api_key, SecretStr)
+    return settings.api_key.get_secret_value()
+
+
+def reason(settings: Settings) -> str:
+    assert isinstance(settings.api_key, NotConfigured)
+    assert "DECTHINGS_API_KEY" in settings.api_key.next_step
+    return str(settings.api_key)
+
+
+def test_the_key_comes_from_the_environment_trimmed_and_stays_secret() -> None:
+    settings = load(DECTHINGS_API_KEY=" k-1\n")
+    assert key_of(settings) == "k-1"
+    assert "k-1" not in repr(settings)
+
+
+def test_a_key_file_is_read_trimmed_and_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "auth.txt"
+    path.write_bytes("\ufeffk-2\r\n".encode())
+    path.chmod(0o600)
+    assert key_of(load(DECTHINGS_API_KEY_FILE=str(path))) == "k-2"
+    settings = load("--api-key-file", str(path), DECTHINGS_API_KEY="k-1")
+    assert key_of(settings) == "k-2"
+    assert settings.warnings == []
+
+
+def test_a_key_file_that_all_can_read_is_warned_about(tmp_path: Path) -> None:
+    path = tmp_path / "auth.txt"
+    path.write_text("k-2")
+    path.chmod(0o644)
+    (warning,) = load(DECTHINGS_API_KEY_FILE=str(path)).warnings
+    assert "chmod 600" in warning
+    assert "k-2" not in warning
+
+
+@pytest.mark.parametrize("key", ["", " \n"])
+def test_without_a_key_the_reason_is_that_there_is_none(key: str) -> None:
+    assert "has no Decthings API key" in reason(load(DECTHINGS_API_KEY=key))
+
+
+def test_an_empty_or_missing_key_file_is_told(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.touch(0o600)
+    assert "has no Decthings API key" in reason(load(DECTHINGS_API_KEY_FILE=str(empty)))
+    assert "No such file" in reason(load(DECTHINGS_API_KEY_FILE=str(tmp_path / "none")))
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\xfd")
+    assert "not a text file" in reason(load(DECTHINGS_API_KEY_FILE=str(tmp_path / "binary")))
+
+
+@pytest.mark.parametrize("key", ["${DECTHINGS_API_KEY}", "${input:key}", "two words", "a\x00b", "schlüssel"])
+def test_a_key_that_cannot_be_one_is_not_used_and_not_told(key: str) -> None:
+    told = reason(load(DECTHINGS_API_KEY=key))
+    assert key not in told
+    assert "${" in told or "white space" in told
+
+
+@pytest.mark.parametrize(
+    ("url", "used"),
+    [
+        ("https://api.example.com/v0/", "https://api.example.com/v0"),
+        ("http://127.0.0.1:8787/v0", "http://127.0.0.1:8787/v0"),
+        ("http://localhost/v0", "http://localhost/v0"),
+        ("http://[::1]:1/v0", "http://[::1]:1/v0"),
+    ],
+)
+def test_the_api_url_can_be_given(url: str, used: str) -> None:
+    assert load(DECTHINGS_API_URL=url).api_url == used
+    assert load("--api-url", url, DECTHINGS_API_URL="https://other.example").api_url == used
+
+
+def test_the_default_api_url_has_the_version() -> None:
+    assert load().api_url == "https://api.decthings.com/v0"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://api.decthings.com/v0", "http://127.0.0.1.example.com/v0", "ftp://x", "api.decthings.com/v0", "https://",
+     "https://user:secret@api.decthings.com/v0", "https://x/v0?key=secret", "https://x:port/v0", "http://[::1/v0"],
+)  # fmt: skip
+def test_an_api_url_that_would_lose_the_key_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(DECTHINGS_API_URL=url)
+    assert "secret" not in str(caught.value)
+
+
+def test_folders_come_from_the_options_the_environment_or_where_it_was_started(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.mkdir()
+    b.mkdir()
+    variable = os.pathsep.join([str(b), str(a)])
+    assert load("--files", str(a), "--files", str(b), DECTHINGS_FILES=str(b)).files == [a, b]
+    assert load(DECTHINGS_FILES=variable).files == [b, a]
+    assert load(cwd=a).files == [a]
+    with pytest.raises(SettingsError, match="none is not one"):
+        load("--files", "none", cwd=a)
+
+
+@pytest.mark.parametrize("cwd", ["/", "~", "~/.."])
+def test_a_home_folder_or_the_root_is_not_opened_unasked(cwd: str) -> None:
+    assert load(cwd=Path(cwd.replace("~", os.environ["HOME"]))).files == []
+
+
+def test_uploads_are_checked_unless_that_is_switched_off() -> None:
+    assert load().check_uploads
+    assert load(DECTHINGS_UNCHECKED_UPLOADS="0").check_uploads
+    assert not load(DECTHINGS_UNCHECKED_UPLOADS="1").check_uploads
+    assert not load("--unchecked-uploads").check_uploads
+
+
+def test_options_may_stand_before_and_behind_a_command(tmp_path: Path) -> None:
+    command: Any
+    for command in (["--sandbox", "call", "create_model"], ["call", "--sandbox", "create_model"]):
+        assert load(*command, cwd=tmp_path).sandbox

@@ -1,0 +1,205 @@
+"""The server as clients start it: a process that speaks on stdin and stdout."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+
+ARGUMENTS: dict[str, Any] = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
+INITIALIZE: dict[str, Any] = {
+    "jsonrpc": "2.0", "id": 1, "method": "initialize",
+    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
+}  # fmt: skip
+MODERN = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+@contextmanager
+def process(*arguments: str, cwd: Path, **variables: str) -> Generator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        support.server_command(*arguments), cwd=cwd, env=support.environment(**variables), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        try:
+            yield running
+        finally:
+            running.kill()
+
+
+def send(running: subprocess.Popen[str], *messages: dict[str, Any]) -> None:
+    assert running.stdin is not None
+    for message in messages:
+        running.stdin.write(json.dumps(message) + "\n")
+    running.stdin.flush()
+
+
+def receive(running: subprocess.Popen[str]) -> dict[str, Any]:
+    assert running.stdout is not None
+    return json.loads(running.stdout.readline())
+
+
+def connect(running: subprocess.Popen[str]) -> dict[str, Any]:
+    send(running, INITIALIZE)
+    answer = receive(running)
+    send(running, {"jsonrpc": "2.0", "method": "notifications/initialized"})
+    return answer["result"]
+
+
+def modern(method: str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": MODERN}}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("mode", "revision"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
+async def test_both_revisions_create_a_model(mode: str, revision: str, tmp_path: Path) -> None:
+    server = support.stdio("--sandbox", "--sandbox-data", str(tmp_path), cwd=tmp_path)
+    async with Client(server, mode=mode) as client:
+        assert client.protocol_version == revision
+        assert [tool.name for tool in (await client.list_tools()).tools] == ["create_model"]
+        created = await client.call_tool("create_model", ARGUMENTS)
+        again = await client.call_tool("create_model", ARGUMENTS)
+    assert (created.structured_content or {})["result"]["isNowCreating"] is False
+    assert (created.structured_content or {})["sandbox"] is True
+    assert (again.structured_content or {})["error"]["code"] == "name_already_used"
+
+
+def test_the_server_introduces_itself(tmp_path: Path) -> None:
+    with process(cwd=tmp_path) as running:
+        result = connect(running)
+    assert result["serverInfo"]["name"] == "decthings"
+    assert result["serverInfo"]["title"] == "Decthings"
+    assert result["serverInfo"]["version"] == "0.1.0"
+    assert "create_model" in result["instructions"]
+    assert len(result["instructions"]) < 1_000
+
+
+def test_without_a_handshake_every_result_is_stamped(tmp_path: Path) -> None:
+    with process(cwd=tmp_path) as running:
+        send(running, modern("tools/list"))
+        result = receive(running)["result"]
+    assert (result["ttlMs"], result["cacheScope"]) == (3_600_000, "public")
+    assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "decthings"
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [("tools/call", {"name": "no_such_tool", "arguments": {}}), ("prompts/get", {"name": "none"}),
+     ("tools/list", {"cursor": "x"}), ("resources/list", {"cursor": ""})],
+)  # fmt: skip
+def test_unknown_names_and_cursors_are_invalid_params(method: str, params: dict[str, Any], tmp_path: Path) -> None:
+    with process(cwd=tmp_path) as running:
+        connect(running)
+        send(running, {"jsonrpc": "2.0", "id": 2, "method": method, "params": params})
+        assert receive(running)["error"]["code"] == -32602
+    with process(cwd=tmp_path) as running:
+        send(running, modern(method, **params))
+        assert receive(running)["error"]["code"] == -32602
+
+
+def test_without_a_key_tools_are_listed_and_a_call_tells_how_to_give_one(tmp_path: Path) -> None:
+    with process(cwd=tmp_path) as running:
+        connect(running)
+        send(running, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+        assert receive(running)["result"]["tools"]
+        params = {"name": "create_model", "arguments": ARGUMENTS}
+        send(running, {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": params})
+        answer = receive(running)["result"]["structuredContent"]
+    assert answer["error"]["code"] == "not_configured"
+    assert "DECTHINGS_API_KEY_FILE" in answer["nextStep"]
+
+
+@pytest.mark.parametrize("handshake", [True, False])
+def test_stdout_carries_json_rpc_and_nothing_else_until_stdin_ends(handshake: bool, tmp_path: Path) -> None:
+    arguments = ("--sandbox", "--sandbox-data", str(tmp_path), "--log-level", "DEBUG")
+    with process(*arguments, cwd=tmp_path) as running:
+        call = {"name": "create_model", "arguments": ARGUMENTS}
+        if handshake:
+            connect(running)
+            send(running, {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call})
+        else:
+            send(running, modern("tools/call", **call))
+        assert receive(running)["id"] == 7
+        out, err = running.communicate("this is not JSON\n[]\n{}\n", timeout=20)
+    for line in out.splitlines():
+        assert json.loads(line)["jsonrpc"] == "2.0"
+    assert running.returncode == 0
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_signal_ends_it_at_once_and_quietly(number: signal.Signals, status: int, busy: bool, tmp_path: Path) -> None:
+    with (
+        support.upstream(support.stay_silent) as silent,
+        process("--api-url", silent.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running,
+    ):
+        connect(running)
+        if busy:
+            params = {"name": "create_model", "arguments": ARGUMENTS}
+            send(running, {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params})
+            while not silent.requests:
+                os.sched_yield()
+        running.send_signal(number)
+        assert running.wait(5) == status
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+
+
+def test_a_closed_stdout_ends_it_quietly(tmp_path: Path) -> None:
+    with process(cwd=tmp_path) as running:
+        connect(running)
+        assert running.stdout is not None
+        running.stdout.close()
+        send(running, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+        assert running.wait(10) == 0
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+
+
+def test_a_lone_surrogate_from_decthings_does_not_end_the_connection(tmp_path: Path) -> None:
+    document = rb'{"error":{"code":"\ud800","hint":"\udfff"}}'
+    reply = support.http(bytes([len(document)]) + document)
+    with support.upstream(reply) as up, process("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running:
+        connect(running)
+        for number in (2, 3):
+            params = {"name": "create_model", "arguments": ARGUMENTS}
+            send(running, {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+            assert receive(running)["id"] == number
+
+
+def test_folders_on_pythonpath_do_not_shadow_it(tmp_path: Path) -> None:
+    for name in ("server", "tools"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong package')")
+    with process(cwd=tmp_path, PYTHONPATH=str(tmp_path)) as running:
+        assert connect(running)["serverInfo"]["name"] == "decthings"
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_call_ends_the_request_to_decthings(tmp_path: Path) -> None:
+    closed = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def wait_for_end(connection: Any, _: Any) -> None:
+        if connection.recv(1) == b"":
+            loop.call_soon_threadsafe(closed.set)
+
+    with support.upstream(wait_for_end) as up:
+        async with Client(support.stdio("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k")) as client:
+            with pytest.raises(MCPError):
+                await client.call_tool("create_model", ARGUMENTS, read_timeout_seconds=0.5)
+            await asyncio.wait_for(closed.wait(), 5)

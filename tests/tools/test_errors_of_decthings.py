@@ -1,0 +1,86 @@
+"""Every error code of the API page, through a real stdio client."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import support
+from mcp import Client
+from mcp_types import TextContent
+
+ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
+
+# The codes of the API page with their members, a word that the next step has to say, and whether to repeat.
+CODES: dict[str, tuple[dict[str, str], str, bool]] = {
+    "name_already_used": ({}, "another name", False),
+    "organization_not_found": ({}, "organization", False),
+    "access_denied": ({}, "access", False),
+    "model_not_found": ({}, "options.modelId", False),
+    "snapshot_not_found": ({}, "options.snapshotId", False),
+    "quota_exceeded": ({}, "quota", False),
+    "server_overloaded": ({}, "Wait a minute", True),
+    "invalid_executable_file": ({}, "snapshot", False),
+    "read_executable_file_failed": ({}, "program", False),
+    "bad_credentials": ({}, "DECTHINGS_API_KEY", False),
+    "too_many_requests": ({}, "Wait a minute", True),
+    "payment_required": ({}, "billing", False),
+    "unknown": ({}, "once more", True),
+    "dataset_not_found": ({"datasetId": "d-1"}, "datasetId", False),
+    "dataset_key_not_found": ({"datasetId": "d-1", "datasetKey": "k-1"}, "datasetKey", False),
+    "invalid_parameter": ({"parameterName": "name", "reason": "too \x1b[31mlong\x1b[0m"}, "reason", False),
+    "brand_new_code": ({"hint": "x" * 5000}, "tell the person", False),
+}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Any]]:
+    """The results of a call for each code, all by one server process."""
+
+    async def collect(upstream: support.Upstream, folder: Path) -> dict[str, Any]:
+        server = support.stdio("--api-url", upstream.url, cwd=folder, DECTHINGS_API_KEY=support.KEY)
+        results: dict[str, Any] = {}
+        async with Client(server) as client:
+            for code, (members, _, _) in CODES.items():
+                upstream.reply = support.frame({"error": {"code": code, **members}})
+                results[code] = await client.call_tool("create_model", ARGUMENTS)
+        return results
+
+    with support.upstream() as upstream:
+        yield anyio.run(collect, upstream, tmp_path_factory.mktemp("empty"))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_code_is_answered_with_its_own_sentence_and_next_step(code: str, answers: dict[str, Any]) -> None:
+    members, said, retryable = CODES[code]
+    result = answers[code]
+    error = result.structured_content["error"]
+    assert result.is_error
+    assert (error["code"], error["outcome"], error["retryable"]) == (code, "not_created", retryable)
+    assert error["message"].startswith("Nothing was created: ")
+    assert said in result.structured_content["nextStep"]
+    assert set(error) == {"code", "message", "outcome", "retryable", *members}
+    assert "\x1b" not in str(error)
+    assert len(str(error)) < 1_000
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_text_alone_says_the_same(code: str, answers: dict[str, Any]) -> None:
+    (block,) = answers[code].content
+    assert isinstance(block, TextContent)
+    answer = answers[code].structured_content
+    for said in (answer["error"]["message"], code, "not_created", answer["nextStep"]):
+        assert said in block.text
+    for name, value in answer["error"].items():
+        if name not in ("message", "code", "outcome", "retryable"):
+            assert f"{name}: {value}" in block.text
+
+
+def test_no_two_codes_share_a_sentence(answers: dict[str, Any]) -> None:
+    errors = [result.structured_content for result in answers.values()]
+    assert len({answer["error"]["message"] for answer in errors}) == len(CODES)
+    # Waiting is the one advice that two codes have in common.
+    assert len({answer["nextStep"] for answer in errors}) == len(CODES) - 1

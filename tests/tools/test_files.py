@@ -1,0 +1,150 @@
+"""Which files an argument may name, and what becomes of them while they are sent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+from decthings_mcp.tools.errors import FileError, FileNotAllowed
+from decthings_mcp.tools.files import Files
+from support import Chat
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """With a file inside and one outside, and links between them."""
+    folder = tmp_path / "allowed"
+    (folder / "models").mkdir(parents=True)
+    (folder / "models" / "a.onnx").write_bytes(b"inside")
+    (tmp_path / "secret").write_bytes(b"outside")
+    (folder / "link-out").symlink_to(tmp_path / "secret")
+    (folder / "link-folder").symlink_to(tmp_path)
+    (folder / "link-in").symlink_to("models/a.onnx")
+    os.mkfifo(folder / "fifo")
+    return folder
+
+
+def code_of(folder: Path, path: str) -> str:
+    with pytest.raises(FileError) as caught, Files([folder]).open(path):
+        pass
+    assert "outside" not in str(caught.value) or "folders that may be used" in str(caught.value)
+    assert str(folder.parent / "secret") not in caught.value.next_step
+    return caught.value.code
+
+
+@pytest.mark.parametrize("path", ["models/a.onnx", "./models/../models/a.onnx", "link-in", "{folder}/models/a.onnx"])
+async def test_a_file_below_the_folder_is_read(path: str, folder: Path) -> None:
+    with Files([folder]).open(path.format(folder=folder)) as file:
+        assert [piece async for piece in file.pieces()] == [b"inside"]
+        assert (file.size, file.name) == (6, Path(path).name)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../secret", "{folder}/../secret", "link-out", "link-folder/secret", "/etc/passwd", "/proc/self/environ",
+     "~/.ssh/id_rsa", "~nobody-here/x", "/", ".", "models", "fifo", "../allowed-not/x", "link-folder/none", "../none"],
+)  # fmt: skip
+async def test_nothing_else_is(path: str, folder: Path) -> None:
+    expected = "file_not_found" if path.startswith("~nobody") else "file_not_allowed"
+    assert code_of(folder, path.format(folder=folder)) == expected
+
+
+async def test_a_missing_file_is_told_without_a_look_outside(folder: Path) -> None:
+    assert code_of(folder, "models/none.onnx") == "file_not_found"
+    assert code_of(folder, "models/a.onnx/x") == "file_not_readable"
+    assert code_of(folder, "x" * 5000) == "file_not_readable"
+
+
+async def test_a_path_from_the_home_folder_is_understood(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    with Files([folder]).open("~/models/a.onnx") as file:
+        assert file.size == 6
+
+
+async def test_the_first_folder_is_where_relative_paths_start(folder: Path, tmp_path: Path) -> None:
+    files = Files([folder / "models", tmp_path])
+    with files.open("a.onnx") as file:
+        assert file.size == 6
+    with files.open(str(tmp_path / "secret")) as file:
+        assert file.size == 7
+
+
+async def test_without_a_folder_it_is_told_what_to_add() -> None:
+    with pytest.raises(FileNotAllowed) as caught:
+        Files([]).open("a.onnx")
+    assert "--files" in caught.value.next_step
+
+
+async def test_a_link_put_in_place_of_a_folder_after_the_check_is_not_followed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "swapped").mkdir()
+    (folder / "swapped" / "secret").write_bytes(b"decoy")
+    real_open = os.open
+
+    def swap_and_open(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == "swapped":
+            (folder / "swapped" / "secret").unlink()
+            (folder / "swapped").rmdir()
+            (folder / "swapped").symlink_to(folder.parent)
+        return real_open(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", swap_and_open)
+    # os.supports_dir_fd holds the real function.
+    monkeypatch.setattr(os, "supports_dir_fd", {swap_and_open})
+    assert code_of(folder, "swapped/secret") == "file_not_readable"
+
+
+def upload(path: str) -> dict[str, Any]:
+    return {"name": "n", "description": "d", "options": {"type": "upload", "format": "raw", "data": {"path": path}}}
+
+
+@pytest.mark.parametrize("change", ["grow", "shrink", "rewrite"])
+async def test_a_file_that_changes_while_it_is_sent_creates_nothing(change: str, chat: Chat, tmp_path: Path) -> None:
+    path = tmp_path / "m.raw"
+    path.write_bytes(bytes(3 << 20))
+    os.utime(path, ns=(0, 0))
+
+    async def change_it(progress: float, total: float | None, message: str | None) -> None:
+        if change == "shrink":
+            os.truncate(path, 1 << 20)
+        else:
+            with path.open("ab" if change == "grow" else "r+b") as file:
+                file.write(b"x")
+
+    result = await chat.client.call_tool("create_model", upload("m.raw"), progress_callback=change_it)
+    error = (result.structured_content or {})["error"]
+    assert (error["code"], error["outcome"]) == ("file_changed", "not_created")
+    assert chat.upstream.requests == []
+
+
+async def test_a_large_upload_tells_its_progress_and_it_rises(chat: Chat, tmp_path: Path) -> None:
+    with (tmp_path / "m.raw").open("wb") as file:
+        file.truncate(64 << 20)
+    steps: list[tuple[float, float | None]] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        steps.append((progress, total))
+        assert message is not None
+
+    await chat.client.call_tool("create_model", upload("m.raw"), progress_callback=note)
+    body = len(chat.upstream.requests[0].body)
+    assert steps[-1] == (body, body)
+    assert steps == sorted(set(steps))
+
+
+@pytest.mark.parametrize("checked", [True, False])
+async def test_the_look_inside_can_be_switched_off(checked: bool, upstream: support.Upstream, tmp_path: Path) -> None:
+    (tmp_path / "notes.onnx").write_text("these are my notes")
+    upstream.reply = support.created()
+    async with support.chat(upstream, tmp_path, check_uploads=checked) as chat:
+        given = upload("notes.onnx")
+        given["options"]["format"] = "onnx"
+        answer = await chat.create(given)
+    assert answer.get("error", {}).get("code") == ("not_a_model_file" if checked else None)
+    assert len(upstream.requests) == (not checked)

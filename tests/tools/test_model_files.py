@@ -1,0 +1,92 @@
+"""Whether a file is the model that it is called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from decthings_mcp.tools.errors import NotAModelFile
+from decthings_mcp.tools.model_files import check_model_file, is_onnx
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+TFLITE = b"\x1c\0\0\0TFL3" + bytes(40)
+
+
+def reader(data: bytes) -> tuple[int, Callable[[int, int], bytes]]:
+    return len(data), lambda offset, length: data[offset : offset + length]
+
+
+def check(format_: str, data: bytes) -> None:
+    check_model_file(format_, *reader(data))
+
+
+def test_real_models_pass(onnx_file: bytes) -> None:
+    check("onnx", onnx_file)
+    check("tflite", TFLITE)
+    check("a format of tomorrow", b"anything")
+
+
+def test_an_onnx_model_with_every_field_passes() -> None:
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [1000], [0.5] * 1000)
+    graph = helper.make_graph([], "g", [], [], [weights], doc_string="d")
+    function = helper.make_function("d", "f", [], [], [], [])
+    model = helper.make_model(
+        graph,
+        producer_name="p",
+        producer_version="1",
+        domain="d",
+        model_version=7,
+        doc_string="d",
+        functions=[function],
+    )
+    helper.set_model_props(model, {"k": "v", "k2": "v"})
+    check("onnx", model.SerializeToString())
+
+
+FOUND = {
+    "The file is empty": ("onnx", b""),
+    "looks like text": ("onnx", b"-----\nthese are my notes"),
+    "a key or a certificate": ("onnx", b"-----BEGIN OPENSSH PRIVATE KEY-----\n"),
+    "looks like tflite": ("onnx", TFLITE),
+    "a ZIP archive": ("tflite", b"PK\x03\x04" + bytes(20)),
+    "an HDF5 file": ("tflite", b"\x89HDF\r\n"),
+    "Git LFS pointer": ("onnx", b"version https://git-lfs.github.com/spec/v1\n"),
+    "something else": ("onnx", b"\0\1\2\3"),
+    "looks like something": ("tflite", b"\xff\xff\xff\xffTFL3"),
+}
+
+
+@pytest.mark.parametrize(("said", "given_file"), FOUND.items(), ids=FOUND)
+def test_what_was_found_instead_is_told(said: str, given_file: tuple[str, bytes]) -> None:
+    with pytest.raises(NotAModelFile, match=said):
+        check(*given_file)
+
+
+def test_the_other_format_is_named_as_the_next_step(onnx_file: bytes) -> None:
+    with pytest.raises(NotAModelFile, match="looks like onnx") as caught:
+        check("tflite", onnx_file)
+    assert caught.value.next_step == 'Use format "onnx" for it.'
+
+
+def test_a_model_cut_off_within_a_field_is_none(onnx_file: bytes) -> None:
+    opset_import = onnx_file.rindex(b"B\x02\x10")
+    for length in {*range(len(onnx_file))} - {opset_import}:  # where the graph ends, another field could
+        assert not is_onnx(*reader(onnx_file[:length]))
+
+
+def test_a_field_without_end_and_endless_fields_are_no_model() -> None:
+    assert not is_onnx(*reader(b"\x3a" + b"\xff" * 9 + b"\x01"))
+    assert not is_onnx(*reader(b"\x80" * 20))
+    assert not is_onnx(*reader(b"\x08\x01" * 100_001))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_at_all_are_decided(data: bytes) -> None:
+    assert is_onnx(*reader(data)) in (True, False)
+
+
+def test_random_bytes_are_no_model() -> None:
+    assert not any(is_onnx(*reader(os.urandom(1000))) for _ in range(200))
