@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import ExitStack
-from functools import partial
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 import anyio.to_thread
@@ -35,11 +34,10 @@ from .tool import DecthingsTool
 
 
 def _by(tag: str) -> Discriminator:
-    return Discriminator(partial(_branch_of, tag=tag))
+    def branch_of(value: Any) -> str | None:
+        return branch(value[tag]) if is_object(value) and tag in value else None
 
-
-def _branch_of(value: Any, tag: str) -> str | None:
-    return branch(value[tag]) if is_object(value) and tag in value else None
+    return Discriminator(branch_of)
 
 
 @with_config(types.STRICT)
