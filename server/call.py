@@ -32,10 +32,9 @@ def call_tool(settings: Settings, tool: str, arguments: str) -> int:
         return _complain(f"The arguments cannot be read: {error}", 2)
     if not is_object(given):
         return _complain("The arguments have to be a JSON object.", 2)
-    try:
-        result = anyio.run(_call, settings, tool, given)
-    except MCPError as error:
-        return _complain(str(error), 1)
+    result = anyio.run(_call, settings, tool, given)
+    if isinstance(result, MCPError):
+        return _complain(str(result), 1)
     print(json.dumps(result.structured_content, indent=2, ensure_ascii=False))
     return int(bool(result.is_error))
 
@@ -46,9 +45,12 @@ def _text_of(arguments: str) -> str:
     return Path(arguments[1:]).read_text(encoding="utf-8") if arguments.startswith("@") else arguments
 
 
-async def _call(settings: Settings, tool: str, arguments: dict[str, Any]) -> CallToolResult:
+async def _call(settings: Settings, tool: str, arguments: dict[str, Any]) -> CallToolResult | MCPError:
     async with Client(create_server(settings)) as client:
-        return await client.call_tool(tool, arguments)
+        try:
+            return await client.call_tool(tool, arguments)
+        except MCPError as error:  # returned: raised, it would leave the client's task group wrapped
+            return error
 
 
 def _complain(problem: str, status: int) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def run(argv: Sequence[str]) -> int:
     """The exit status: 0, 1 when a call failed, 2 when the command line or the settings are wrong."""
     options = parser().parse_args(argv)
     try:

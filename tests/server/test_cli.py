@@ -1,0 +1,106 @@
+"""The commands a person types."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+
+ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
+
+
+def run(*arguments: str, cwd: Path, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        support.server_command(*arguments),
+        cwd=cwd, env=support.environment(**variables), input=given, text=True, capture_output=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+
+def sandboxed(folder: Path) -> list[str]:
+    return ["--sandbox", "--sandbox-data", str(folder / "data")]
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    finished = run("--version", cwd=tmp_path)
+    assert (finished.stdout, finished.returncode) == ("decthings-mcp 0.1.0\n", 0)
+
+
+@pytest.mark.parametrize("form", ["argument", "file", "stdin"])
+def test_call_prints_the_structured_answer(form: str, tmp_path: Path) -> None:
+    text = json.dumps(ARGUMENTS)
+    (tmp_path / "arguments.json").write_text(text)
+    argument = {"argument": text, "file": "@arguments.json", "stdin": "-"}[form]
+    finished = run(*sandboxed(tmp_path), "call", "create_model", argument, cwd=tmp_path, given=text)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert json.loads(finished.stdout)["result"]["modelId"]
+
+
+def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
+    finished = run(*sandboxed(tmp_path), "call", "create_model", "{}", cwd=tmp_path)
+    assert (finished.returncode, finished.stderr) == (1, "")
+    assert json.loads(finished.stdout)["error"]["code"] == "invalid_arguments"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["call", "create_model", "not json"], 2, "cannot be read"),
+        (["call", "create_model", "[]"], 2, "JSON object"),
+        (["call", "create_model", "@none.json"], 2, "cannot be read"),
+        (["call", "no_such_tool"], 1, "There is no tool 'no_such_tool'. There is: create_model."),
+        (["--api-url", "http://example.com/v0"], 2, "https://"),
+        (["--files", "none"], 2, "none is not one"),
+        (["--log-level", "loud"], 2, "invalid choice"),
+    ],
+)
+def test_what_is_wrong_is_said_on_stderr_in_a_line(arguments: Any, status: int, said: str, tmp_path: Path) -> None:
+    finished = run(*arguments, cwd=tmp_path)
+    assert finished.returncode == status
+    assert said in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert finished.stdout == ""
+
+
+def test_the_demo_creates_a_model_in_each_way(tmp_path: Path) -> None:
+    finished = run("demo", cwd=tmp_path)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout.count("    model ") == 4
+    assert "name_already_used" in finished.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_file_that_all_can_read_is_warned_about_on_stderr(tmp_path: Path) -> None:
+    (tmp_path / "auth.txt").write_text("k-secret")
+    (tmp_path / "auth.txt").chmod(0o644)
+    finished = run("--api-key-file", "auth.txt", cwd=tmp_path)
+    assert "chmod 600" in finished.stderr
+    assert "k-secret" not in finished.stderr
+    assert (finished.returncode, finished.stdout) == (0, "")
+
+
+def test_the_sandbox_serves_a_port_until_it_is_interrupted(tmp_path: Path) -> None:
+    command = support.server_command("sandbox", "--port", "0", "--sandbox-data", str(tmp_path / "data"))
+    streams: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=tmp_path, env=support.environment(), **streams) as server:
+        assert server.stdout is not None
+        assert server.stderr is not None
+        url = server.stdout.readline().split()[4]
+        arguments = ["--api-url", url, "call", "create_model", json.dumps(ARGUMENTS)]
+        # A proxy that is not there does no harm: nobody is asked for what is on this machine.
+        finished = run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="k", http_proxy="http://127.0.0.1:9")
+        assert json.loads(finished.stdout)["sandbox"] is True
+        server.send_signal(signal.SIGINT)
+        assert server.wait(10) == 130
+        assert server.stderr.read() == ""
+
+
+def test_a_bad_key_is_told_by_the_sandbox(tmp_path: Path, sandbox_url: str) -> None:
+    arguments = ["--api-url", sandbox_url, "call", "create_model", json.dumps(ARGUMENTS)]
+    answer = json.loads(run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="bad-key").stdout)
+    assert answer["error"]["code"] == "bad_credentials"
