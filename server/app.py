@@ -67,8 +67,10 @@ async def _connect(settings: Settings, stack: AsyncExitStack) -> DecthingsClient
         return await _connect_to_sandbox(settings, stack)
     if isinstance(settings.api_key, NotConfigured):
         return settings.api_key
+    parts = urlsplit(settings.api_url)
     # A proxy of the system's is not asked for what is on this machine.
-    http = _http(trust_env=not is_loopback(urlsplit(settings.api_url).hostname or ""))
+    without_proxy = {f"all://{parts.netloc}": None} if is_loopback(parts.hostname or "") else {}
+    http = _http(mounts=without_proxy)
     return DecthingsClient(await stack.enter_async_context(http), settings.api_url, settings.api_key)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
@@ -46,6 +47,7 @@ class Upstream:
     requests: list[Request] = field(default_factory=list[Request])
     connections: int = 0
     url: str = ""
+    tls: ssl.SSLContext | None = None
 
     def serve(self, listening: socket.socket) -> None:
         while True:
@@ -56,8 +58,11 @@ class Upstream:
             self.connections += 1
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
+    def _secured(self, connection: socket.socket) -> socket.socket:
+        return self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
+
     def _talk(self, connection: socket.socket) -> None:
-        with connection, suppress(OSError):
+        with suppress(OSError), self._secured(connection) as connection:
             while (request := _read(connection)) is not None:
                 self.requests.append(request)
                 if callable(self.reply):
@@ -91,9 +96,10 @@ def _read(connection: socket.socket) -> Request | None:
 
 
 @contextmanager
-def upstream(reply: Reply = b"") -> Generator[Upstream]:
+def upstream(reply: Reply = b"", tls: ssl.SSLContext | None = None) -> Generator[Upstream]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = Upstream(reply, url=f"http://127.0.0.1:{listening.getsockname()[1]}/v0")
+        scheme = "https" if tls else "http"
+        server = Upstream(reply, tls=tls, url=f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/v0")
         threading.Thread(target=server.serve, args=(listening,), daemon=True).start()
         yield server
         with suppress(OSError):

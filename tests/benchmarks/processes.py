@@ -1,0 +1,81 @@
+"""Server processes for the benchmarks, spoken to without a client in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+OURS = [sys.executable, "-m", "decthings_mcp.server"]
+BARE = [
+    sys.executable,
+    "-c",
+    "from mcp.server import MCPServer\n"
+    "server = MCPServer('bare')\n"
+    "@server.tool()\n"
+    "async def create_model(name: str, description: str) -> str:\n"
+    "    return name\n"
+    "server.run()\n",
+]
+"""An MCPServer with one tool and nothing else: what the SDK costs by itself."""
+
+INITIALIZE = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "benchmark", "version": "1"},
+}
+
+
+class Server:
+    def __init__(self, running: subprocess.Popen[bytes], started: float) -> None:
+        self.running, self.started = running, started
+        self._id = 0
+
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """The answer; notifications before it are passed over."""
+        assert self.running.stdin is not None
+        assert self.running.stdout is not None
+        self._id += 1
+        self._send({"jsonrpc": "2.0", "id": self._id, "method": method, "params": params})
+        while True:
+            answer = json.loads(self.running.stdout.readline())
+            if answer.get("id") == self._id:
+                return answer
+
+    def connect(self) -> None:
+        self.ask("initialize", **INITIALIZE)
+        self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self.running.stdin is not None
+        self.running.stdin.write(json.dumps(message).encode() + b"\n")
+        self.running.stdin.flush()
+
+    def peak_mib(self) -> float:
+        return peak_mib(self.running.pid)
+
+
+@contextmanager
+def server(command: list[str], *arguments: str, **environ: str) -> Generator[Server]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DECTHINGS")}
+    started = time.perf_counter()
+    with subprocess.Popen(
+        [*command, *arguments], env={**inherited, **environ}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as running:
+        yield Server(running, started)
+        assert running.stdin is not None
+        running.stdin.close()
+
+
+def peak_mib(pid: int) -> float:
+    """Of resident memory, so far (Linux)."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("this system does not tell the peak of a process's memory")

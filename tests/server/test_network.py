@@ -1,0 +1,88 @@
+"""What the server does on the network beside speaking to Decthings: proxies, certificates, headers."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+import pytest
+import support
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from support import Chat
+from test_cli import ARGUMENTS, run
+
+
+@pytest.mark.anyio
+async def test_a_request_says_who_sends_it_and_carries_the_key_once(chat: Chat) -> None:
+    await chat.create(ARGUMENTS)
+    (request,) = chat.upstream.requests
+    assert request.headers["user-agent"] == "decthings-mcp/0.1.0"
+    assert request.headers["authorization"] == f"Bearer {support.KEY}"
+    assert request.headers["accept-encoding"] == "identity"
+    assert support.KEY.encode() not in request.body
+
+
+def test_the_systems_proxy_is_used(tmp_path: Path) -> None:
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def refuse() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                asked.append(connection.recv(1000))
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=refuse, daemon=True).start()
+        proxy = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        url = "https://decthings.invalid/v0"
+        variables = {"DECTHINGS_API_KEY": "k-secret", "https_proxy": proxy, "HTTPS_PROXY": proxy}
+        finished = run("--api-url", url, "call", "create_model", json.dumps(ARGUMENTS), cwd=tmp_path, **variables)
+    assert asked[0].startswith(b"CONNECT decthings.invalid:443")
+    assert b"k-secret" not in asked[0]
+    error = json.loads(finished.stdout)["error"]
+    assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
+
+
+def certificate(folder: Path) -> Path:
+    """Self-signed, for 127.0.0.1, with its key in the same file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = folder / "certificate.pem"
+    path.write_bytes(built.public_bytes(encoding) + private)
+    return path
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_certificates_come_from_ssl_cert_file(trusted: bool, tmp_path: Path) -> None:
+    path = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    with support.upstream(support.created(), context) as upstream:
+        arguments = ["--api-url", upstream.url, "call", "create_model", json.dumps(ARGUMENTS)]
+        variables = {"SSL_CERT_FILE": str(path)} if trusted else {}
+        finished = run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="k", **variables)
+    answer = json.loads(finished.stdout)
+    assert ("result" in answer) == trusted
+    assert trusted or (answer["error"]["code"], answer["error"]["outcome"]) == ("connection_failed", "not_created")
