@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
@@ -19,6 +21,7 @@ from ..tools.decthings import DecthingsClient
 from ..tools.decthings.client import TIMEOUT
 from ..tools.errors import NotConfigured
 from ..tools.files import Files
+from ..tools.text import harmless
 from .protocol import conforming
 from .settings import Settings, is_loopback
 
@@ -26,14 +29,19 @@ VERSION = version("decthings-mcp")
 
 INSTRUCTIONS = """\
 These tools create machine learning models on Decthings, a cloud for them, in the user's own account.
-Call create_model once the user has said what the model is called, what it does and how it is made: from \
-code, from an uploaded model file, from a snapshot of a model, or as a copy of a model. Ask for what is missing \
-instead of inventing it: ids of models, snapshots and datasets come from the user.
+Call create_model once the user has said what the model is called and how it is made: from code, from an uploaded \
+model file, from a snapshot of a model, or as a copy of a model. Write the description yourself from what the user \
+said. Do not invent ids of models, snapshots and datasets, or paths of files: ask for them.
 Every answer has a nextStep. An error's outcome tells whether a model was created; if it is unknown, repeat the \
 same call with the same name, which cannot make a second model.\
 """
 
 _SANDBOX_URL = "http://sandbox.invalid/v0"  # never leaves the process
+_SANDBOX_ADVICE = "Ask the person to name a folder that can be written with --sandbox-data, and to restart the server."
+_NETWORK_ADVICE = (
+    "Ask the person to check the proxy variables (HTTPS_PROXY, ALL_PROXY) and SSL_CERT_FILE in this server's "
+    "environment, and to restart it."
+)
 _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover")
 _TOOLS = [CREATE_MODEL]
@@ -63,15 +71,24 @@ def create_server(settings: Settings) -> MCPServer[Backend]:
 
 
 async def _connect(settings: Settings, stack: AsyncExitStack) -> DecthingsClient | NotConfigured:
-    if settings.sandbox:
-        return await _connect_to_sandbox(settings, stack)
-    if isinstance(settings.api_key, NotConfigured):
-        return settings.api_key
-    parts = urlsplit(settings.api_url)
-    # A proxy of the system's is not asked for what is on this machine.
-    without_proxy = {f"all://{parts.netloc}": None} if is_loopback(parts.hostname or "") else {}
-    http = _http(mounts=without_proxy)
-    return DecthingsClient(await stack.enter_async_context(http), settings.api_url, settings.api_key)
+    """What cannot be set up is told by every call: a server that does not start tells nobody."""
+    try:
+        if settings.sandbox:
+            return await _connect_to_sandbox(settings, stack)
+        if isinstance(settings.api_key, NotConfigured):
+            return settings.api_key
+        http = await stack.enter_async_context(_http(mounts=_without_proxy(settings.api_url)))
+        return DecthingsClient(http, settings.api_url, settings.api_key)
+    except (OSError, ValueError, sqlite3.Error) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
+        what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "Connections cannot be set up"
+        return NotConfigured(f"{what}: {harmless(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
+
+
+def _without_proxy(url: str) -> dict[str, None]:
+    """A proxy of the system's is not asked for what is on this machine."""
+    parts = urlsplit(url)
+    return {f"all://{parts.netloc}": None} if is_loopback(parts.hostname or "") else {}
 
 
 async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack) -> DecthingsClient:

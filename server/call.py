@@ -24,18 +24,19 @@ def call_tool(settings: Settings, tool: str, arguments: str) -> int:
         arguments: a JSON object, @FILE that holds one, or - for one on stdin.
 
     Returns:
-        0, 1 when the call failed, 2 when the arguments are not a JSON object.
+        0, or 1 when the call failed or the arguments are not a JSON object.
     """
     try:
         given = json.loads(_text_of(arguments))
-    except (OSError, ValueError) as error:
-        return _complain(f"The arguments cannot be read: {error}", 2)
+    except (OSError, ValueError, RecursionError) as error:
+        return _complain(f"The arguments cannot be read: {error}")
     if not is_object(given):
-        return _complain("The arguments have to be a JSON object.", 2)
+        return _complain("The arguments have to be a JSON object.")
     result = anyio.run(_call, settings, tool, given)
     if isinstance(result, MCPError):
-        return _complain(str(result), 1)
-    print(json.dumps(result.structured_content, indent=2, ensure_ascii=False))
+        return _complain(str(result))
+    in_unicode = sys.stdout.encoding.lower().startswith("utf")
+    print(json.dumps(result.structured_content, indent=2, ensure_ascii=not in_unicode))
     return int(bool(result.is_error))
 
 
@@ -53,6 +54,6 @@ async def _call(settings: Settings, tool: str, arguments: dict[str, Any]) -> Cal
             return error
 
 
-def _complain(problem: str, status: int) -> int:
+def _complain(problem: str) -> int:
     print(f"decthings-mcp: {problem}", file=sys.stderr)
-    return status
+    return 1

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
 
@@ -17,7 +18,7 @@ def run(argv: Sequence[str]) -> int:
     """The exit status: 0, 1 when a call failed, 2 when the command line or the settings are wrong."""
     options = parser().parse_args(argv)
     try:
-        settings = Settings.load(options, os.environ, Path.cwd())
+        settings = Settings.load(options, os.environ, _working_folder())
     except SettingsError as error:
         print(f"decthings-mcp: {error}", file=sys.stderr)
         return 2
@@ -27,6 +28,13 @@ def run(argv: Sequence[str]) -> int:
     for warning in settings.warnings:
         logging.getLogger(__name__).warning(warning)
     return options.run(settings, options)
+
+
+def _working_folder() -> Path | None:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # deleted in the meantime
+        return None
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
@@ -59,24 +67,28 @@ def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="decthings-mcp",
+        allow_abbrev=False,  # else --api-key would pass for --api-key-file
         parents=[_shared_options(None)],
         description="MCP server that creates Decthings models from a chat. Without a command it serves stdio.",
         epilog="Environment: DECTHINGS_API_KEY, DECTHINGS_API_KEY_FILE, DECTHINGS_API_URL, DECTHINGS_FILES "
         f"(folders separated by {os.pathsep!r}), DECTHINGS_UNCHECKED_UPLOADS.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    parser.set_defaults(run=_serve)
-    shared = [_shared_options(argparse.SUPPRESS)]  # else a command would reset what stands before it
+    parser.set_defaults(run=_serve, for_sandbox=False)
+    shared: dict[str, Any] = {
+        "parents": [_shared_options(argparse.SUPPRESS)],  # else a command would reset what stands before it
+        "allow_abbrev": False,
+    }
     commands = parser.add_subparsers(metavar="COMMAND")
-    call = commands.add_parser("call", parents=shared, help="call one tool and print its structured answer")
+    call = commands.add_parser("call", **shared, help="call one tool and print its structured answer")
     call.add_argument("tool", metavar="TOOL")
     call.add_argument("arguments", metavar="JSON", nargs="?", default="{}", help="a JSON object, @FILE, or - for stdin")
     call.set_defaults(run=_call)
-    demo = commands.add_parser("demo", parents=shared, help="create a model in each of the four ways, in the sandbox")
-    demo.set_defaults(run=_demo)
-    sandbox = commands.add_parser("sandbox", parents=shared, help="serve the embedded Decthings on 127.0.0.1")
+    demo = commands.add_parser("demo", **shared, help="create a model in each of the four ways, in the sandbox")
+    demo.set_defaults(run=_demo, for_sandbox=True)
+    sandbox = commands.add_parser("sandbox", **shared, help="serve the embedded Decthings on 127.0.0.1")
     sandbox.add_argument("--port", type=int, default=8787, help="0 takes a free one (default: %(default)s)")
-    sandbox.set_defaults(run=_sandbox)
+    sandbox.set_defaults(run=_sandbox, for_sandbox=True)
     return parser
 
 
@@ -99,7 +111,6 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
     options.add_argument("--api-url", metavar="URL", help="the Decthings API with its version")
     options.add_argument(
         "--files",
-        type=Path,
         action="append",
         metavar="DIR",
         help="folder that uploads may come from; repeatable",

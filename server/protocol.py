@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 
-from ..tools.text import encodable, harmless
+from ..tools.text import encodable, harmless, log_crash
 
 _log = logging.getLogger(__name__)
 _LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
@@ -38,8 +38,8 @@ def conforming(tools: Collection[str], server: list[MCPServer[Any]]) -> ServerMi
             ) from None
         except ValidationError:
             raise  # the SDK answers -32602 without its text
-        except Exception:
-            _log.exception("%s failed", ctx.method)
+        except Exception as error:
+            log_crash(_log, ctx.method, error)
             raise MCPError(code=INTERNAL_ERROR, message="Internal server error") from None
 
     return middleware

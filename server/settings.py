@@ -20,10 +20,14 @@ from ..tools.errors import NotConfigured
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
+_HOW_TO_CORRECT = (
+    "Ask the person to correct that in this server's configuration (DECTHINGS_API_KEY, or a file named by "
+    "DECTHINGS_API_KEY_FILE) and to restart the server. Never put a key into the chat."
+)
 _HOW_TO_CONFIGURE = (
     "Ask the person to create an API key at Decthings, to put it into this server's configuration as the "
     "environment variable DECTHINGS_API_KEY, or to save it in a file named by DECTHINGS_API_KEY_FILE, and to "
-    "restart the server. A key does not belong into the chat. The option --sandbox tries everything without one."
+    "restart the server. Never put a key into the chat. The option --sandbox tries everything without one."
 )
 
 
@@ -44,22 +48,35 @@ class Settings:
     """What the person who starts the server should know, for the log."""
 
     @classmethod
-    def load(cls, options: Namespace, environ: Mapping[str, str], cwd: Path) -> Settings:
+    def load(cls, options: Namespace, environ: Mapping[str, str], cwd: Path | None) -> Settings:
         """
+        Args:
+            cwd: None when the working folder was deleted.
+
         Raises:
             SettingsError: an option or a variable has a value that cannot be used.
         """
         key, warnings = _api_key(options.api_key_file, environ)
         return cls(
-            api_url=checked_url(options.api_url or environ.get("DECTHINGS_API_URL") or DEFAULT_URL),
+            api_url=DEFAULT_URL
+            if options.sandbox
+            else checked_url((options.api_url or environ.get("DECTHINGS_API_URL", "")).strip() or DEFAULT_URL),
             api_key=key,
             files=_folders(options.files, environ, cwd),
             check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
             sandbox=options.sandbox,
-            sandbox_data=options.sandbox_data or default_sandbox_data(),
-            log_level=_log_level(options.log_level or "WARNING"),
+            sandbox_data=_sandbox_data(options),
+            log_level=options.log_level or "WARNING",
             warnings=warnings,
         )
+
+
+def _sandbox_data(options: Namespace) -> Path:
+    if options.sandbox_data is None:
+        return default_sandbox_data()
+    if not (options.sandbox or options.for_sandbox):
+        raise SettingsError("--sandbox-data goes with --sandbox, which is missing: without it Decthings is meant.")
+    return options.sandbox_data.expanduser()
 
 
 def default_sandbox_data() -> Path:
@@ -73,7 +90,7 @@ def checked_url(url: str) -> str:
         host = parts.hostname if parts.port != 0 else None
     except ValueError:  # the port or an IPv6 address is none
         parts, host = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or host is None or parts.query or parts.fragment:
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or re.search(r"[^!-~]", url):
         raise SettingsError(f"The API URL has to look like {DEFAULT_URL}.")
     if parts.username is not None or parts.password is not None:
         raise SettingsError("The API URL must not hold a user name or a password; the key is given by itself.")
@@ -93,12 +110,6 @@ def _is_on(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
 
 
-def _log_level(level: str) -> str:
-    if level.upper() not in LOG_LEVELS:
-        raise SettingsError(f"The log level has to be one of {', '.join(LOG_LEVELS)}.")
-    return level.upper()
-
-
 def _api_key(key_file: Path | None, environ: Mapping[str, str]) -> tuple[SecretStr | NotConfigured, list[str]]:
     """The key, or why there is none: that is told by the first call, since clients hide what a start says."""
     if key_file is None and (given := environ.get("DECTHINGS_API_KEY", "").strip()):
@@ -112,9 +123,10 @@ def _api_key(key_file: Path | None, environ: Mapping[str, str]) -> tuple[SecretS
         open_to_all = path.stat().st_mode & stat.S_IROTH
     except (OSError, ValueError, RuntimeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not a text file"
-        return NotConfigured(f"The file with the Decthings API key cannot be read: {reason}.", _HOW_TO_CONFIGURE), []
+        return NotConfigured(f"The file with the Decthings API key cannot be read: {reason}.", _HOW_TO_CORRECT), []
     warning = f"Every user of this machine can read the API key in {path}; chmod 600 makes it private."
-    return _checked_key(text) if text else _no_key(), [warning] if open_to_all and os.name == "posix" else []
+    empty = NotConfigured("The file with the Decthings API key is empty.", _HOW_TO_CORRECT)
+    return _checked_key(text) if text else empty, [warning] if open_to_all and os.name == "posix" else []
 
 
 def _checked_key(key: str) -> SecretStr | NotConfigured:
@@ -122,12 +134,12 @@ def _checked_key(key: str) -> SecretStr | NotConfigured:
         return NotConfigured(
             "The Decthings API key of this server is the literal text of a ${...} variable, which the client "
             "that started it did not fill in.",
-            _HOW_TO_CONFIGURE,
+            _HOW_TO_CORRECT,
         )
     if not re.fullmatch("[!-~]+", key):
         return NotConfigured(
             "The Decthings API key of this server holds white space or characters that no key has.",
-            _HOW_TO_CONFIGURE,
+            _HOW_TO_CORRECT,
         )
     return SecretStr(key)
 
@@ -136,14 +148,16 @@ def _no_key() -> NotConfigured:
     return NotConfigured("This server has no Decthings API key, so it cannot call Decthings.", _HOW_TO_CONFIGURE)
 
 
-def _folders(given: Sequence[Path] | None, environ: Mapping[str, str], cwd: Path) -> list[Path]:
-    folders = given or [Path(name) for name in environ.get("DECTHINGS_FILES", "").split(os.pathsep) if name]
-    if not folders:
-        return [] if _is_private(cwd) else [cwd]
+def _folders(given: Sequence[str] | None, environ: Mapping[str, str], cwd: Path | None) -> list[Path]:
+    # An empty name is a variable that a client did not fill in.
+    named = [name for name in given or environ.get("DECTHINGS_FILES", "").split(os.pathsep) if name]
+    if not named:
+        return [] if cwd is None or _is_private(cwd) else [cwd]
+    folders = [Path(os.path.expanduser(name)) for name in named]  # noqa: PTH111 - pathlib raises for an unknown user
     for folder in folders:
-        if not folder.expanduser().is_dir():
+        if not folder.is_dir():
             raise SettingsError(f"--files and DECTHINGS_FILES name folders; {folder} is not one.")
-    return [cwd / folder.expanduser() for folder in folders]
+    return [folder.absolute() for folder in folders]
 
 
 def _is_private(cwd: Path) -> bool:
@@ -153,7 +167,7 @@ def _is_private(cwd: Path) -> bool:
 
 
 def _homes() -> list[Path]:
-    homes = [Path(os.path.expanduser("~"))]  # noqa: PTH111 - Path.home() raises when there is none
+    homes = [Path(os.path.expanduser("~"))]  # noqa: PTH111 - pathlib raises when there is none
     if os.name == "posix":
         import pwd
 

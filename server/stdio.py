@@ -14,6 +14,8 @@ from mcp.server.stdio import stdio_server
 
 def serve_stdio(server: MCPServer[Any]) -> int:
     """Until stdin ends (0), the client goes away (0), or SIGINT or SIGTERM (130, 143). The exit status."""
+    if sys.stdin is None or sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        return 0  # they were closed: there is no client
     return anyio.run(_serve, server)
 
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +197,6 @@ class Chat:
 
 @asynccontextmanager
 async def chat(upstream: Upstream, files: Path, **settings: Any) -> AsyncGenerator[Chat]:
-    own = Settings(api_url=upstream.url, api_key=SecretStr(KEY), files=[files], **settings)
+    own = replace(Settings(api_url=upstream.url, api_key=SecretStr(KEY), files=[files]), **settings)
     async with Client(create_server(own)) as client:
         yield Chat(client, upstream)

@@ -21,6 +21,7 @@ from .decthings import (
     InvalidResponse,
     NoResponse,
     RequestCutShort,
+    TooManyCalls,
 )
 from .decthings.json_values import is_list, is_object
 from .errors import ToolFailure
@@ -32,22 +33,34 @@ _CODES: dict[type[DecthingsError], str] = {
     InvalidRequest: "invalid_request",
     BlobChanged: "file_changed",
     ConnectionFailed: "connection_failed",
+    TooManyCalls: "too_many_calls",
     RequestCutShort: "request_cut_short",
     NoResponse: "no_response",
     InvalidResponse: "invalid_response",
 }
 _NEXT_STEPS = {
-    "invalid_request": "Correct what is named and make the call again.",
+    "invalid_request": "Correct what is named and call again.",
     "file_changed": "Wait until the file is no longer being written, then make the same call again.",
     "connection_failed": "Check with the person that this machine is online and that the server's API URL and "
     "proxy are right, then make the same call again.",
+    "too_many_calls": "Wait until other calls have ended, then make the same call again.",
     "request_cut_short": "Make the same call again. For a large file, check the connection with the person first.",
 }
+_NEXT_STEPS_BY_STATUS = {
+    401: "Ask the person to check the API key of this server, or the proxy in front of Decthings.",
+    403: "Ask the person to check the API key of this server, or the proxy in front of Decthings.",
+    404: "Ask the person to check the server's API URL: it has to hold the version, like https://api.decthings.com/v0.",
+    413: "What is sent is too large for Decthings or a proxy in front of it. Tell the person.",
+    429: "Too many requests were made. Wait a minute, then make the same call again.",
+    503: "Decthings is not available. Wait a minute, then make the same call again.",
+}
+_REFUSED_NEXT_STEP = "Tell the person the status: something between this server and Decthings refuses the request."
 _UNKNOWN_NEXT_STEP = (
-    "The model may exist or not. Make the same call again with the same name: Decthings refuses a second "
-    "model of one name, so name_already_used then means that it was created. Do not change the name."
+    "The model may exist or not. Make the same call again with the same name: Decthings refuses a second model of "
+    "one name, so this cannot make two. If the answer is name_already_used, either this call made the model or the "
+    "name was taken before: ask the person to look. Do not change the name."
 )
-_REFUSED_NEXT_STEP = "Nothing was created. Make the same call again later; if it goes on, tell the person the status."
+_PASSING_STATUSES = (408, 429)
 
 _ERROR_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -61,17 +74,15 @@ _ERROR_SCHEMA: dict[str, Any] = {
 }
 
 
-def output_schema(result: Mapping[str, Any], **members: Any) -> dict[str, Any]:
+def output_schema(**members: Any) -> dict[str, Any]:
     """An outputSchema that success and failure both satisfy: some clients check errors against it too.
 
     Args:
-        result: the properties of `result`, all of them present.
-        members: further members that success can have.
+        members: the schemas of the members that success can have.
     """
     return {
         "type": "object",
         "properties": {
-            "result": {"type": "object", "properties": result, "required": list(result)},
             **members,
             "error": _ERROR_SCHEMA,
             "sandbox": {"type": "boolean"},
@@ -114,14 +125,17 @@ def _described(error: ToolFailure | DecthingsError) -> tuple[dict[str, Any], str
 
 def _described_transport(error: DecthingsError) -> tuple[dict[str, Any], str]:
     code = next(_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
-    details: dict[str, Any] = {}
+    outcome: Outcome = "unknown" if error.may_have_acted else "not_created"
     if isinstance(error, InvalidResponse):
-        details = {"httpStatus": error.status}
+        details: dict[str, Any] = {"httpStatus": error.status}
         if error.retry_after is not None:
             details["retryAfterSeconds"] = error.retry_after
-    outcome: Outcome = "unknown" if error.may_have_acted else "not_created"
-    next_step = _UNKNOWN_NEXT_STEP if error.may_have_acted else _NEXT_STEPS.get(code, _REFUSED_NEXT_STEP)
-    retryable = code != "invalid_request"
+        next_step = _NEXT_STEPS_BY_STATUS.get(error.status, _REFUSED_NEXT_STEP)
+        retryable = error.may_have_acted or error.status >= 500 or error.status in _PASSING_STATUSES
+    else:
+        details, next_step, retryable = {}, _NEXT_STEPS.get(code, ""), code != "invalid_request"
+    if error.may_have_acted:
+        next_step = _UNKNOWN_NEXT_STEP
     return _members(code, str(error), outcome, retryable=retryable, details=details), next_step
 
 
@@ -133,9 +147,11 @@ def _members(
     retryable: bool = False,
     details: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Ours last: a member of that name from Decthings does not replace them."""
+    """Members of Decthings' error that have our names stand apart, under `fromDecthings`."""
     ours = {"code": code, "message": message, "outcome": outcome, "retryable": retryable}
-    return {"code": code, "message": message, **details, **ours}
+    clashing = {name: value for name, value in details.items() if name in ours}
+    own_names = {name: value for name, value in details.items() if name not in ours}
+    return {**ours, **own_names, **({"fromDecthings": clashing} if clashing else {})}
 
 
 def _answer(answer: Mapping[str, Any], headline: str, *, is_error: bool) -> CallToolResult:

@@ -54,7 +54,7 @@ ADVICE = {
     "bad_credentials": Advice(
         "Nothing was created: Decthings does not accept the API key of this server.",
         "Ask the person to put a valid key into the server's configuration (DECTHINGS_API_KEY or "
-        "DECTHINGS_API_KEY_FILE) and to restart it. A key does not belong into the chat.",
+        "DECTHINGS_API_KEY_FILE) and to restart it. Never put a key into the chat.",
     ),
     "too_many_requests": Advice(
         "Nothing was created: too many requests came from this account.",

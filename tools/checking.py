@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from .decthings.json_values import is_object
+from .decthings.json_values import is_list, is_object
 from .errors import InvalidArguments, Problem
 from .reading import Schema, Union
 from .text import harmless, join_words, nearest
@@ -21,20 +21,15 @@ _KINDS = {"object": "an object", "array": "a list", "string": "a text", "integer
           "number": "a number", "boolean": "true or false"}  # fmt: skip
 
 
-def branch(word: object) -> str:
-    """The tag of a branch of a union. Marked, so that it is told from the names in a pydantic location."""
-    return f"<{word}>"
-
-
 def wrong(problem: str, *, at: Sequence[str | int] = (), allowed: list[str] | None = None) -> PydanticCustomError:
     """What a validator raises. `at` leads from the value that is validated to the one that is wrong."""
     return PydanticCustomError("wrong", "{problem}", {"problem": problem, "at": at, "allowed": allowed})
 
 
-def wrong_within(error: PydanticCustomError, at: Sequence[str | int]) -> PydanticCustomError:
-    """An error of `wrong`, seen from further out."""
+def wrong_within(error: PydanticCustomError, at: Sequence[str | int], more: str = "") -> PydanticCustomError:
+    """An error of `wrong`, seen from further out, with more to say."""
     context = error.context or {}
-    return wrong(context["problem"], at=(*at, *context["at"]), allowed=context["allowed"])
+    return wrong(context["problem"] + more, at=(*at, *context["at"]), allowed=context["allowed"])
 
 
 def check(value: Any, adapter: TypeAdapter[T], schema: Schema, unions: Mapping[str, Union]) -> T:
@@ -42,17 +37,36 @@ def check(value: Any, adapter: TypeAdapter[T], schema: Schema, unions: Mapping[s
     Raises:
         InvalidArguments: with a `Problem` for everything that is wrong.
     """
+    problems = [_problem(names, _SURROGATE) for names in _unencodable(value, [])]
     try:
-        return adapter.validate_python(value)
+        checked = adapter.validate_python(value)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        problems = [_explain(details, value, schema, unions) for details in found[:_MAX_PROBLEMS]]
-        count = "One argument is" if len(found) == 1 else f"{len(found)} arguments are"
-        raise InvalidArguments(problems, f"{count} wrong; nothing was sent to Decthings.") from None
+        problems += [_explain(details, value, schema, unions) for details in error.errors(include_url=False)]
+    else:
+        if not problems:
+            return checked
+    count = "One argument is" if len(problems) == 1 else f"{len(problems)} arguments are"
+    raise InvalidArguments(problems[:_MAX_PROBLEMS], f"{count} wrong; nothing was sent to Decthings.")
+
+
+_SURROGATE = "holds half of a surrogate pair, which UTF-8 cannot carry; leave that character out"
+
+
+def _unencodable(value: Any, names: list[Any]) -> Iterator[list[Any]]:
+    """Where texts are that UTF-8 cannot carry. Rows of elements are looked through as one."""
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+            yield names
+    elif is_object(value):
+        for name, member in value.items():
+            yield from _unencodable(member, [*names, name])
+    elif is_list(value) and not (all(type(item) is str for item in value) and "".join(value).isascii()):
+        for index, item in enumerate(value):
+            yield from _unencodable(item, [*names, index])
 
 
 def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapping[str, Union]) -> Problem:
-    names = [name for name in details["loc"] if not str(name).startswith("<")]
+    names = _names_in(details["loc"], unions)
     context = details.get("ctx", {})
     if details["type"] == "wrong":
         return _problem([*names, *context["at"]], context["problem"], context["allowed"])
@@ -65,13 +79,18 @@ def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapp
     if kind == "extra_forbidden":
         return _unknown_name(names, arguments, schema, unions)
     node = _node(schema, names)
-    allowed = cast(list[str], node.get("enum")) if "enum" in node else None
+    allowed = list(node.get("enum") or node.get("properties", ())) or None
     if kind == "missing":
-        return _problem(names, f"is missing; {_needed_by(names, arguments, unions)}", allowed)
-    if kind == "literal_error" and allowed and isinstance(details["input"], str):
-        return _problem(names, "is not one of the words that are possible", allowed, details["input"])
+        return _problem(names, f"is missing; {_needed_by(names, arguments, unions)}{_hint(node)}", allowed)
+    if kind == "literal_error" and isinstance(details["input"], str):
+        return _problem(names, "is not a possible value", allowed, details["input"])
     wanted = _KINDS[node["type"]] if "type" in node else "something else"
     return _problem(names, f"has to be {wanted}, and is {_kind_of(details['input'])}", allowed)
+
+
+def _hint(node: Schema) -> str:
+    """What the schema says of a member whose values it does not list."""
+    return f" ({node['description'].rstrip('.')})" if "description" in node and "enum" not in node else ""
 
 
 def _unknown_name(names: list[Any], arguments: Any, schema: Schema, unions: Mapping[str, Union]) -> Problem:
@@ -90,7 +109,7 @@ def _unknown_name(names: list[Any], arguments: Any, schema: Schema, unions: Mapp
 def _needed_by(names: list[Any], arguments: Any, unions: Mapping[str, Union]) -> str:
     union = unions.get(_schema_path(names[:-1]))
     if union is None or names[-1] == union.tag:
-        return "it is always needed"
+        return "it is required"
     return f'{union.tag} "{_at(arguments, names[:-1]).get(union.tag)}" needs it'
 
 
@@ -102,6 +121,18 @@ def _problem(names: list[Any], problem: str, allowed: list[str] | None = None, g
         if (word := nearest(given, allowed)) is not None:
             found["nearest"] = word
     return found
+
+
+def _names_in(location: Sequence[str | int], unions: Mapping[str, Union]) -> list[Any]:
+    """A pydantic location without the words of the unions, each of which stands behind the union's name."""
+    names: list[Any] = []
+    word_passed_at = -1
+    for part in location:
+        if _schema_path(names) in unions and word_passed_at != len(names):
+            word_passed_at = len(names)
+        else:
+            names.append(part)
+    return names
 
 
 def _schema_path(names: list[Any]) -> str:
@@ -130,6 +161,6 @@ def _kind_of(value: object) -> str:
         "dict": "an object",
         "list": "a list",
         "int": "a whole number",
-        "float": "a number",
+        "float": "a number with decimals",
     }
     return names.get(type(value).__name__, "something else")

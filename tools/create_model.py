@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult, ToolAnnotations
-from pydantic import AfterValidator, Discriminator, Tag, TypeAdapter, with_config
+from pydantic import AfterValidator, Field, TypeAdapter, with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
@@ -17,27 +17,21 @@ from typing_extensions import TypedDict
 from . import create_model_schema as schema
 from .answers import success
 from .backend import Backend, backend_of
-from .checking import branch, wrong
+from .checking import wrong
 from .create_model_reading import REWRITES
 from .decthings import Blob, Media, Tensor, types
 from .decthings.blobs import size_of
 from .decthings.client import OnSent
-from .decthings.json_values import is_object
+from .decthings.wire import MAX_BLOBS
 from .files import FileBlob
-from .model_files import ReadAt, check_model_file
+from .model_files import check_model_file
 from .progress import Progress
+from .protobuf import ReadAt
 from .reading import Reader, Union
 from .sources import FilePath, MediaSource, Source, SourceArgument
 from .tensors import TensorArgument, TensorFields
 from .text import harmless
 from .tool import DecthingsTool
-
-
-def _by(tag: str) -> Discriminator:
-    def branch_of(value: Any) -> str | None:
-        return branch(value[tag]) if is_object(value) and tag in value else None
-
-    return Discriminator(branch_of)
 
 
 @with_config(types.STRICT)
@@ -50,16 +44,23 @@ class InlineArgument(TypedDict):
 class ProviderArgument(TypedDict):
     name: str
     data: Annotated[
-        Annotated[types.DatasetReference, Tag(branch("dataset"))] | Annotated[InlineArgument, Tag(branch("data"))],
-        _by("type"),
+        types.DatasetReference | InlineArgument,
+        Field(discriminator="type"),
     ]
+
+
+def _few_inline(providers: list[ProviderArgument]) -> list[ProviderArgument]:
+    inline = sum(provider["data"]["type"] == "data" for provider in providers)
+    if inline > MAX_BLOBS:
+        raise wrong(f"has {inline} parameters with data of their own, and one call carries at most {MAX_BLOBS}")
+    return providers
 
 
 @with_config(types.STRICT)
 class CreateStateArgument(TypedDict):
     method: Literal["create"]
     name: str
-    params: list[ProviderArgument]
+    params: Annotated[list[ProviderArgument], AfterValidator(_few_inline)]
     launcherSpec: types.LauncherSpec
 
 
@@ -69,8 +70,10 @@ class StateFileArgument(TypedDict):
     data: SourceArgument
 
 
-def _without_repeats(files: list[StateFileArgument]) -> list[StateFileArgument]:
+def _within_frame(files: list[StateFileArgument]) -> list[StateFileArgument]:
     keys = [file["key"] for file in files]
+    if len(keys) > MAX_BLOBS:
+        raise wrong(f"has {len(keys)} files, and one call carries at most {MAX_BLOBS}")
     for index, key in enumerate(keys):
         if key in keys[:index]:
             raise wrong("has the same key as a file before it", at=(index,))
@@ -81,7 +84,7 @@ def _without_repeats(files: list[StateFileArgument]) -> list[StateFileArgument]:
 class UploadStateArgument(TypedDict):
     method: Literal["upload"]
     name: str
-    data: Annotated[list[StateFileArgument], AfterValidator(_without_repeats)]
+    data: Annotated[list[StateFileArgument], AfterValidator(_within_frame)]
 
 
 @with_config(types.STRICT)
@@ -100,10 +103,8 @@ class SnapshotArgument(TypedDict):
     modelId: str
     snapshotId: str
     initialState: Annotated[
-        Annotated[types.CopyState, Tag(branch("copy"))]
-        | Annotated[CreateStateArgument, Tag(branch("create"))]
-        | Annotated[UploadStateArgument, Tag(branch("upload"))],
-        _by("method"),
+        types.CopyState | CreateStateArgument | UploadStateArgument,
+        Field(discriminator="method"),
     ]
 
 
@@ -113,11 +114,8 @@ class CreateModelArguments(TypedDict):
     description: str
     publicAccess: NotRequired[bool]
     options: Annotated[
-        Annotated[types.CodeOptions, Tag(branch("code"))]
-        | Annotated[UploadArgument, Tag(branch("upload"))]
-        | Annotated[SnapshotArgument, Tag(branch("basedOnModelSnapshot"))]
-        | Annotated[types.ExistingOptions, Tag(branch("fromExisting"))],
-        _by("type"),
+        types.CodeOptions | UploadArgument | SnapshotArgument | types.ExistingOptions,
+        Field(discriminator="type"),
     ]
 
 
@@ -150,20 +148,18 @@ async def create_model(
 ) -> CallToolResult:
     backend = backend_of(context)
     client = backend.connected()
-    with ExitStack() as opened:
-        opening = _Opening(backend, opened)
-        options = await anyio.to_thread.run_sync(opening.options, arguments["options"])
-        params = cast(types.CreateModelParams, {**arguments, "options": options})
-        created = await client.create_model(params, _upload_progress(context) if opening.sent else None)
-        return _told(arguments, created, opening.sent, ignored)
+    opening = _Opening(backend)
+    options = await anyio.to_thread.run_sync(opening.options, arguments["options"])
+    params = cast(types.CreateModelParams, {**arguments, "options": options})
+    created = await client.create_model(params, _upload_progress(context) if opening.sent else None)
+    return _told(arguments, created, opening.sent, ignored)
 
 
 class _Opening:
     """Turns what arguments name into what is sent. `sent` are the blobs of an upload, by name."""
 
-    def __init__(self, backend: Backend, opened: ExitStack) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._opened = opened
         self.sent: dict[str, Blob] = {}
 
     def options(self, options: Any) -> Any:
@@ -176,7 +172,8 @@ class _Opening:
     def _model_file(self, format_: str, source: Source) -> Blob:
         blob = self.sent["data"] = self._blob(source)
         if self._backend.check_uploads:
-            check_model_file(format_, size_of(blob), _reader_of(blob))
+            with _reader_of(blob) as read_at:
+                check_model_file(format_, size_of(blob), read_at)
         return blob
 
     def _state(self, state: Any) -> Any:
@@ -202,16 +199,14 @@ class _Opening:
         return Media(element.format, self._blob(element.data)) if isinstance(element, MediaSource) else element
 
     def _blob(self, source: Source) -> Blob:
-        if isinstance(source, bytes):
-            return source
-        return self._opened.enter_context(self._backend.files.open(source.path))
+        return source if isinstance(source, bytes) else self._backend.files.find(source.path)
 
 
-def _reader_of(blob: Blob) -> ReadAt:
+def _reader_of(blob: Blob) -> AbstractContextManager[ReadAt]:
     if isinstance(blob, FileBlob):
-        return blob.read_at
+        return blob.reader()
     data = cast(bytes, blob)
-    return lambda offset, length: data[offset : offset + length]
+    return nullcontext(lambda offset, length: data[offset : offset + length])
 
 
 def _upload_progress(context: Context[Any, Any]) -> OnSent:
@@ -226,14 +221,14 @@ def _upload_progress(context: Context[Any, Any]) -> OnSent:
 def _told(
     arguments: CreateModelArguments, created: types.CreatedModel, sent: dict[str, Blob], ignored: list[str]
 ) -> CallToolResult:
-    answer: dict[str, Any] = {"result": {**created, "modelId": harmless(created["modelId"], 200)}}
+    answer: dict[str, Any] = {"result": {**created, "modelId": harmless(created["modelId"], 1_000)}}
     if arguments["options"]["type"] == "upload":
         answer["upload"] = _receipt(sent["data"])
     elif sent:
         answer["uploads"] = [{"key": harmless(key, 100), **_receipt(blob)} for key, blob in sent.items()]
     if ignored:
         answer["ignored"] = ignored
-    answer["nextStep"] = schema.STILL_CREATING if created["isNowCreating"] else schema.CREATED
+    answer["nextStep"] = schema.NEXT_STEPS[created.get("isNowCreating")]
     return success(answer, f'Created the model "{harmless(arguments["name"], 100)}".')
 
 
@@ -245,6 +240,7 @@ def _receipt(blob: Blob) -> dict[str, Any]:
 CREATE_MODEL = DecthingsTool.define(
     create_model,
     reader=READER,
+    published_schema=schema.PUBLISHED_SCHEMA,
     adapter=ARGUMENTS,
     title=schema.TITLE,
     description=schema.DESCRIPTION,

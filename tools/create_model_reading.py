@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,13 +16,24 @@ _DEFINITIONS = ("createState", "train", "evaluateInput", "evaluateOutput")
 def _lift_options(arguments: Any) -> Any:
     """The members of `options` at the top level: one framework drops any argument of that name."""
     options = parsed(arguments.get("options"))
-    given = options if is_object(options) else {}
-    # A member that stands in both places with different values stays, and is refused.
-    loose = {n: v for n, v in arguments.items() if n in _OPTIONS and given.get(n, v) == v}
-    if not loose or not (options is None or options == "" or is_object(options)):
+    if not (_is_blank(options) or is_object(options)):
         return arguments
-    rest = {name: value for name, value in arguments.items() if name not in loose}
-    return {**rest, "options": {**loose, **given}}
+    given = {} if _is_blank(options) else options
+    loose = {name: value for name, value in arguments.items() if name in _OPTIONS}
+    # A member that stands in both places with different values stays, and is refused.
+    lifted = {n: v for n, v in loose.items() if _is_blank(v) or _is_blank(given.get(n)) or _same(v, given[n])}
+    if not lifted:
+        return arguments
+    rest = {name: value for name, value in arguments.items() if name not in lifted}
+    return {**rest, "options": {**lifted, **{n: v for n, v in given.items() if not (n in lifted and _is_blank(v))}}}
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or value == "" or value == {}
+
+
+def _same(one: Any, other: Any) -> bool:
+    return parsed(one) == parsed(other)
 
 
 def _provider(provider: Any) -> Any:
@@ -29,7 +41,7 @@ def _provider(provider: Any) -> Any:
     if not is_object(provider):
         return provider
     members = dict(provider)
-    if "tensors" in members and "data" not in members:
+    if "tensors" in members and _is_blank(members.get("data")):
         members["data"] = members.pop("tensors")
     data = parsed(members.get("data"))
     if is_list(data):
@@ -50,36 +62,78 @@ def _provider_data(data: Any) -> Any:
     return members
 
 
+def _tensor(tensor: Any) -> Any:
+    """A text for the data of a string tensor is its one element, unless it is a list of all of them."""
+    if not is_object(tensor) or tensor.get("type") != "string" or not isinstance(tensor.get("data"), str):
+        return tensor
+    shape, listed = parsed(tensor.get("shape")), parsed(tensor["data"])
+    count = math.prod(shape) if is_list(shape) and all(type(n) is int for n in shape) else None
+    return {**tensor, "data": listed if is_list(listed) and len(listed) == count else [tensor["data"]]}
+
+
 def _definitions(definitions: Any) -> Any:
-    """Lists that are left out are empty, unless all of them are."""
+    """Lists that are left out are empty. When all of them are, nothing is defined."""
     if not is_object(definitions):
         return definitions
-    missing: dict[str, Any] = {name: [] for name in _DEFINITIONS if definitions.get(name) in (None, "", {})}
-    return {} if len(missing) == len(_DEFINITIONS) else {**definitions, **missing}
+    filled: dict[str, Any] = {name: definitions.get(name) or [] for name in _DEFINITIONS}
+    nothing = not any(filled.values()) and not definitions.keys() - filled.keys()
+    return {} if nothing else {**definitions, **filled}
 
 
 def _filled(name: str, value: Any) -> Callable[[Any], Any]:
     """A member that has a default."""
 
     def fill(members: Any) -> Any:
-        return {**members, name: value} if is_object(members) and members.get(name) is None else members
+        return {**members, name: value} if is_object(members) and _is_blank(members.get(name)) else members
 
     return fill
 
 
-def _gpus(gpus: Any) -> Any:
-    """No model and no count, as strict mode fills it in, is no GPU."""
-    return {} if is_object(gpus) and not any(gpus.values()) else gpus
+def _launcher(launcher: Any) -> Any:
+    """Without what strict mode fills in: no disk and no GPU is what a launcher has when they are left out."""
+    if not is_object(launcher):
+        return launcher
+    nothing = {"diskMebibytes": _is_zero(launcher.get("diskMebibytes")), "gpus": _is_no_gpu(launcher.get("gpus"))}
+    return {name: value for name, value in launcher.items() if not nothing.get(name)}
 
 
+def _is_no_gpu(gpus: Any) -> bool:
+    given = parsed(gpus)
+    return is_object(given) and (_is_zero(given.get("count")) or not any(given.values()))
+
+
+def _is_zero(number: Any) -> bool:
+    return str(number) in ("0", "0.0")
+
+
+def _known_word(*known: str) -> Callable[[Any], Any]:
+    """A word as Decthings spells it, if it is one of those; others may be new ones."""
+
+    def spell(word: Any) -> Any:
+        plain = word.strip().lstrip(".").lower() if isinstance(word, str) else word
+        return plain if plain in known else word
+
+    return spell
+
+
+def _initial_state(state: Any) -> Any:
+    """A state that is created from no parameters."""
+    return _without_params(state) if is_object(state) and state.get("method") == "create" else state
+
+
+_without_params = _filled("params", [])
 _STATE = "options.initialState"
 _DEFINED = [f"options.parameterDefinitions.{name}[]" for name in _DEFINITIONS]
 
 REWRITES: dict[str, Callable[[Any], Any]] = {
     "": _lift_options,
+    _STATE: _initial_state,
     f"{_STATE}.params[]": _provider,
     f"{_STATE}.params[].data": _provider_data,
-    f"{_STATE}.launcherSpec.gpus": _gpus,
+    f"{_STATE}.params[].data.data[]": _tensor,
+    f"{_STATE}.launcherSpec": _launcher,
+    "options.format": _known_word("onnx", "tflite"),
+    "options.preset": _known_word("none", "empty", "tensorflowjs", "pytorch", "tensorflow"),
     "options.parameterDefinitions": _definitions,
     **dict.fromkeys(_DEFINED, _filled("required", True)),
     **{f"{path}.rules": _filled("annotations", []) for path in _DEFINED},

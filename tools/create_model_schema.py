@@ -48,20 +48,20 @@ def _object(properties: dict[str, Node], required: Sequence[str] = (), descripti
 _INTEGER = _described("integer")
 
 
-def _definitions(*, first: bool = False) -> Node:
-    """Parameter definitions. Four lists are alike; the first one says what holds for all."""
-    shape = "[] one value, [13] a vector, -1 any length." if first else ""
+def _definitions(*, full: bool) -> Node:
+    """A list of parameter definitions."""
+    shape = "[] one value, [13] a vector, -1 any length." if full else ""
     rules = {
         "shape": _list(_INTEGER, shape),
-        "allowedTypes": _list(_text(enum=TENSOR_TYPES if first else ())),
+        "allowedTypes": _list(_text(enum=TENSOR_TYPES if full else ())),
         "annotations": _list(_text()),
     }
     properties = {
         "name": _text(),
-        "required": _described("boolean", "Default true." if first else ""),
-        "rules": _object(rules, ("shape", "allowedTypes") if first else ()),
+        "required": _described("boolean", "Default true." if full else ""),
+        "rules": _object(rules, ("shape", "allowedTypes") if full else ()),
     }
-    return _list(_object(properties, ("name", "rules") if first else ()))
+    return _list(_object(properties, ("name", "rules") if full else ()))
 
 
 def _source(description: str = "") -> Node:
@@ -116,56 +116,69 @@ _INITIAL_STATE = _object(
     "For basedOnModelSnapshot.",
 )
 
-_OPTIONS = _object(
-    {
-        "type": _text(
-            "code needs language. upload needs format, data. basedOnModelSnapshot needs modelId, snapshotId, "
-            "initialState. fromExisting needs modelId.",
-            ("code", "upload", "basedOnModelSnapshot", "fromExisting"),
-        ),
-        "language": _text("For code: go, javascript, typescript, python, rust.", get_args(Language)),
-        "preset": _text("For code. Starts from: none, empty, tensorflowjs, pytorch, tensorflow."),
-        "wasm": _described("boolean", "Compile to WebAssembly."),
-        "format": _text("For upload: onnx, tflite."),
-        "data": _source("For upload. base64 only if small."),
-        "modelId": _text("Source model."),
-        "snapshotId": _text("Its snapshot."),
-        "initialState": _INITIAL_STATE,
-        "tags": _list(_object({"tag": _text(), "value": _text()}, ("tag", "value"))),
-        "parameterDefinitions": _object(
-            {
-                "createState": _definitions(first=True),
-                "train": _definitions(),
-                "evaluateInput": _definitions(),
-                "evaluateOutput": _definitions(),
-            },
-            description="For code, upload.",
-        ),
-    },
-    ("type",),
-)
 
-INPUT_SCHEMA = _object(
-    {
-        "name": _text(),
-        "description": _text("What the model does."),
-        "publicAccess": _described("boolean", "Every Decthings user can use it. Default false."),
-        "options": _OPTIONS,
-    },
-    ("name", "description", "options"),
-)
+def _input_schema(*, full: bool) -> Node:
+    """The four lists of parameter definitions are alike. When not `full`, only the first says what holds for all."""
+    options = _object(
+        {
+            "type": _text(
+                "code needs language. upload needs format, data. basedOnModelSnapshot needs modelId, snapshotId, "
+                "initialState. fromExisting needs modelId.",
+                ("code", "upload", "basedOnModelSnapshot", "fromExisting"),
+            ),
+            "language": _text("For code: go, javascript, typescript, python, rust.", get_args(Language)),
+            "preset": _text("For code. Starts from: none, empty, tensorflowjs, pytorch, tensorflow."),
+            "wasm": _described("boolean", "Compile to WebAssembly."),
+            "format": _text("For upload: onnx, tflite."),
+            "data": _source("For upload. base64 only if small."),
+            "modelId": _text("Source model."),
+            "snapshotId": _text("Its snapshot."),
+            "initialState": _INITIAL_STATE,
+            "tags": _list(_object({"tag": _text(), "value": _text()}, ("tag", "value"))),
+            "parameterDefinitions": _object(
+                {
+                    "createState": _definitions(full=True),
+                    **{name: _definitions(full=full) for name in ("train", "evaluateInput", "evaluateOutput")},
+                },
+                description="For code, upload.",
+            ),
+        },
+        ("type",),
+    )
+    return _object(
+        {
+            "name": _text(),
+            "description": _text("What the model does."),
+            "publicAccess": _described("boolean", "Every Decthings user can use it. Default false."),
+            "options": options,
+        },
+        ("name", "description", "options"),
+    )
+
+
+INPUT_SCHEMA = _input_schema(full=True)
+"""What arguments are read and explained by."""
+
+PUBLISHED_SCHEMA = _input_schema(full=False)
+"""What tools/list shows."""
 
 _RECEIPT: dict[str, Node] = {"bytes": _INTEGER, "sha256": _text()}
 
 OUTPUT_SCHEMA = output_schema(
-    result={"modelId": _text(), "isNowCreating": _described("boolean")},
+    result=_object({"modelId": _text(), "isNowCreating": _described("boolean")}, ("modelId",)),
     upload=_object(_RECEIPT),
     uploads=_list(_object({"key": _text(), **_RECEIPT})),
     ignored=_list(_text()),
 )
 
-CREATED = "The model is ready. Give the person its modelId."
-STILL_CREATING = (
+_STILL_CREATING = (
     "The model exists, and its initial state is still being made, which can take minutes. Give the person its "
     "modelId and say that it can be used once that is finished. Do not create it again."
 )
+
+NEXT_STEPS = {
+    False: "The model is ready. Give the person its modelId.",
+    True: _STILL_CREATING,
+    None: "The model exists; Decthings did not say whether it is ready. Give the person its modelId.",
+}
+"""By `isNowCreating`."""

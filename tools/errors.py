@@ -27,7 +27,7 @@ class ToolFailure(Exception):
     """`next_step` is what the assistant does now; `details` are further members of the error."""
 
     code: ClassVar[str]
-    may_have_acted: ClassVar[bool] = False
+    may_have_acted: bool = False
 
     def __init__(self, message: str, next_step: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -39,7 +39,11 @@ class InvalidArguments(ToolFailure):
     code = "invalid_arguments"
 
     def __init__(self, problems: Sequence[Problem], summary: str) -> None:
-        super().__init__(summary, "Correct what is named and make the call again.", {"problems": problems})
+        super().__init__(
+            summary,
+            "Correct what is listed and call again; ask the person for values you do not know.",
+            {"problems": problems},
+        )
 
 
 class NotConfigured(ToolFailure):
@@ -68,10 +72,10 @@ class NotAModelFile(FileError):
 
 class InternalError(ToolFailure):
     code = "internal_error"
-    may_have_acted = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, may_have_acted: bool) -> None:
+        self.may_have_acted = may_have_acted
         super().__init__(
             "This server failed; its log on stderr says where.",
-            "Tell the person. Before another try with the same name, see whether the model was created.",
+            "Tell the person. The same call with the same name is safe: Decthings refuses a second model of one name.",
         )

@@ -2,7 +2,8 @@
 
 A path is resolved through every symbolic link before it is compared with the folders. Then the file
 is opened from its folder downwards without following links, so that what is opened is what was
-checked even when a link is put in its place in between.
+checked even when a link is put in its place in between. It is opened anew to be sent, and has to be
+the same, unchanged file: hundreds of files in one call hold no descriptors.
 """
 
 from __future__ import annotations
@@ -10,29 +11,40 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Self
 
 import anyio.to_thread
 
 from .decthings import BlobChanged, BlobSource
 from .errors import FileNotAllowed, FileNotFound, FileNotReadable
-from .text import harmless
+from .protobuf import ReadAt
+from .text import harmless, join_words
 
 _PIECE = 1024 * 1024
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+# O_PATH needs no right to list a folder that is only passed through.
+_PASS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class FileBlob(BlobSource):
-    """An open file, read in pieces and hashed on the way. Close it, or leave its context."""
+    """A file as it was when it was named; sending it fails when it is another by then."""
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, name: str, open_: Callable[[], int]) -> None:
+        """
+        Args:
+            open_: opens it, each time anew, and raises OSError.
+        """
         self.name = name
-        self._descriptor = descriptor
-        self._status = os.fstat(descriptor)
+        self._open = open_
         self._hash = hashlib.sha256()
+        with self._opened() as descriptor:
+            self._status = os.fstat(descriptor)
+
+    @property
+    def is_regular(self) -> bool:
+        return stat.S_ISREG(self._status.st_mode)
 
     @property
     def size(self) -> int:
@@ -43,41 +55,54 @@ class FileBlob(BlobSource):
         """Of the bytes that `pieces` has yielded so far."""
         return self._hash.hexdigest()
 
-    def read_at(self, offset: int, length: int) -> bytes:
-        os.lseek(self._descriptor, offset, os.SEEK_SET)  # Windows has no pread
-        return os.read(self._descriptor, length)
+    @contextmanager
+    def reader(self) -> Generator[ReadAt]:
+        with self._opened() as descriptor:
+            yield lambda offset, length: _read_at(descriptor, offset, length)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         self._hash = hashlib.sha256()
-        offset = 0
-        while offset < self.size:
-            piece = await anyio.to_thread.run_sync(self._next_piece, offset)
-            offset += len(piece)
-            yield piece
-
-    def _next_piece(self, offset: int) -> bytes:
         try:
-            piece = self.read_at(offset, min(_PIECE, self.size - offset))
+            descriptor = await anyio.to_thread.run_sync(self._open)
+        except OSError as error:
+            raise BlobChanged(f"{self.name} was there, and can no longer be opened.") from error
+        try:
+            offset = 0
+            while offset < self.size:
+                piece = await anyio.to_thread.run_sync(self._next_piece, descriptor, offset)
+                offset += len(piece)
+                yield piece
+        finally:
+            os.close(descriptor)
+
+    def _next_piece(self, descriptor: int, offset: int) -> bytes:
+        try:
+            piece = _read_at(descriptor, offset, min(_PIECE, self.size - offset))
         except OSError as error:
             raise BlobChanged(f"{self.name} could not be read to its end ({os.strerror(error.errno or 0)}).") from error
-        # Looked at before the last piece goes out: without that piece the request is incomplete and has no effect.
-        if not piece or self._has_changed():
+        # Before each piece goes out, the last one too: without that the request is incomplete and has no effect.
+        if not piece or _identity(os.fstat(descriptor)) != _identity(self._status):
             raise BlobChanged(f"{self.name} was changed while it was being sent.")
         self._hash.update(piece)
         return piece
 
-    def _has_changed(self) -> bool:
-        now = os.fstat(self._descriptor)
-        return (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns)
+    @contextmanager
+    def _opened(self) -> Generator[int]:
+        descriptor = self._open()
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
-    def close(self) -> None:
-        os.close(self._descriptor)
 
-    def __enter__(self) -> Self:
-        return self
+def _read_at(descriptor: int, offset: int, length: int) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)  # Windows has no pread
+    return os.read(descriptor, length)
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    # The change time too: a modification time can be put back.
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class Files:
@@ -86,31 +111,29 @@ class Files:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = [Path(os.path.realpath(folder)) for folder in folders]
 
-    def open(self, path: str) -> FileBlob:
+    def find(self, path: str) -> FileBlob:
         """
         Raises:
             FileNotAllowed: it is outside the allowed folders, or not a regular file.
             FileNotFound, FileNotReadable: it is inside, and cannot be opened.
         """
-        name = harmless(Path(path).name, 100)
         folder, parts = self._locate(path)
+        name = harmless(Path(path).name, 100) or "That"
         try:
-            descriptor = _open_below(folder, parts)
+            file = FileBlob(name, lambda: _open_below(folder, parts))
         except FileNotFoundError:
             raise FileNotFound(
-                f"There is no file {harmless(path, 200)!r} in the folders that may be used.",
+                f"There is no file {harmless(path, 200)!r} where files are looked for.",
                 "Check the path with the person. " + self._where(),
             ) from None
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             raise FileNotReadable(
-                f"{name} cannot be opened: {reason}.",
-                "Ask the person to make the file readable, or name another.",
+                f"{name} cannot be opened: {reason}.", "Ask the person to make the file readable, or name another."
             ) from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
+        if not file.is_regular:
             raise FileNotAllowed(f"{name} is not a regular file.", "Name a file, not a folder or a device.")
-        return FileBlob(descriptor, name)
+        return file
 
     def _locate(self, path: str) -> tuple[Path, tuple[str, ...]]:
         """The allowed folder that holds the path, and the way down from there."""
@@ -132,17 +155,17 @@ class Files:
         )
 
     def _where(self) -> str:
-        folders = ", ".join(harmless(str(folder), 200) for folder in self._folders)
-        return f"Files are taken from {folders}; a relative path starts at the first."
+        first, *others = [harmless(str(folder), 200) for folder in self._folders]
+        also = f" Files in {join_words(others, 'and')} need their whole path." if others else ""
+        return f"A relative path starts in {first}.{also}"
 
 
 def _open_below(folder: Path, parts: Sequence[str]) -> int:
     if os.open not in os.supports_dir_fd:  # Windows
         return os.open(folder.joinpath(*parts), _OPEN)
     with ExitStack() as opened:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(folder, _PASS)
         for index, part in enumerate(parts):
             opened.callback(os.close, descriptor)
-            last = index == len(parts) - 1
-            descriptor = os.open(part, _OPEN if last else _OPEN | os.O_DIRECTORY, dir_fd=descriptor)
+            descriptor = os.open(part, _OPEN if index == len(parts) - 1 else _PASS, dir_fd=descriptor)
         return descriptor

@@ -7,12 +7,11 @@ private file is passed off as one. A file that passes may still be a broken mode
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterator
 
 from .errors import NotAModelFile
-
-ReadAt = Callable[[int, int], bytes]
-"""(offset, length) to the bytes there, fewer at the end."""
+from .onnx_structure import external_weights
+from .protobuf import BYTES, VARINT, Malformed, Message, ReadAt
+from .text import harmless
 
 # What else people keep beside their models, by the bytes at the start.
 _SIGNATURES = {
@@ -27,15 +26,14 @@ _SIGNATURES = {
     b"%PDF": "a PDF document",
     b"\x1f\x8b": "a gzip archive",
     b"version https://git-lfs": "a Git LFS pointer instead of the file itself (git lfs pull fetches it)",
-    b"-----BEGIN": "a key or a certificate in PEM form",
     b"<!DOCTYPE": "a web page",
     b"<html": "a web page",
 }
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_PEM = b"-----BEGIN"
 _ONNX_FIELDS = {
-    1: _VARINT, 2: _BYTES, 3: _BYTES, 4: _BYTES, 5: _VARINT, 6: _BYTES, 7: _BYTES, 8: _BYTES,
-    14: _BYTES, 20: _BYTES, 25: _BYTES, 26: _BYTES,
+    1: VARINT, 2: BYTES, 3: BYTES, 4: BYTES, 5: VARINT, 6: BYTES, 7: BYTES, 8: BYTES,
+    14: BYTES, 20: BYTES, 25: BYTES, 26: BYTES,
 }  # fmt: skip
 """The fields of onnx.ModelProto (onnx.proto of ONNX 1.20) with their protobuf wire types."""
 _ONNX_GRAPH = 7
@@ -52,17 +50,28 @@ def check_model_file(format_: str, size: int, read_at: ReadAt) -> None:
     """
     if size == 0:
         raise NotAModelFile("The file is empty.", "Check with the person which file is meant.")
+    if read_at(0, len(_PEM)) == _PEM:
+        raise NotAModelFile("The file holds a key or a certificate.", "Check with the person which file is meant.")
     looks_right = {"onnx": is_onnx, "tflite": is_tflite}.get(format_)
     if looks_right is None or looks_right(size, read_at):
-        return
+        return _refuse_external_weights(format_, size, read_at)
     other = "onnx" if format_ == "tflite" else "tflite"
     found = describe(size, read_at)
     raise NotAModelFile(
-        f"The file is not {format_}; it looks like {found}.",
+        f"The file is not {format_}, or not all of it; it looks like {found}.",
         f'Use format "{other}" for it.'
         if found.startswith(other)
         else f"Name a file that is {format_}, or ask the person to convert this one.",
     )
+
+
+def _refuse_external_weights(format_: str, size: int, read_at: ReadAt) -> None:
+    if format_ == "onnx" and (location := external_weights(size, read_at)) is not None:
+        raise NotAModelFile(
+            f"The file has no weights of its own: they are beside it, in {harmless(location, 100)!r}.",
+            "Ask the person to save the model as a single file, for example with "
+            "onnx.save(onnx.load(path), path, save_as_external_data=False).",
+        )
 
 
 def describe(size: int, read_at: ReadAt) -> str:
@@ -94,44 +103,9 @@ def is_tflite(size: int, read_at: ReadAt) -> bool:
 def is_onnx(size: int, read_at: ReadAt) -> bool:
     """A protobuf message with fields of onnx.ModelProto only, a graph among them, up to the last byte."""
     try:
-        fields = list(_protobuf_fields(size, read_at))
-    except _NotProtobuf:
+        fields = [(field.number, field.wire_type) for field in Message(read_at, 0, size, [_MAX_FIELDS])]
+    except Malformed:
         return False
-    known = all(_ONNX_FIELDS.get(number, wire_type) == wire_type for number, wire_type in fields)
-    return known and (_ONNX_GRAPH, _BYTES) in fields
-
-
-class _NotProtobuf(Exception):
-    pass
-
-
-def _protobuf_fields(size: int, read_at: ReadAt) -> Iterator[tuple[int, int]]:
-    offset = 0
-    for _ in range(_MAX_FIELDS):
-        if offset == size:
-            return
-        head = read_at(offset, 20)
-        tag, used = _protobuf_varint(head, 0)
-        number, wire_type = tag >> 3, tag & 7
-        if wire_type in (_VARINT, _BYTES):
-            value, used = _protobuf_varint(head, used)
-            used += value if wire_type == _BYTES else 0
-        elif wire_type in (_FIXED32, _FIXED64):
-            used += 4 if wire_type == _FIXED32 else 8
-        else:
-            raise _NotProtobuf
-        offset += used
-        # New versions add fields, but their numbers stay low: text soon has one that is not.
-        if offset > size or not 1 <= number < 100:
-            raise _NotProtobuf
-        yield number, wire_type
-    raise _NotProtobuf
-
-
-def _protobuf_varint(data: bytes, offset: int) -> tuple[int, int]:
-    value = 0
-    for index, byte in enumerate(data[offset : offset + 10]):
-        value |= (byte & 0x7F) << 7 * index
-        if byte < 0x80:
-            return value, offset + index + 1
-    raise _NotProtobuf
+    # New versions add fields, but their numbers stay low: text soon has one that is not.
+    known = all(number < 100 and _ONNX_FIELDS.get(number, kind) == kind for number, kind in fields)
+    return known and (_ONNX_GRAPH, BYTES) in fields

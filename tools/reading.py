@@ -21,15 +21,14 @@ Members = dict[str, Any]
 
 @dataclass(frozen=True)
 class Union:
-    """An object whose members depend on the word in one of them, `tag`. `shared` belong to every word."""
+    """An object whose members depend on the word in one of them, `tag`."""
 
     tag: str
     members: Mapping[str, frozenset[str]]
-    shared: frozenset[str] = frozenset()
 
     def allowed(self, word: object) -> frozenset[str] | None:
         own = self.members.get(word) if isinstance(word, str) else None
-        return None if own is None else own | self.shared | {self.tag}
+        return None if own is None else own | {self.tag}
 
     def words_with(self, member: str) -> list[str]:
         return [word for word, members in self.members.items() if member in members]
@@ -91,8 +90,9 @@ _ABSENT = _Absent()
 
 
 def _nothing_given(value: Any, schema: Schema) -> _Absent | None:
-    empty_text_elsewhere = value == "" and (schema["type"] != "string" or "enum" in schema)
-    return _ABSENT if value is None or empty_text_elsewhere else None
+    text = schema["type"] == "string" and "enum" not in schema
+    empty = (value == "" and not text) or (value == {} and schema["type"] != "object")
+    return _ABSENT if value is None or empty else None
 
 
 def _is_blank(value: Any) -> bool:
@@ -105,15 +105,13 @@ _WRITTEN_AS = {"object": ("dict",), "array": ("list",), "number": ("int", "float
 def _converted(value: Any, schema: Schema) -> Any:
     """A text where something else belongs, and a float where an integer belongs, as that."""
     kind = schema["type"]
-    if isinstance(value, float) and kind == "integer" and value.is_integer():
-        return int(value)
-    if not isinstance(value, str) or kind == "string":
-        return value
-    if kind == "boolean":
+    if isinstance(value, str) and kind == "boolean":
         return {"true": True, "false": False}.get(value.strip().lower(), value)
-    meant = parsed(value)
+    meant = parsed(value) if isinstance(value, str) and kind != "string" else value
+    if isinstance(meant, float) and kind == "integer" and meant.is_integer():
+        return int(meant)
     # By its type: a boolean would pass for an integer.
-    return meant if type(meant).__name__ in _WRITTEN_AS[kind] else value
+    return meant if type(meant).__name__ in _WRITTEN_AS.get(kind, ()) else value
 
 
 def _only_own(
@@ -151,6 +149,8 @@ def _meaning(value: Any, schema: Schema) -> int:
         )
     if value == "" or value == []:
         return _EMPTY
+    if value == "none":
+        return _BY_ROTE
     if isinstance(value, list) or (isinstance(value, str) and "enum" not in schema):
         return _CHOSEN
     return _BY_ROTE

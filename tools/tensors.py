@@ -22,9 +22,10 @@ from .decthings.tensors import (
     TensorType,
     describe_type,
     integer_range,
+    shape_problem,
 )
 from .decthings.types import STRICT
-from .sources import read_media, read_source
+from .sources import read_binary, read_media
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?|nan", re.IGNORECASE)
@@ -39,16 +40,10 @@ class TensorFields(TypedDict):
 
 
 def check_tensor(tensor: TensorFields) -> TensorFields:
-    """With `data` flat and its elements as `decthings.tensors.Tensor` takes them; files are still named.
-
-    Source: the shapes are those of the tensor reference, where a dimension is never negative.
-    """
-    shape = tensor["shape"]
-    if any(dimension < 0 for dimension in shape):
-        raise wrong("has a negative dimension in its shape; a tensor that holds data has none")
-    elements = _flatten(tensor["data"], shape)
-    if len(elements) != math.prod(shape):
-        raise wrong(f"has the shape {shape}, which needs {math.prod(shape)} elements, and {len(elements)} are given")
+    """With `data` flat and its elements as `decthings.tensors.Tensor` takes them; files are still named."""
+    elements = _flatten(tensor["data"], tensor["shape"])
+    if (problem := shape_problem(tensor["shape"], len(elements))) is not None:
+        raise wrong(problem)
     return {**tensor, "data": _read_all(elements, tensor["type"])}
 
 
@@ -68,15 +63,23 @@ def _flatten(data: list[Any], shape: Sequence[int]) -> list[Any]:
 
 
 def _read_all(elements: list[Any], type_: TensorType) -> list[Any]:
+    """
+    Raises:
+        PydanticCustomError: for the first element that does not fit, with the number of the others.
+    """
     read = _reader(type_)
     result: list[Any] = []
+    misfits: list[PydanticCustomError] = []
     for index, element in enumerate(elements):
         try:
             result.append(read(element))
         except _Misfit:
-            raise wrong(f"does not fit {describe_type(type_)}", at=("data", index)) from None
+            misfits.append(wrong(f"does not fit {describe_type(type_)}", at=("data", index)))
         except PydanticCustomError as error:
-            raise wrong_within(error, ("data", index)) from None
+            misfits.append(wrong_within(error, ("data", index)))
+    if misfits:
+        others = f", and neither do {len(misfits) - 1} elements behind it" if len(misfits) > 1 else ""
+        raise wrong_within(misfits[0], (), others)
     return result
 
 
@@ -92,18 +95,27 @@ def _reader(type_: TensorType) -> Callable[[Any], Any]:
         return lambda element: _read_integer(element, least, greatest)
     if type_ in MEDIA_TYPES:
         return read_media
-    return {"boolean": _read_boolean, "string": _read_string, "binary": read_source}[type_]
+    return {"boolean": _read_boolean, "string": _read_string, "binary": read_binary}[type_]
 
 
 def _read_float(element: Any) -> float:
-    if type(element) is float:
-        return element
-    if type(element) is int or (type(element) is str and _FLOAT.fullmatch(element)):
-        try:
-            return float(element)
-        except OverflowError:
-            pass
-    raise _Misfit
+    if type(element) is str and _FLOAT.fullmatch(element):
+        value, may_be_infinite = float(element), "inf" in element.lower()
+    elif type(element) is int or type(element) is float:
+        # JSON has no infinities: a number that is one was too large.
+        value, may_be_infinite = _as_float(element), False
+    else:
+        raise _Misfit
+    if math.isinf(value) and not may_be_infinite:
+        raise _Misfit
+    return value
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise _Misfit from None
 
 
 _F32_LIMIT = (2 - 2**-24) * 2.0**127
@@ -137,8 +149,4 @@ def _read_boolean(element: Any) -> bool:
 def _read_string(element: Any) -> str:
     if not isinstance(element, str):
         raise _Misfit
-    try:
-        element.encode()
-    except UnicodeEncodeError:
-        raise wrong("holds half of a surrogate pair, which UTF-8 cannot carry") from None
     return element

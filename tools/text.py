@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import math
 import re
+import traceback
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,3 +66,9 @@ def nearest(word: object, known: Iterable[str]) -> str | None:
 def join_words(words: Iterable[str], last: str = "or") -> str:
     *others, final = words
     return f"{', '.join(others)} {last} {final}" if others else final
+
+
+def log_crash(log: logging.Logger, what: str, error: BaseException) -> None:
+    """Where it happened and of which kind it is; its text may hold arguments, which are not ours to log."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("%s failed with %s at\n%s", what, type(error).__name__, frames)

@@ -20,6 +20,7 @@ from .checking import check
 from .decthings import DecthingsError
 from .errors import InternalError, ToolFailure
 from .reading import Reader
+from .text import log_crash
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class DecthingsTool(Tool):
         call: Call,
         *,
         reader: Reader,
+        published_schema: Mapping[str, Any],
         adapter: TypeAdapter[Any],
         title: str,
         description: str,
@@ -54,7 +56,8 @@ class DecthingsTool(Tool):
         Args:
             call: an async function, named like the tool, with the parameters of `Call` by these names:
                 `arguments`, `ignored`, `context`.
-            reader: its schema is what tools/list shows.
+            reader: reads by the whole schema.
+            published_schema: the same, as tools/list shows it.
             adapter: checks what the reader has read.
         """
         tool = cls(
@@ -62,7 +65,7 @@ class DecthingsTool(Tool):
             name=call.__name__,
             title=title,
             description=description,
-            parameters=dict(reader.schema),
+            parameters=dict(published_schema),
             fn_metadata=FuncMetadata(arg_model=_CheckedArguments, output_schema=dict(output_schema)),
             is_async=True,
             context_kwarg="context",
@@ -76,14 +79,17 @@ class DecthingsTool(Tool):
         return in_sandbox(answer) if backend_of(context).in_sandbox else answer
 
     async def _answer(self, arguments: dict[str, Any], context: Context[Any, Any]) -> CallToolResult:
+        """Every failure is an answer; what has not been sent to Decthings cannot have had an effect."""
+        may_have_acted = False
         try:
             read, ignored = self._reader.read(arguments)
             checked = check(read, self._adapter, self._reader.schema, self._reader.unions)
+            may_have_acted = True
             return await self.fn(arguments=checked, ignored=ignored, context=context)
         except (ToolFailure, DecthingsError) as error:
             return failure(error)
         except MCPError:
             raise
-        except Exception:
-            _log.exception("%s failed", self.name)
-            return failure(InternalError())
+        except Exception as error:
+            log_crash(_log, self.name, error)
+            return failure(InternalError(may_have_acted=may_have_acted))

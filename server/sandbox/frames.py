@@ -10,8 +10,8 @@ from typing import Any
 
 import anyio
 
+from ...tools.decthings.json_values import decode_json_object
 from ...tools.decthings.varint import MalformedFrame, decode_varint, varint_width
-from ...tools.decthings.wire import decode_json_object
 
 _MAX_JSON = 64 * 1024 * 1024
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -56,7 +57,10 @@ class Account:
         if remaining <= 0:
             raise Refused("model_already_created")
         await anyio.sleep(remaining / 1000)
-        await anyio.to_thread.run_sync(self._remaining_ms, model_id)  # deleted while we waited: model_not_found
+        try:
+            await anyio.to_thread.run_sync(self._remaining_ms, model_id)
+        except Refused:  # deleted while we waited
+            return {"createModelFailed": {"error": {"code": "cancelled"}}}
         durations = {"createLauncher": 1000, "codeStartup": 1000, "createState": CREATION_MS - 2000}
         return {"createModelSuccess": {"createInitialStateDurations": durations}}
 
@@ -84,7 +88,9 @@ class Account:
 
     def _delete_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
         with self._store.transaction() as rows:
-            rows.delete_model(self._own(rows, r.parse(r.OfModel, params)["modelId"])["id"])
+            model_id = self._own(rows, r.parse(r.OfModel, params)["modelId"])["id"]
+            rows.delete_model(model_id)
+        shutil.rmtree(self._store.uploads / model_id, ignore_errors=True)
         return {}
 
     def _update_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:

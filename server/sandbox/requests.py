@@ -15,6 +15,8 @@ from .errors import Refused
 
 T = TypeVar("T")
 
+_UNIONS = ("options", "initialState")
+
 Name = Annotated[str, Field(min_length=1)]  # the page does not say whether a name can be empty
 Count = Annotated[int, Field(ge=0)]
 
@@ -139,7 +141,13 @@ def parse(type_: type[T], params: dict[str, Any]) -> T:
         return _adapter(type_).validate_python(params)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise invalid_parameter(".".join(map(str, first["loc"])), first["msg"]) from None
+        raise invalid_parameter(".".join(_without_words(first["loc"])), first["msg"]) from None
+
+
+def _without_words(location: tuple[str | int, ...]) -> list[str]:
+    """A location without the words that chose a branch of the unions `options` and `initialState`."""
+    names = [str(part) for part in location]
+    return [name for index, name in enumerate(names) if index == 0 or names[index - 1] not in _UNIONS]
 
 
 def invalid_parameter(name: str, reason: str) -> Refused:

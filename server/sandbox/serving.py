@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+import sys
 from pathlib import Path
 
 import uvicorn
@@ -21,20 +23,28 @@ def listen(port: int) -> socket.socket:
     """A socket on 127.0.0.1; 0 takes a free port."""
     # IPPROTO_TCP by name: asyncio switches Nagle's delay off only for sockets that say so.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
-    listening.listen(128)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
+        listening.listen(128)
+    except BaseException:
+        listening.close()
+        raise
     return listening
 
 
 def serve_sandbox(data: Path, port: int) -> int:
-    """Until it is interrupted. The exit status."""
-    with listen(port) as listening:
+    """Until it is interrupted. The exit status; 2 when it cannot listen or keep its models."""
+    try:
+        server = sandbox_server(data)
+        listening = listen(port)
+    except (OSError, OverflowError, sqlite3.Error) as error:
+        print(f"decthings-mcp: the sandbox cannot use port {port} and {data}: {error}", file=sys.stderr)
+        return 2
+    with listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
-        print(
-            f"The sandbox listens on {url} and keeps its models in {data}.\nAny API key will do, for example:",
-            flush=True,
-        )
+        print(f"The sandbox listens on {url} and keeps its models in {data}.", flush=True)
+        print("Any API key will do, for example:", flush=True)
         print(f"  DECTHINGS_API_KEY=sandbox decthings-mcp --api-url {url}", flush=True)
-        sandbox_server(data).run(sockets=[listening])
+        server.run(sockets=[listening])
     return 0

@@ -7,7 +7,9 @@ the moment at which it is ready, so nothing has to run in between and a restart 
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from typing import Any
 from .errors import Refused
 
 Document = dict[str, Any]
+
+_DAY = 24 * 60 * 60
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS models (
@@ -36,8 +40,15 @@ class Store:
         self._database = folder / "decthings.sqlite3"
         self.uploads = folder / "uploads"
         self.uploads.mkdir(parents=True, exist_ok=True)
+        self._remove_remains()
         with self.transaction() as rows:
             rows.create_tables()
+
+    def _remove_remains(self) -> None:
+        """Of uploads that were under way when their process was killed."""
+        for folder in self.uploads.glob("tmp*"):
+            if time.time() - folder.stat().st_mtime > _DAY:
+                shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def transaction(self) -> Generator[Rows]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -50,9 +52,9 @@ def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["call", "create_model", "not json"], 2, "cannot be read"),
-        (["call", "create_model", "[]"], 2, "JSON object"),
-        (["call", "create_model", "@none.json"], 2, "cannot be read"),
+        (["call", "create_model", "not json"], 1, "cannot be read"),
+        (["call", "create_model", "[]"], 1, "JSON object"),
+        (["call", "create_model", "@none.json"], 1, "cannot be read"),
         (["call", "no_such_tool"], 1, "There is no tool 'no_such_tool'. There is: create_model."),
         (["--api-url", "http://example.com/v0"], 2, "https://"),
         (["--files", "none"], 2, "none is not one"),
@@ -98,6 +100,58 @@ def test_the_sandbox_serves_a_port_until_it_is_interrupted(tmp_path: Path) -> No
         server.send_signal(signal.SIGINT)
         assert server.wait(10) == 130
         assert server.stderr.read() == ""
+
+
+def test_a_port_that_is_in_use_is_told_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        finished = run("sandbox", "--port", port, "--sandbox-data", "data", cwd=tmp_path)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert len(finished.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables"),
+    [
+        ([], {"ALL_PROXY": "socks5://127.0.0.1:9"}),
+        ([], {"HTTPS_PROXY": "nonsense://127.0.0.1:9"}),
+        ([], {"SSL_CERT_FILE": "/none.pem"}),
+        (["--sandbox", "--sandbox-data", "/proc/none"], {}),
+        (["--sandbox", "--sandbox-data", "/dev/null"], {}),
+    ],
+)
+def test_what_cannot_be_set_up_is_told_by_the_call(arguments: Any, variables: dict[str, str], tmp_path: Path) -> None:
+    call = [*arguments, "call", "create_model", json.dumps(ARGUMENTS)]
+    finished = run(*call, cwd=tmp_path, DECTHINGS_API_KEY="k", **variables)
+    error = json.loads(finished.stdout)["error"]
+    assert (error["code"], error["outcome"]) in (
+        ("not_configured", "not_created"),
+        ("connection_failed", "not_created"),
+    )
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("redirection", [">&-", "<&-", "| true", "2>&1 | head -c 1"])
+def test_nobody_who_listens_or_speaks_ends_it_quietly(redirection: str, tmp_path: Path) -> None:
+    for arguments in (["demo"], ["--version"], []):
+        command = f"{shlex.join(support.server_command(*arguments))} {redirection}"
+        finished = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=tmp_path, env=support.environment(), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in finished.stdout + finished.stderr
+
+
+def test_data_for_the_sandbox_without_it_is_refused(tmp_path: Path) -> None:
+    finished = run("--sandbox-data", "data", "call", "create_model", "{}", cwd=tmp_path)
+    assert finished.returncode == 2
+    assert "--sandbox" in finished.stderr
+
+
+def test_an_option_cannot_be_shortened_into_another(tmp_path: Path) -> None:
+    finished = run("--api-key=auth.txt", cwd=tmp_path)
+    assert finished.returncode == 2
+    assert "unrecognized arguments" in finished.stderr
 
 
 def test_a_bad_key_is_told_by_the_sandbox(tmp_path: Path, sandbox_url: str) -> None:

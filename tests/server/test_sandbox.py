@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import httpx
 import pytest
 import support
 from decthings_mcp.server.sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID, SNAPSHOT_ID
+from decthings_mcp.server.sandbox.store import Store
 from decthings_mcp.tools.decthings import ApiError, DecthingsClient, Tensor
 from decthings_mcp.tools.decthings.types import CreateModelParams
 
@@ -43,9 +46,9 @@ REFUSED: list[tuple[Any, dict[str, Any]]] = [
      {"code": "dataset_not_found", "datasetId": "none"}),
     (from_params({"name": "p", "data": {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": "none"}}),
      {"code": "dataset_key_not_found", "datasetId": DATASET_ID, "datasetKey": "none"}),
-    ({**CODE, "language": "cobol"}, {"code": "invalid_parameter", "parameterName": "options.code.language"}),
-    ({**CODE, "preset": "cobol"}, {"code": "invalid_parameter", "parameterName": "options.code.preset"}),
-    ({"type": "code"}, {"code": "invalid_parameter", "parameterName": "options.code.language"}),
+    ({**CODE, "language": "cobol"}, {"code": "invalid_parameter", "parameterName": "options.language"}),
+    ({**CODE, "preset": "cobol"}, {"code": "invalid_parameter", "parameterName": "options.preset"}),
+    ({"type": "code"}, {"code": "invalid_parameter", "parameterName": "options.language"}),
     ({"type": "upload", "format": "onnx"}, {"code": "invalid_parameter", "parameterName": "options.data"}),
     ({**CODE, "data": b"x"}, {"code": "invalid_parameter", "parameterName": "options"}),
     (from_params({"name": "p", "data": b"\x07\x01"}),
@@ -109,7 +112,7 @@ async def test_an_initial_state_is_made_with_inline_tensors(client: DecthingsCli
     inline = {"name": "lr", "data": {"type": "data", "data": [Tensor("f32", [], [0.5])]}}
     dataset = {"name": "im", "data": {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": DATASET_KEY}}
     created = await client.create_model(params(from_params(dataset, inline)))
-    assert created["isNowCreating"] is True
+    assert created.get("isNowCreating") is True
     await client.delete_model(created["modelId"])
     with pytest.raises(ApiError, match="model_not_found"):
         await client.wait_for_model_to_be_created(created["modelId"])
@@ -173,3 +176,13 @@ async def test_the_client_knows_that_it_talks_to_a_sandbox(client: DecthingsClie
     assert not client.in_sandbox
     await client.get_datasets()
     assert client.in_sandbox
+
+
+async def test_remains_of_a_killed_process_are_removed_after_a_day(tmp_path: Path) -> None:
+    for name, age in (("tmp-old", 90_000), ("tmp-new", 60)):
+        folder = tmp_path / "uploads" / name
+        folder.mkdir(parents=True)
+        (folder / "0").write_bytes(b"x")
+        os.utime(folder, times=(time.time() - age,) * 2)
+    Store(tmp_path)
+    assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["tmp-new"]

@@ -61,7 +61,7 @@ def test_without_a_key_the_reason_is_that_there_is_none(key: str) -> None:
 def test_an_empty_or_missing_key_file_is_told(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch(0o600)
-    assert "has no Decthings API key" in reason(load(DECTHINGS_API_KEY_FILE=str(empty)))
+    assert "is empty" in reason(load(DECTHINGS_API_KEY_FILE=str(empty)))
     assert "No such file" in reason(load(DECTHINGS_API_KEY_FILE=str(tmp_path / "none")))
     (tmp_path / "binary").write_bytes(b"\xff\xfe\xfd")
     assert "not a text file" in reason(load(DECTHINGS_API_KEY_FILE=str(tmp_path / "binary")))
@@ -95,7 +95,8 @@ def test_the_default_api_url_has_the_version() -> None:
 @pytest.mark.parametrize(
     "url",
     ["http://api.decthings.com/v0", "http://127.0.0.1.example.com/v0", "ftp://x", "api.decthings.com/v0", "https://",
-     "https://user:secret@api.decthings.com/v0", "https://x/v0?key=secret", "https://x:port/v0", "http://[::1/v0"],
+     "https://user:secret@api.decthings.com/v0", "https://x/v0?key=secret", "https://x:port/v0", "http://[::1/v0",
+     "https://a b/v0"],
 )  # fmt: skip
 def test_an_api_url_that_would_lose_the_key_is_refused(url: str) -> None:
     with pytest.raises(SettingsError) as caught:

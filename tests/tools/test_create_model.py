@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from decthings_mcp.tools.decthings.tensors import decode_tensors
+from decthings_mcp.tools.decthings.tensors import TENSOR_TYPES, Media, decode_tensors
 from mcp_types import TextContent
 from support import Chat, frame, http
 
@@ -141,6 +141,53 @@ GENEROUS = {
     "numbers as elements": (with_tensor({**TENSOR, "data": [1, 2.0, 3, 4]}), with_tensor(TENSOR)),
     "nested elements": (with_tensor({**TENSOR, "data": [[1, 2], ["3", 4]]}), with_tensor(TENSOR)),
     "elements as text": (with_tensor({**TENSOR, "data": "[[1, 2], [3, 4]]"}), with_tensor(TENSOR)),
+    "empty and null beside the real thing": (
+        {"name": "n", "description": "d", "language": "go", "wasm": None,
+         "options": {"type": "code", "language": "", "preset": None, "wasm": True}},
+        arguments({"type": "code", "language": "go", "wasm": True}),
+    ),
+    "the same in both places": (
+        arguments({"type": "code", "language": "go", "tags": TAGS}, tags=json.dumps(TAGS), language="go"),
+        arguments({"type": "code", "language": "go", "tags": TAGS}),
+    ),
+    "objects for lists, and empty ones": (
+        arguments({"type": "code", "language": "go", "tags": {}, "parameterDefinitions": {"evaluateInput": [
+            {"name": "x", "required": "", "rules": {"shape": [-1], "allowedTypes": ["f32"], "annotations": {}}}]}}),
+        arguments({"type": "code", "language": "go", "parameterDefinitions": DEFINITIONS}),
+    ),
+    "empty definitions and a launcher by rote": (
+        from_snapshot({"method": "create", "name": "s", "params": {}, "launcherSpec": {
+            "cpus": "0.5", "memoryMebibytes": "512.0", "diskMebibytes": 0, "gpus": {"model": "none", "count": 0}}}),
+        with_params(),
+    ),
+    "tensors beside empty data": (
+        with_params({"name": "p", "data": None, "tensors": [TENSOR]}), with_tensor(TENSOR)),
+    "known words in another case": (
+        arguments({"type": "code", "language": "go", "preset": "PyTorch"}),
+        arguments({"type": "code", "language": "go", "preset": "pytorch"}),
+    ),
+    "a text that is a list": (
+        with_tensor({"type": "string", "shape": [], "data": "[1,2]"}),
+        with_tensor({"type": "string", "shape": [], "data": ["[1,2]"]}),
+    ),
+    "a list that is a text": (
+        with_tensor({"type": "string", "shape": [2], "data": '["a", "b"]'}),
+        with_tensor({"type": "string", "shape": [2], "data": ["a", "b"]}),
+    ),
+    "an empty text": (
+        with_tensor({"type": "string", "shape": [1], "data": ""}),
+        with_tensor({"type": "string", "shape": [1], "data": [""]}),
+    ),
+    "media in many forms": (
+        with_tensor({"type": "image", "shape": [4], "data": [
+            {"base64": "AA==", "path": "", "format": "png"}, '{"base64": "AA==", "format": "png"}',
+            "DATA:image/png; charset=x; BASE64,AA==", 'data:image/png;x="a,b";base64,AA==']}),
+        with_tensor({"type": "image", "shape": [4], "data": ["data:image/png;base64,AA=="] * 4}),
+    ),
+    "a format where there is none": (
+        with_tensor({"type": "binary", "shape": [1], "data": [{"base64": "AA==", "format": "bin"}]}),
+        with_tensor({"type": "binary", "shape": [1], "data": ["data:,%00"]}),
+    ),
     "a single element": (
         with_tensor({"type": "boolean", "shape": [], "data": True}),
         with_tensor({"type": "boolean", "shape": [], "data": ["true"]}),
@@ -186,13 +233,15 @@ async def test_all_elements_of_all_types_reach_the_wire(chat: Chat, tmp_path: Pa
         "string": (["", "åäö", "true"], ["", "åäö", "true"]),
         "binary": (["file:cat.JPEG", {"base64": "AA=="}, "data:,a%20b"], [b"cat", b"\0", b"a b"]),
         "image": (["file:cat.JPEG", png, {"base64": "AA==", "format": "bmp"}, {"path": "cat.JPEG", "format": "jpg"}],
-                  [("jpeg", b"cat"), ("png", b"dog"), ("bmp", b"\0"), ("jpg", b"cat")]),
+                  [("jpg", b"cat"), ("png", b"dog"), ("bmp", b"\0"), ("jpg", b"cat")]),
         "audio": ([{"base64": "data:audio/x-wav;base64,AA=="}], [("wav", b"\0")]),
     }  # fmt: skip
+    link = f"file://{tmp_path}/cat.JPEG"
+    cases["video"] = ([link, link.replace("//", "//localhost", 1), {"path": link}], [("jpg", b"cat")] * 3)
     for type_, (given, expected) in cases.items():
         await chat.create(with_tensor({"type": type_, "shape": [len(given)], "data": given}))
         (tensor,) = decode_tensors(chat.sent()[1][0])
-        elements = [(e.format, e.data) if type_ in ("image", "audio") else e for e in tensor.elements]
+        elements = [(e.format, e.data) if isinstance(e, Media) else e for e in tensor.elements]
         assert (tensor.type, elements) == (type_, expected)
 
 
@@ -202,23 +251,69 @@ def problem(path: str, about: str, **more: Any) -> dict[str, Any]:
 
 CODE = {"type": "code", "language": "go"}
 LANGUAGES = ["go", "javascript", "typescript", "python", "rust"]
+OPTIONS = [
+    "type",
+    "language",
+    "preset",
+    "wasm",
+    "format",
+    "data",
+    "modelId",
+    "snapshotId",
+    "initialState",
+    "tags",
+    "parameterDefinitions",
+]
 TYPES = ["code", "upload", "basedOnModelSnapshot", "fromExisting"]
 WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
-    "nothing": ({}, [problem(n, "is missing; it is always needed") for n in ("name", "description", "options")]),
+    "nothing": ({}, [
+        problem("name", "is missing; it is required"),
+        problem("description", "is missing; it is required (What the model does)"),
+        problem("options", "is missing; it is required", allowed=OPTIONS),
+    ]),
+    "a name that looks like a tag": (
+        {**arguments(CODE), "<x>": "payload"},
+        [problem("<x>", "is not a known name", allowed=["name", "description", "publicAccess", "options"])],
+    ),
+    "a format that is missing": (
+        arguments({"type": "upload", "data": {"base64": "AA=="}}),
+        [problem("options.format", 'is missing; type "upload" needs it (For upload: onnx, tflite)')],
+    ),
+    "a type of elements that there is not": (
+        arguments({**CODE, "parameterDefinitions": {"evaluateInput": [
+            {"name": "x", "rules": {"shape": [], "allowedTypes": ["F32"]}}]}}),
+        [problem("options.parameterDefinitions.evaluateInput[0].rules.allowedTypes[0]", "is not a possible value",
+                 allowed=list(TENSOR_TYPES), nearest="f32")],
+    ),
+    "too many state files": (
+        from_snapshot({"method": "upload", "name": "s", "data": [
+            {"key": str(i), "data": {"base64": "AA=="}} for i in range(256)]}),
+        [problem("options.initialState.data", "has 256 files, and one call carries at most 255")],
+    ),
+    "too many inline parameters": (
+        with_params(*[{"name": str(i), "data": []} for i in range(256)]),
+        [problem("options.initialState.params",
+                 "has 256 parameters with data of their own, and one call carries at most 255")],
+    ),
+    "a URL for a file": (
+        arguments({"type": "upload", "format": "onnx", "data": {"path": "https://example.com/m.onnx"}}),
+        [problem("options.data", "is a URL, and nothing is fetched from the network; "
+                                 "name a file on the server's machine")],
+    ),
     "a word in another case": (
         arguments({"type": "code", "language": "Python"}),
-        [problem("options.language", "is not one of the words that are possible", allowed=LANGUAGES, nearest="python")],
+        [problem("options.language", "is not a possible value", allowed=LANGUAGES, nearest="python")],
     ),
     "a name in another case": (
         arguments({"type": "fromExisting", "modelID": "m"}),
-        [problem("options.modelId", 'is missing; type "fromExisting" needs it'),
+        [problem("options.modelId", 'is missing; type "fromExisting" needs it (Source model)'),
          problem("options.modelID", "is not a known name",
                  allowed=["type", "modelId", "snapshotId", "tags"], nearest="modelId")],
     ),
-    "no type": (arguments({"tags": []}), [problem("options.type", "is missing; it is always needed", allowed=TYPES)]),
+    "no type": (arguments({"tags": []}), [problem("options.type", "is missing; it is required", allowed=TYPES)]),
     "an unknown type": (
         arguments({"type": "from_existing"}),
-        [problem("options.type", "is not one of the words that are possible", allowed=TYPES, nearest="fromExisting")],
+        [problem("options.type", "is not a possible value", allowed=TYPES, nearest="fromExisting")],
     ),
     "a type that is no text": (
         arguments({"type": 7}), [problem("options.type", "has to be a text, and is a whole number", allowed=TYPES)]),
@@ -232,11 +327,11 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
          "options": {**CODE, "language": 1, "tags": [{"tag": "t"}]}},
         [problem("name", "has to be a text, and is a whole number"),
          problem("publicAccess", "has to be true or false, and is a text"),
-         problem("options.tags[0].value", "is missing; it is always needed"),
+         problem("options.tags[0].value", "is missing; it is required"),
          problem("options.language", "has to be a text, and is a whole number", allowed=LANGUAGES)],
     ),
     "options that are no object": (
-        arguments("code"), [problem("options", "has to be an object, and is a text")]),
+        arguments("code"), [problem("options", "has to be an object, and is a text", allowed=OPTIONS)]),
     "a member in two places": (
         arguments({**CODE}, language="rust"),
         [problem("language", "is not a known name", allowed=["name", "description", "publicAccess", "options"])],
@@ -262,7 +357,8 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     ),
     "base64 that is none": (
         arguments({"type": "upload", "format": "onnx", "data": {"base64": "A A="}}),
-        [problem("options.data", "is not valid base64; give the file as {path}, which cannot be mistyped")],
+        [problem("options.data", "is not valid base64, which has no line breaks and is padded; "
+                                 "the path of a file cannot be mistyped")],
     ),
     "too much base64": (
         arguments({"type": "upload", "format": "onnx", "data": {"base64": "AAAA" * 90000}}),
@@ -291,18 +387,26 @@ SINGLE_PROBLEMS: list[tuple[Any, str]] = [
     ({"type": "i32", "shape": [1], "data": [1.5]}, "does not fit i32"),
     ({"type": "boolean", "shape": [1], "data": ["yes"]}, "does not fit boolean"),
     ({"type": "string", "shape": [1], "data": [1]}, "does not fit string (a text)"),
-    ({"type": "string", "shape": [1], "data": ["\ud800"]}, "half of a surrogate pair"),
+    ({"type": "f64", "shape": [1], "data": ["1e400"]}, "does not fit f64"),
+    ({"type": "f32", "shape": [1], "data": [1e39]}, "does not fit f32"),
+    ({"type": "i32", "shape": [4], "data": ["1.5", "x", "2", "y"]}, "and neither do 2 elements behind it"),
+    ({"type": "u8", "shape": [1] * 256, "data": ["1"]}, "has 256 dimensions"),
+    ({"type": "u8", "shape": [0, 2**70], "data": []}, "64 bits"),
+    ({"type": "image", "shape": [1], "data": ["data:text/plain,x"]}, "tells no format"),
+    ({"type": "image", "shape": [1], "data": [{"base64": "AA==", "format": "x" * 256}]}, "at most 255 bytes"),
     ({"type": "binary", "shape": [1], "data": ["AA=="]}, 'has to be "file:PATH" or a data: URI'),
     ({"type": "binary", "shape": [1], "data": [1]}, 'has to be {"path"'),
-    ({"type": "binary", "shape": [1], "data": [{"Path": "x"}]}, "not known; path is"),
+    ({"type": "binary", "shape": [1], "data": [{"Path": "x"}]}, "unknown member; path is meant"),
     ({"type": "binary", "shape": [1], "data": [{"path": 1}]}, "needs a text for path"),
     ({"type": "binary", "shape": [1], "data": ["file:a\0b"]}, "names no file"),
-    ({"type": "binary", "shape": [1], "data": ["file:\ud800"]}, "names no file"),
     ({"type": "image", "shape": [1], "data": ["file:cat"]}, "tells no format"),
-    ({"type": "image", "shape": [1], "data": [{"base64": "AA==", "format": 1}]}, "needs a text for format"),
+    (
+        {"type": "image", "shape": [1], "data": [{"base64": "AA==", "format": 1}]},
+        "needs a text of at most 255 bytes for format",
+    ),
     ({"type": "u8", "shape": [-1], "data": []}, "negative dimension"),
     ({"type": "u8", "shape": [1, 2], "data": [[1], [2]]}, "nested lists that do not fit"),
-    ({"type": "f16", "shape": [], "data": ["1"]}, "is not one of the words"),
+    ({"type": "f16", "shape": [], "data": ["1"]}, "is not a possible value"),
 ]
 
 
@@ -335,11 +439,20 @@ async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat) -> Non
     assert len(block.text) < 400
 
 
-async def test_half_of_a_surrogate_pair_is_told_and_nothing_is_sent(chat: Chat) -> None:
-    error = (await chat.create(arguments(CODE, name="\ud800")))["error"]
-    assert (error["code"], error["outcome"]) == ("invalid_request", "not_created")
-    assert "surrogate" in error["message"]
+async def test_half_of_a_surrogate_pair_is_told_with_its_path(chat: Chat) -> None:
+    given = arguments({**CODE, "tags": [{"tag": "t", "value": "\udfff"}]}, name="\ud800")
+    problems = (await chat.create(given))["error"]["problems"]
+    assert [problem["path"] for problem in problems] == ["name", "options.tags[0].value"]
+    assert all("surrogate" in problem["problem"] for problem in problems)
     assert chat.upstream.connections == 0
+
+
+@pytest.mark.parametrize("said", ["true", None])
+async def test_a_model_of_which_it_is_not_said_whether_it_is_ready_is_not_called_ready(said: Any, chat: Chat) -> None:
+    chat.upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": said}})
+    answer = await chat.create(arguments(CODE))
+    assert answer["result"] == {"modelId": "m"}
+    assert "did not say" in answer["nextStep"]
 
 
 async def test_a_crash_is_an_answer_that_leaves_the_outcome_open(

@@ -11,7 +11,6 @@ import bpe_openai
 import pytest
 from decthings_mcp.tools.checking import check
 from decthings_mcp.tools.create_model import ARGUMENTS, CREATE_MODEL, READER
-from decthings_mcp.tools.decthings import TENSOR_TYPES
 from decthings_mcp.tools.errors import InvalidArguments, Problem
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from jsonschema import Draft202012Validator
 from support import Chat
 
 SCHEMA = CREATE_MODEL.parameters
+FULL_SCHEMA = dict(READER.schema)
 VALIDATOR = Draft202012Validator(SCHEMA)
 BANNED = {"$ref", "$defs", "oneOf", "anyOf", "allOf", "not", "const", "default", "title", "nullable"}
 
@@ -101,7 +101,7 @@ NEEDS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
 }
 _LEAVES: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text("abcé😀 ", min_size=1, max_size=5),
-    "integer": st.integers(-2, 10**6),
+    "integer": st.integers(1, 10**6),
     "number": st.integers(0, 9) | st.floats(0, 9),
     "boolean": st.booleans(),
 }
@@ -119,8 +119,6 @@ def values(node: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:
     """Arguments as the schema and the API page have them."""
     if path.endswith(".data[]") and "shape" in node.get("properties", {}):
         return _TENSORS
-    if path.endswith(".allowedTypes[]"):  # named for the first list of definitions, and meant for all four
-        return st.sampled_from(TENSOR_TYPES)
     if "enum" in node:
         return st.sampled_from(node["enum"])
     if node["type"] == "array":
@@ -140,6 +138,8 @@ def values(node: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:
             for word, (needed, possible) in NEEDS[path].items()
         ]
         return st.one_of(words)
+    if path == ".options.parameterDefinitions":  # nothing at all in them is nothing given
+        return st.fixed_dictionaries(properties).filter(lambda definitions: any(definitions.values()))
     # What reading fills in (the lists of the definitions, required, annotations) is given here.
     filled = node.get("required", []) if path in ("", ".options.initialState.launcherSpec") else list(properties)
     return st.fixed_dictionaries(
@@ -154,19 +154,19 @@ def _key(item: Any) -> Any:
 
 def types_allow(arguments: Any) -> bool:
     try:
-        check(arguments, ARGUMENTS, SCHEMA, READER.unions)
+        check(arguments, ARGUMENTS, FULL_SCHEMA, READER.unions)
     except InvalidArguments:
         return False
     return True
 
 
-@given(values(SCHEMA))
+@given(values(FULL_SCHEMA))
 def test_what_the_schema_and_the_page_allow_the_types_allow(arguments: Any) -> None:
     VALIDATOR.validate(arguments)
     assert types_allow(arguments)
 
 
-@given(values(SCHEMA), st.data())
+@given(values(FULL_SCHEMA), st.data())
 def test_what_the_schema_forbids_the_types_forbid(arguments: Any, data: st.DataObject) -> None:
     arguments = place = deepcopy(arguments)
     while True:
@@ -184,11 +184,11 @@ def test_what_the_schema_forbids_the_types_forbid(arguments: Any, data: st.DataO
     assert VALIDATOR.is_valid(arguments) or not types_allow(arguments)
 
 
-@given(values(SCHEMA))
+@given(values(FULL_SCHEMA))
 def test_reading_changes_nothing_that_is_right(arguments: Any) -> None:
     read, ignored = READER.read(arguments)
     assert ignored == []
-    assert check(read, ARGUMENTS, SCHEMA, READER.unions) == check(arguments, ARGUMENTS, SCHEMA, READER.unions)
+    assert check(read, ARGUMENTS, FULL_SCHEMA, READER.unions) == check(arguments, ARGUMENTS, FULL_SCHEMA, READER.unions)
 
 
 _JSON = st.recursive(
@@ -210,7 +210,7 @@ _JSON = st.recursive(
 def test_any_json_at_all_is_read_and_answered(arguments: dict[str, Any]) -> None:
     problems: list[Problem] = []
     try:
-        check(READER.read(arguments)[0], ARGUMENTS, SCHEMA, READER.unions)
+        check(READER.read(arguments)[0], ARGUMENTS, FULL_SCHEMA, READER.unions)
     except InvalidArguments as error:
         problems = error.details["problems"]
     assert all(problem["path"] and problem["problem"] for problem in problems)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
 import support
+from decthings_mcp.tools.decthings import BlobChanged
 from decthings_mcp.tools.errors import FileError, FileNotAllowed
 from decthings_mcp.tools.files import Files
 from support import Chat
@@ -30,8 +32,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def code_of(folder: Path, path: str) -> str:
-    with pytest.raises(FileError) as caught, Files([folder]).open(path):
-        pass
+    with pytest.raises(FileError) as caught:
+        Files([folder]).find(path)
     assert "outside" not in str(caught.value) or "folders that may be used" in str(caught.value)
     assert str(folder.parent / "secret") not in caught.value.next_step
     return caught.value.code
@@ -39,9 +41,9 @@ def code_of(folder: Path, path: str) -> str:
 
 @pytest.mark.parametrize("path", ["models/a.onnx", "./models/../models/a.onnx", "link-in", "{folder}/models/a.onnx"])
 async def test_a_file_below_the_folder_is_read(path: str, folder: Path) -> None:
-    with Files([folder]).open(path.format(folder=folder)) as file:
-        assert [piece async for piece in file.pieces()] == [b"inside"]
-        assert (file.size, file.name) == (6, Path(path).name)
+    file = Files([folder]).find(path.format(folder=folder))
+    assert [piece async for piece in file.pieces()] == [b"inside"]
+    assert (file.size, file.name) == (6, Path(path).name)
 
 
 @pytest.mark.parametrize(
@@ -62,21 +64,18 @@ async def test_a_missing_file_is_told_without_a_look_outside(folder: Path) -> No
 
 async def test_a_path_from_the_home_folder_is_understood(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
-    with Files([folder]).open("~/models/a.onnx") as file:
-        assert file.size == 6
+    assert Files([folder]).find("~/models/a.onnx").size == 6
 
 
 async def test_the_first_folder_is_where_relative_paths_start(folder: Path, tmp_path: Path) -> None:
     files = Files([folder / "models", tmp_path])
-    with files.open("a.onnx") as file:
-        assert file.size == 6
-    with files.open(str(tmp_path / "secret")) as file:
-        assert file.size == 7
+    assert files.find("a.onnx").size == 6
+    assert files.find(str(tmp_path / "secret")).size == 7
 
 
 async def test_without_a_folder_it_is_told_what_to_add() -> None:
     with pytest.raises(FileNotAllowed) as caught:
-        Files([]).open("a.onnx")
+        Files([]).find("a.onnx")
     assert "--files" in caught.value.next_step
 
 
@@ -104,7 +103,7 @@ def upload(path: str) -> dict[str, Any]:
     return {"name": "n", "description": "d", "options": {"type": "upload", "format": "raw", "data": {"path": path}}}
 
 
-@pytest.mark.parametrize("change", ["grow", "shrink", "rewrite"])
+@pytest.mark.parametrize("change", ["grow", "shrink", "rewrite", "replace"])
 async def test_a_file_that_changes_while_it_is_sent_creates_nothing(change: str, chat: Chat, tmp_path: Path) -> None:
     path = tmp_path / "m.raw"
     path.write_bytes(bytes(3 << 20))
@@ -113,6 +112,9 @@ async def test_a_file_that_changes_while_it_is_sent_creates_nothing(change: str,
     async def change_it(progress: float, total: float | None, message: str | None) -> None:
         if change == "shrink":
             os.truncate(path, 1 << 20)
+        elif change == "replace":  # with the modification time put back
+            path.write_bytes(bytes([1]) * (3 << 20))
+            os.utime(path, ns=(0, 0))
         else:
             with path.open("ab" if change == "grow" else "r+b") as file:
                 file.write(b"x")
@@ -148,3 +150,34 @@ async def test_the_look_inside_can_be_switched_off(checked: bool, upstream: supp
         answer = await chat.create(given)
     assert answer.get("error", {}).get("code") == ("not_a_model_file" if checked else None)
     assert len(upstream.requests) == (not checked)
+
+
+async def test_a_file_that_is_exchanged_before_it_is_sent_creates_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "m.raw"
+    path.write_bytes(b"one")
+    blob = Files([tmp_path]).find("m.raw")
+    path.unlink()
+    with pytest.raises(BlobChanged, match="no longer be opened"):
+        _ = [piece async for piece in blob.pieces()]
+    path.write_bytes(b"two")
+    with pytest.raises(BlobChanged, match="changed"):
+        _ = [piece async for piece in blob.pieces()]
+
+
+async def test_many_files_in_one_call_hold_no_descriptors(chat: Chat, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    tensor = {"type": "image", "shape": [300], "data": ["file:a.png"] * 300}
+    state = {
+        "method": "create",
+        "name": "s",
+        "params": [{"name": "p", "data": [tensor]}],
+        "launcherSpec": {"cpus": 1, "memoryMebibytes": 1},
+    }
+    options = {"type": "basedOnModelSnapshot", "modelId": "m", "snapshotId": "s", "initialState": state}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
+    try:
+        answer = await chat.create({"name": "n", "description": "d", "options": options})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "result" in answer

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
+import onnx
 import pytest
 from decthings_mcp.tools.errors import NotAModelFile
 from decthings_mcp.tools.model_files import check_model_file, is_onnx
@@ -63,6 +65,21 @@ FOUND = {
 def test_what_was_found_instead_is_told(said: str, given_file: tuple[str, bytes]) -> None:
     with pytest.raises(NotAModelFile, match=said):
         check(*given_file)
+
+
+def test_a_model_whose_weights_are_beside_it_is_refused(tmp_path: Path) -> None:
+    weights = helper.make_tensor("w", TensorProto.FLOAT, [1000], bytes(4000), raw=True)
+    model = helper.make_model(helper.make_graph([], "g", [], [], [weights]))
+    location = "weights.data"
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location=location, size_threshold=0)
+    with pytest.raises(NotAModelFile, match=r"in 'weights\.data'") as caught:
+        check("onnx", (tmp_path / "m.onnx").read_bytes())
+    assert "save_as_external_data=False" in caught.value.next_step
+
+
+def test_a_private_key_is_refused_whatever_it_is_called() -> None:
+    with pytest.raises(NotAModelFile, match="a key or a certificate"):
+        check("raw", b"-----BEGIN OPENSSH PRIVATE KEY-----")
 
 
 def test_the_other_format_is_named_as_the_next_step(onnx_file: bytes) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import support
+from decthings_mcp.tools.decthings import responses
+from pydantic import SecretStr
 from support import Chat, Upstream
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +34,11 @@ async def test_the_outcome_is_told(reply: bytes, code: str, outcome: str, member
     chat.upstream.reply = answer
     answered = await chat.create(ARGUMENTS)
     error = answered["error"]
-    assert (error["code"], error["outcome"], error["retryable"]) == (code, outcome, True)
+    assert (error["code"], error["outcome"], error["retryable"]) == (
+        code,
+        outcome,
+        error["httpStatus"] != 404 if members else True,
+    )
     assert {name: error[name] for name in members} == members
     assert ("same name" in answered["nextStep"]) == (outcome == "unknown")
     assert len(chat.upstream.requests) == 1
@@ -44,6 +50,56 @@ async def test_without_a_connection_nothing_was_created(tmp_path: Any) -> None:
     async with support.chat(closed, tmp_path) as chat:
         error = (await chat.create(ARGUMENTS))["error"]
     assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "retryable"),
+    [("401 Unauthorized", "API key", False), ("404 Not Found", "API URL", False),
+     ("413 Content Too Large", "large", False),
+
+     ("409 Conflict", "status", False), ("429 Too Many Requests", "Wait", True)],
+)  # fmt: skip
+async def test_a_status_has_its_own_next_step(status: str, said: str, retryable: bool, chat: Chat) -> None:
+    chat.upstream.reply = support.http(b"", status)
+    answer = await chat.create(ARGUMENTS)
+    assert said in answer["nextStep"]
+    assert (answer["error"]["outcome"], answer["error"]["retryable"]) == ("not_created", retryable)
+
+
+async def test_an_answer_that_drips_is_not_waited_for(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses, "MAX_SECONDS", 0.05)
+
+    def drip(connection: socket.socket, _: support.Request) -> None:
+        connection.sendall(support.created()[:-1])
+        connection.recv(1)
+
+    chat.upstream.reply = drip
+    error = (await chat.create(ARGUMENTS))["error"]
+    assert (error["code"], error["outcome"]) == ("no_response", "unknown")
+
+
+async def test_a_result_with_a_failing_status_leaves_the_outcome_open(chat: Chat) -> None:
+    chat.upstream.reply = support.created().replace(b"200 OK", b"400 Bad Request")
+    assert (await chat.create(ARGUMENTS))["error"]["outcome"] == "unknown"
+
+
+async def test_members_of_an_error_that_have_our_names_stand_apart(chat: Chat) -> None:
+    chat.upstream.reply = support.frame({"error": {"code": "unknown", "message": "hey", "outcome": "created"}})
+    error = (await chat.create(ARGUMENTS))["error"]
+    assert error["fromDecthings"] == {"message": "hey", "outcome": "created"}
+    assert error["outcome"] == "not_created"
+
+
+async def test_a_key_that_is_a_word_does_not_spoil_answers(upstream: Upstream, tmp_path: Any) -> None:
+    upstream.reply = support.created("sandbox-1")
+    async with support.chat(upstream, tmp_path, api_key=SecretStr("model")) as chat:
+        assert (await chat.create(ARGUMENTS))["result"]["modelId"] == "sandbox-1"
+
+
+async def test_an_answer_that_is_nested_deeply_is_told(chat: Chat) -> None:
+    document = b'{"error":{"code":"unknown","x":' + b"[" * 990 + b"]" * 990 + b"}}"
+    chat.upstream.reply = support.http(b"\xfd" + len(document).to_bytes(2) + document)
+    assert (await chat.create(ARGUMENTS))["error"]["code"] in ("invalid_response", "unknown")
 
 
 async def test_a_key_that_is_echoed_back_is_not_told(chat: Chat) -> None:

@@ -10,9 +10,9 @@ from .errors import (
     InvalidRequest,
     InvalidResponse,
     NoResponse,
-    NotSent,
     RequestCutShort,
     TensorError,
+    TooManyCalls,
 )
 from .tensors import TENSOR_TYPES, Media, Tensor, TensorType
 
@@ -30,9 +30,9 @@ __all__ = [
     "InvalidResponse",
     "Media",
     "NoResponse",
-    "NotSent",
     "RequestCutShort",
     "Tensor",
     "TensorError",
     "TensorType",
+    "TooManyCalls",
 ]

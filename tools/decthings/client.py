@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -9,15 +11,33 @@ import httpx
 from pydantic import SecretStr
 
 from .blobs import Blob, pieces_of, size_of
-from .errors import ApiError, ConnectionFailed, InvalidRequest, InvalidResponse, NoResponse, RequestCutShort
+from .errors import (
+    ApiError,
+    ConnectionFailed,
+    InvalidRequest,
+    InvalidResponse,
+    NoResponse,
+    RequestCutShort,
+    TooManyCalls,
+)
 from .json_values import is_list, is_object, without
 from .responses import read_result
 from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
 from .wire import detach_blobs, encode_head
 
 DEFAULT_URL = "https://api.decthings.com/v0"
-TIMEOUT = httpx.Timeout(connect=10, write=20, read=30, pool=5)
-"""Together with the look-ups of a tool these stay below the 45 seconds in which a call answers."""
+TIMEOUT = httpx.Timeout(connect=5, write=20, read=20, pool=5)
+"""Together these stay below the 45 seconds in which a call without an upload answers."""
+
+_SHORTEST_SECRET = 8
+
+_CAUSES: dict[type[BaseException], str] = {
+    httpx.ProxyError: "the proxy refused it",
+    ssl.SSLCertVerificationError: "the certificate that was shown is not trusted (SSL_CERT_FILE names others to trust)",
+    ssl.SSLError: "TLS could not be agreed on",
+    socket.gaierror: "the name of the host was not found",
+    ConnectionRefusedError: "nothing listens there",
+}
 
 OnSent = Callable[[int, int], Awaitable[None]]
 """Awaited with the bytes handed to the connection so far, and those there are in all."""
@@ -38,12 +58,13 @@ class DecthingsClient:
         """Whether the last answer came from an embedded Decthings, which says so in its Server header."""
 
     async def create_model(self, params: CreateModelParams, on_sent: OnSent | None = None) -> CreatedModel:
-        """`result.modelId` and `isNowCreating`: true while an initial state is being made."""
+        """`isNowCreating`: true while an initial state is being made, absent when Decthings does not say."""
         result = await self.call("Model", "createModel", params, on_sent=on_sent)
         model_id = result.get("modelId")
         if not isinstance(model_id, str) or not model_id:
             raise InvalidResponse("Decthings' answer names no modelId.", may_have_acted=True)
-        return {"modelId": model_id, "isNowCreating": result.get("isNowCreating") is True}
+        creating = result.get("isNowCreating")
+        return {"modelId": model_id, "isNowCreating": creating} if isinstance(creating, bool) else {"modelId": model_id}
 
     async def wait_for_model_to_be_created(self, model_id: str, timeout: float | None = None) -> dict[str, Any]:
         """Blocks until the creation ends, `timeout` seconds at most (None: the usual time-out).
@@ -116,15 +137,21 @@ class DecthingsClient:
                 return self._without_key(await read_result(response, request_complete=body.complete))
         except ApiError as error:
             raise ApiError(self._without_key(error.code), self._without_key(error.details)) from None
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
-            raise ConnectionFailed(f"No connection to Decthings could be made ({_name(error)}).") from error
+        except RecursionError as error:
+            raise InvalidResponse("The answer is nested too deeply.", may_have_acted=body.complete) from error
+        except httpx.PoolTimeout as error:
+            raise TooManyCalls("This server has as many calls under way as it makes at a time.") from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            raise ConnectionFailed(f"No connection to Decthings could be made: {_why(error)}.") from error
         except httpx.LocalProtocolError as error:
             raise InvalidRequest("The request could not be written as HTTP.") from error
-        except httpx.RequestError as error:
+        except (httpx.RequestError, TimeoutError) as error:
             raise _broken_off(error, body) from error
 
     def _without_key(self, value: Any) -> Any:
-        return value if self._api_key is None else without(value, self._api_key.get_secret_value())
+        # A key that is as short as a word is none that is worth hiding, and words are in every answer.
+        key = "" if self._api_key is None else self._api_key.get_secret_value()
+        return without(value, key) if len(key) >= _SHORTEST_SECRET else value
 
     def _headers(self, content_length: int) -> dict[str, str]:
         headers = {
@@ -158,7 +185,7 @@ class _Body:
                 await self._on_sent(sent, self.size)
 
 
-def _broken_off(error: httpx.RequestError, body: _Body) -> NoResponse | RequestCutShort:
+def _broken_off(error: Exception, body: _Body) -> NoResponse | RequestCutShort:
     if body.complete:
         return NoResponse(f"The request was sent, and Decthings' answer did not come whole ({_name(error)}).")
     return RequestCutShort(f"The connection broke before the whole request was sent ({_name(error)}).")
@@ -167,3 +194,14 @@ def _broken_off(error: httpx.RequestError, body: _Body) -> NoResponse | RequestC
 def _name(error: Exception) -> str:
     # Only the kind: the text of a connection error can name hosts and proxies.
     return type(error).__name__
+
+
+def _why(error: BaseException) -> str:
+    """The cause at the bottom of a failed connection, in words."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for kind, reason in _CAUSES.items():
+            if isinstance(cause, kind):
+                return reason
+        cause = cause.__cause__ or cause.__context__
+    return "it timed out" if isinstance(error, httpx.TimeoutException) else _name(cast(Exception, error))

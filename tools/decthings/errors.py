@@ -6,6 +6,7 @@ DecthingsError
 │   │   └── TensorError          a tensor's elements do not fit its type or shape
 │   ├── BlobChanged            a file changed while it was being sent
 │   ├── ConnectionFailed       no connection was made
+│   ├── TooManyCalls           all connections were busy with other calls
 │   └── RequestCutShort        the connection broke before all of it was handed over
 ├── NoResponse               all of it was handed over, and no whole answer came back
 ├── InvalidResponse          an answer came back that is not one of Decthings'
@@ -46,6 +47,10 @@ class BlobChanged(NotSent):
 
 
 class ConnectionFailed(NotSent):
+    pass
+
+
+class TooManyCalls(NotSent):
     pass
 
 

@@ -33,7 +33,7 @@ def without(value: Any, secret: str) -> Any:
     if isinstance(value, str):
         return value.replace(secret, "[API key]")
     if is_object(value):
-        return {without(name, secret): without(member, secret) for name, member in value.items()}
+        return {name: without(member, secret) for name, member in value.items()}
     return [without(item, secret) for item in value] if is_list(value) else value
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
+import anyio
 import httpx
 
 from .errors import ApiError, InvalidResponse
 from .json_values import is_object
 from .varint import MalformedFrame
 from .wire import decode_response
+
+MAX_SECONDS = 10
+"""From the first byte of an answer to its last."""
 
 MAX_BYTES = 16 * 1024 * 1024
 """No answer of the methods used here comes near this; a larger one is not read to its end."""
@@ -22,38 +28,49 @@ async def read_result(response: httpx.Response, *, request_complete: bool) -> di
         ApiError: the answer is an error of Decthings.
         InvalidResponse: it is no answer of Decthings; `may_have_acted` unless the status or an
             incomplete request rules that out.
+        TimeoutError: it came too slowly.
     """
-    if not response.is_success:
-        raise await _failed_status(response, request_complete)
-    try:
-        return _result_of(_frame_of(response, await _read(response)))
-    except MalformedFrame as error:
-        raise InvalidResponse(
-            f"The answer is not one of Decthings': {error}.", may_have_acted=request_complete
-        ) from error
+    with anyio.fail_after(MAX_SECONDS):
+        if not response.is_success:
+            raise await _failed_status(response, request_complete)
+        try:
+            return _result_of(_frame_of(response, await _read(response)))
+        except MalformedFrame as error:
+            problem = f"The answer is not one of Decthings': {error}."
+            raise InvalidResponse(problem, may_have_acted=request_complete, status=response.status_code) from error
 
 
 async def _failed_status(response: httpx.Response, request_complete: bool) -> ApiError | InvalidResponse:
     """An error frame may come with any status; otherwise the status is all there is to tell."""
+    holds_result = False
     try:
         _result_of(_frame_of(response, await _read(response)))
+        holds_result = True
     except ApiError as error:
         return error
     except (MalformedFrame, httpx.RequestError):
         pass
-    status = response.status_code
-    refused = status < 500 or status == 503  # 4xx, redirects and "unavailable": it was not carried out
+    status, retry_after = response.status_code, _retry_after(response)
+    # Proxies send 408 and a bare 503 also when the connection behind them broke after the request went through.
+    refused = (status < 500 and status != 408) or (status == 503 and retry_after is not None)
     return InvalidResponse(
         f"HTTP status {status} came instead of an answer of Decthings.",
-        may_have_acted=request_complete and not refused,
+        may_have_acted=holds_result or (request_complete and not refused),
         status=status,
-        retry_after=_retry_after(response),
+        retry_after=retry_after,
     )
 
 
 def _retry_after(response: httpx.Response) -> float | None:
+    """In seconds; the header has those or a date."""
     value = response.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
+    if value.isascii() and value.isdigit() and len(value) < 7:
+        return float(value)
+    try:
+        seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, round(seconds, 1))
 
 
 async def _read(response: httpx.Response) -> bytes:

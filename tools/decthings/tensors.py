@@ -69,7 +69,8 @@ def encode_tensors(tensors: Iterable[Tensor]) -> Blob:
 
 
 def _encode(tensor: Tensor) -> Iterator[Blob]:
-    _check_shape(tensor)
+    if (problem := shape_problem(tensor.shape, len(tensor.elements))) is not None:
+        raise TensorError(f"A tensor {problem}.")
     code = TENSOR_TYPES.index(tensor.type) + 1
     yield bytes([code, len(tensor.shape)]) + b"".join(map(encode_varint, tensor.shape))
     if tensor.type in _STRUCT_CODES:
@@ -84,18 +85,17 @@ def _encode(tensor: Tensor) -> Iterator[Blob]:
         yield from parts
 
 
-def _check_shape(tensor: Tensor) -> None:
-    shape = tensor.shape
+def shape_problem(shape: Sequence[int], count: int) -> str | None:
+    """Why a tensor of that shape cannot hold that many elements."""
     if len(shape) > _MAX_DIMENSIONS:
-        raise TensorError(f"A tensor has at most {_MAX_DIMENSIONS} dimensions, this one has {len(shape)}.")
+        return f"has {len(shape)} dimensions, and at most {_MAX_DIMENSIONS} are possible"
     if any(dimension < 0 for dimension in shape):
-        raise TensorError("A dimension of a tensor that holds data cannot be negative.")
-    wanted = math.prod(shape)
-    if wanted != len(tensor.elements):
-        raise TensorError(
-            f"The shape {list(shape)} needs {wanted} element{'' if wanted == 1 else 's'}, "
-            f"and {len(tensor.elements)} are given."
-        )
+        return "has a negative dimension in its shape; a tensor that holds data has none"
+    if any(dimension >> 64 for dimension in shape):
+        return "has a dimension in its shape that does not fit into 64 bits"
+    if math.prod(shape) != count:
+        return f"has the shape {list(shape)}, which needs {math.prod(shape)} elements, and {count} are given"
+    return None
 
 
 def _pack(type_: TensorType, elements: Sequence[Any]) -> bytes:

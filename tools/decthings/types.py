@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired
 
-from pydantic import ConfigDict, with_config
+from pydantic import ConfigDict, FiniteFloat, with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
@@ -62,7 +62,7 @@ class Gpus(TypedDict):
 class LauncherSpec(TypedDict):
     """`cpus` may be a fraction; memory, disk and swap are in MiB."""
 
-    cpus: float
+    cpus: FiniteFloat
     memoryMebibytes: int
     diskMebibytes: NotRequired[int]
     swapMebibytes: NotRequired[int]
@@ -184,7 +184,7 @@ class ModelProperties(TypedDict, total=False):
 
 class CreatedModel(TypedDict):
     modelId: str
-    isNowCreating: bool
+    isNowCreating: NotRequired[bool]
 
 
 class ListOfModels(TypedDict):

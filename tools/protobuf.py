@@ -1,0 +1,86 @@
+"""Walking through a protobuf message in a file, field by field, without reading what is passed over.
+
+There are well-kept parsers, and all of them read the whole message: of a model that is its weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+ReadAt = Callable[[int, int], bytes]
+"""(offset, length) to the bytes there, fewer at the end of the file."""
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_WINDOW = 16 * 1024
+
+
+class Malformed(ValueError):
+    """What is there is not a message, or one with more fields than are walked through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`value` of a varint; `start` and `end` of the bytes of any other field."""
+
+    number: int
+    wire_type: int
+    value: int
+    start: int
+    end: int
+
+
+class Message:
+    """`budget` bounds the fields that are visited in it and in the messages within it, all together."""
+
+    def __init__(self, read_at: ReadAt, start: int, end: int, budget: list[int]) -> None:
+        self._read_at, self._start, self._end, self._budget = read_at, start, end, budget
+
+    def __iter__(self) -> Iterator[Field]:
+        offset = self._start
+        window, window_start = b"", offset
+        while offset < self._end:
+            self._budget[0] -= 1
+            if self._budget[0] < 0:
+                raise Malformed("it has too many fields")
+            # A head is two varints at most, which take 20 bytes.
+            if offset + 20 > window_start + len(window):
+                window, window_start = self._read_at(offset, min(_WINDOW, self._end - offset)), offset
+            field = _field(window, offset - window_start, offset)
+            if field.end > self._end:
+                raise Malformed("a field reaches beyond its message")
+            yield field
+            offset = field.end
+
+    def within(self, field: Field) -> Message:
+        return Message(self._read_at, field.start, field.end, self._budget)
+
+    def text(self, field: Field, limit: int) -> str:
+        return self._read_at(field.start, min(limit, field.end - field.start)).decode("utf-8", "replace")
+
+
+def _field(data: bytes, position: int, offset: int) -> Field:
+    """The field at `position` of `data`, which is at `offset` in the file."""
+    tag, behind = _varint(data, position)
+    number, wire_type = tag >> 3, tag & 7
+    value, size = 0, 0
+    if wire_type in (VARINT, BYTES):
+        value, behind = _varint(data, behind)
+        size = value if wire_type == BYTES else 0
+    elif wire_type in (FIXED32, FIXED64):
+        size = 4 if wire_type == FIXED32 else 8
+    else:
+        raise Malformed(f"there is no wire type {wire_type}")
+    if not number:
+        raise Malformed("a field has the number 0")
+    start = offset + behind - position
+    return Field(number, wire_type, value, start, start + size)
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    for index, byte in enumerate(data[position : position + 10]):
+        value |= (byte & 0x7F) << 7 * index
+        if byte < 0x80:
+            return value, position + index + 1
+    raise Malformed("a number does not end")
