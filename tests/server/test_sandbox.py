@@ -183,6 +183,6 @@ async def test_remains_of_a_killed_process_are_removed_after_a_day(tmp_path: Pat
         folder = tmp_path / "uploads" / name
         folder.mkdir(parents=True)
         (folder / "0").write_bytes(b"x")
-        os.utime(folder, times=(time.time() - age,) * 2)
+        os.utime(folder, times=(time.time(), time.time() - age))
     Store(tmp_path)
     assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["tmp-new"]
