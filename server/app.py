@@ -16,11 +16,13 @@ from mcp.server.caching import CacheHint
 from pydantic import SecretStr
 
 from ..tools.backend import Backend
-from ..tools.create_model import CREATE_MODEL
+from ..tools.catalog import TOOLS
 from ..tools.decthings import DecthingsClient
 from ..tools.decthings.client import TIMEOUT
 from ..tools.errors import NotConfigured
 from ..tools.files import Files
+from ..tools.prompts import add_prompts
+from ..tools.resources import add_resources
 from ..tools.text import harmless
 from .protocol import conforming
 from .settings import Settings, is_loopback
@@ -28,12 +30,14 @@ from .settings import Settings, is_loopback
 VERSION = version("decthings-mcp")
 
 INSTRUCTIONS = """\
-These tools create machine learning models on Decthings, a cloud for them, in the user's own account.
+These tools create and look after machine learning models on Decthings, a cloud for them, in the user's own account.
 Call create_model once the user has said what the model is called and how it is made: from code, from an uploaded \
 model file, from a snapshot of a model, or as a copy of a model. Write the description yourself from what the user \
-said. Do not invent ids of models, snapshots and datasets, or paths of files: ask for them.
-Every answer has a nextStep. An error's outcome tells whether a model was created; if it is unknown, repeat the \
-same call with the same name, which cannot make a second model.\
+said. Take ids from find_models and find_datasets, never from memory; inspect_model_file gives the parameter \
+definitions of a file; wait_for_model waits for a model that is still being created. Mend a model with update_model \
+instead of creating a second one.
+Every answer has a nextStep. An error's outcome tells whether something was done; if it is unknown after create_model, \
+repeat the same call with the same name, which cannot make a second model.\
 """
 
 _SANDBOX_URL = "http://sandbox.invalid/v0"  # never leaves the process
@@ -44,7 +48,6 @@ _NETWORK_ADVICE = (
 )
 _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover")
-_TOOLS = [CREATE_MODEL]
 
 
 def create_server(settings: Settings) -> MCPServer[Backend]:
@@ -53,20 +56,23 @@ def create_server(settings: Settings) -> MCPServer[Backend]:
         async with AsyncExitStack() as stack:
             yield Backend(await _connect(settings, stack), Files(settings.files), check_uploads=settings.check_uploads)
 
+    tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.reads_only)]
     servers: list[MCPServer[Any]] = []
     server = MCPServer[Backend](
         "decthings",
         title="Decthings",
         version=VERSION,
         instructions=INSTRUCTIONS,
-        tools=list(_TOOLS),
+        tools=list(tools),
         lifespan=lifespan,
         subscriptions=False,  # nothing that is listed ever changes
-        middleware=[conforming([tool.name for tool in _TOOLS], servers)],
+        middleware=[conforming([tool.name for tool in tools], servers)],
         cache_hints=dict.fromkeys(_CACHED, _FOR_AN_HOUR),
         log_level=cast(Literal["WARNING"], settings.log_level),
     )
     servers.append(server)
+    add_resources(server)
+    add_prompts(server)
     return server
 
 

@@ -115,6 +115,10 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder that uploads may come from; repeatable",
     )
+    options.add_argument("--tools", metavar="NAMES", help="offer only these tools, separated by commas")
+    options.add_argument(
+        "--read-only", action="store_true", default=off, help="offer only the tools that change nothing"
+    )
     options.add_argument(
         "--unchecked-uploads",
         action="store_true",

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +17,18 @@ from pydantic import SecretStr
 
 from ..tools.decthings import DEFAULT_URL
 from ..tools.errors import NotConfigured
+
+TOOL_NAMES = (
+    "find_models",
+    "find_datasets",
+    "inspect_model_file",
+    "create_model",
+    "wait_for_model",
+    "snapshot_model",
+    "update_model",
+    "delete_model",
+)
+"""In the order of the catalog; named here so that a wrong one is told without importing them."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -41,11 +53,17 @@ class Settings:
     api_key: SecretStr | NotConfigured = field(default_factory=lambda: _no_key())
     files: Sequence[Path] = ()
     check_uploads: bool = True
+    tools: Collection[str] = ()
+    """The names of those that are offered; none means all."""
+    read_only: bool = False
     sandbox: bool = False
     sandbox_data: Path = field(default_factory=lambda: default_sandbox_data())
     log_level: str = "WARNING"
     warnings: Sequence[str] = ()
     """What the person who starts the server should know, for the log."""
+
+    def offers(self, tool: str, *, reads_only: bool) -> bool:
+        return (not self.tools or tool in self.tools) and (reads_only or not self.read_only)
 
     @classmethod
     def load(cls, options: Namespace, environ: Mapping[str, str], cwd: Path | None) -> Settings:
@@ -64,11 +82,22 @@ class Settings:
             api_key=key,
             files=_folders(options.files, environ, cwd),
             check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
+            tools=_tools(options.tools),
+            read_only=options.read_only,
             sandbox=options.sandbox,
             sandbox_data=_sandbox_data(options),
             log_level=options.log_level or "WARNING",
             warnings=warnings,
         )
+
+
+def _tools(given: str | None) -> list[str]:
+    names = [name.strip() for name in (given or "").split(",") if name.strip()]
+    if unknown := [name for name in names if name not in TOOL_NAMES]:
+        raise SettingsError(
+            f"--tools names tools; there is no {', '.join(unknown)}. There is: {', '.join(TOOL_NAMES)}."
+        )
+    return names
 
 
 def _sandbox_data(options: Namespace) -> Path:

@@ -6,8 +6,10 @@ Sentences of ours never contain text from Decthings; that stands in members of i
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from mcp_types import CallToolResult, TextContent
 
@@ -27,7 +29,33 @@ from .decthings.json_values import is_list, is_object
 from .errors import ToolFailure
 from .text import harmless, harmless_json
 
-Outcome = Literal["not_created", "created", "unknown"]
+
+@dataclass(frozen=True)
+class Effect:
+    """What a tool does to Decthings, for telling what became of it.
+
+    `nothing` begins the message of a failure; `outcome` is what the answer then holds, None for a tool
+    that only reads; `unknown_next_step` is for when it cannot be told whether Decthings acted.
+    """
+
+    nothing: str
+    outcome: str | None
+    unknown_next_step: str
+
+
+CREATES = Effect(
+    "Nothing was created: ",
+    "not_created",
+    "The model may exist or not. Make the same call again with the same name: Decthings refuses a second model of "
+    "one name, so this cannot make two. If the answer is name_already_used, it tells whether that model is the "
+    "wanted one. Do not change the name.",
+)
+CHANGES = Effect(
+    "Nothing was changed: ",
+    "not_done",
+    "It may have been done or not. See with find_models before you do it again.",
+)
+READS = Effect("", None, "Make the same call again.")
 
 _CODES: dict[type[DecthingsError], str] = {
     InvalidRequest: "invalid_request",
@@ -55,11 +83,6 @@ _NEXT_STEPS_BY_STATUS = {
     503: "Decthings is not available. Wait a minute, then make the same call again.",
 }
 _REFUSED_NEXT_STEP = "Tell the person the status: something between this server and Decthings refuses the request."
-_UNKNOWN_NEXT_STEP = (
-    "The model may exist or not. Make the same call again with the same name: Decthings refuses a second model of "
-    "one name, so this cannot make two. If the answer is name_already_used, either this call made the model or the "
-    "name was taken before: ask the person to look. Do not change the name."
-)
 _PASSING_STATUSES = (408, 429)
 
 _ERROR_SCHEMA: dict[str, Any] = {
@@ -67,10 +90,10 @@ _ERROR_SCHEMA: dict[str, Any] = {
     "properties": {
         "code": {"type": "string"},
         "message": {"type": "string"},
-        "outcome": {"type": "string", "enum": ["not_created", "created", "unknown"]},
+        "outcome": {"type": "string", "enum": ["not_created", "not_done", "unknown"]},
         "retryable": {"type": "boolean"},
     },
-    "required": ["code", "message", "outcome", "retryable"],
+    "required": ["code", "message", "retryable"],
 }
 
 
@@ -96,10 +119,14 @@ def success(answer: Mapping[str, Any], headline: str) -> CallToolResult:
     return _answer(answer, headline, is_error=False)
 
 
-def failure(error: ToolFailure | DecthingsError) -> CallToolResult:
-    members, next_step = _described(error)
-    answer = {"error": members, "nextStep": next_step}
-    return _answer(answer, f"{members['message']} ({members['code']}, {members['outcome']})", is_error=True)
+def failure(error: ToolFailure | DecthingsError, effect: Effect) -> CallToolResult:
+    members, next_step = _described(error, effect)
+    if effect.outcome is not None:
+        members["outcome"] = "unknown" if error.may_have_acted else effect.outcome
+    if error.may_have_acted:
+        next_step = effect.unknown_next_step
+    said = ", ".join(members[name] for name in ("code", "outcome") if name in members)
+    return _answer({"error": members, "nextStep": next_step}, f"{members['message']} ({said})", is_error=True)
 
 
 def in_sandbox(result: CallToolResult) -> CallToolResult:
@@ -111,21 +138,20 @@ def in_sandbox(result: CallToolResult) -> CallToolResult:
     return result.model_copy(update={"structured_content": answer, "content": content})
 
 
-def _described(error: ToolFailure | DecthingsError) -> tuple[dict[str, Any], str]:
+def _described(error: ToolFailure | DecthingsError, effect: Effect) -> tuple[dict[str, Any], str]:
     if isinstance(error, ToolFailure):
-        outcome: Outcome = "unknown" if error.may_have_acted else "not_created"
-        return _members(error.code, str(error), outcome, details=error.details), error.next_step
+        return _members(error.code, str(error), retryable=False, details=error.details), error.next_step
     if isinstance(error, ApiError):
         advice = ADVICE.get(error.code, OTHER)
+        message = effect.nothing + advice.message
         details = {harmless(name, 60): harmless_json(value) for name, value in error.details.items()}
         code = harmless(error.code, 100)
-        return _members(code, advice.message, retryable=advice.retryable, details=details), advice.next_step
+        return _members(code, message, retryable=advice.retryable, details=details), advice.next_step
     return _described_transport(error)
 
 
 def _described_transport(error: DecthingsError) -> tuple[dict[str, Any], str]:
     code = next(_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
-    outcome: Outcome = "unknown" if error.may_have_acted else "not_created"
     if isinstance(error, InvalidResponse):
         details: dict[str, Any] = {"httpStatus": error.status}
         if error.retry_after is not None:
@@ -134,24 +160,18 @@ def _described_transport(error: DecthingsError) -> tuple[dict[str, Any], str]:
         retryable = error.may_have_acted or error.status >= 500 or error.status in _PASSING_STATUSES
     else:
         details, next_step, retryable = {}, _NEXT_STEPS.get(code, ""), code != "invalid_request"
-    if error.may_have_acted:
-        next_step = _UNKNOWN_NEXT_STEP
-    return _members(code, str(error), outcome, retryable=retryable, details=details), next_step
+    return _members(code, str(error), retryable=retryable, details=details), next_step
 
 
-def _members(
-    code: str,
-    message: str,
-    outcome: Outcome = "not_created",
-    *,
-    retryable: bool = False,
-    details: Mapping[str, Any],
-) -> dict[str, Any]:
+_OURS = ("code", "message", "outcome", "retryable")
+
+
+def _members(code: str, message: str, *, retryable: bool, details: Mapping[str, Any]) -> dict[str, Any]:
     """Members of Decthings' error that have our names stand apart, under `fromDecthings`."""
-    ours = {"code": code, "message": message, "outcome": outcome, "retryable": retryable}
-    clashing = {name: value for name, value in details.items() if name in ours}
-    own_names = {name: value for name, value in details.items() if name not in ours}
-    return {**ours, **own_names, **({"fromDecthings": clashing} if clashing else {})}
+    clashing = {name: value for name, value in details.items() if name in _OURS}
+    own_names = {name: value for name, value in details.items() if name not in _OURS}
+    members = {"code": code, "message": message, "retryable": retryable, **own_names}
+    return {**members, **({"fromDecthings": clashing} if clashing else {})}
 
 
 def _answer(answer: Mapping[str, Any], headline: str, *, is_error: bool) -> CallToolResult:
@@ -165,13 +185,15 @@ _SAID_IN_HEADLINE = {"nextStep", "code", "message", "outcome"}
 
 
 def _lines(answer: Mapping[str, Any]) -> list[str]:
-    """Everything that the headline and the next step do not say, a line a member."""
+    """Everything that the headline and the next step do not say: a line a member, and a line an item of a list."""
     lines: list[str] = []
     for name, value in answer.items():
         if name in ("result", "error"):
             lines += _lines(value)
         elif name == "problems":
             lines += map(_problem_line, value)
+        elif is_list(value) and all(map(is_object, value)):
+            lines += [f"{name}:", *(f"- {_plain(item)}" for item in value)]
         elif name not in _SAID_IN_HEADLINE:
             lines.append(f"{name}: {_plain(value)}")
     return lines
@@ -187,8 +209,11 @@ def _problem_line(problem: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if is_object(value):
+    """Flat things in words; what is nested as JSON, to be passed on as it is."""
+    if isinstance(value, str):
+        return value
+    if is_object(value) and not any(is_object(member) or is_list(member) for member in value.values()):
         return ", ".join(f"{name} {_plain(member)}" for name, member in value.items())
-    return "; ".join(map(_plain, value)) if is_list(value) else str(value)
+    if is_list(value) and not any(is_object(item) or is_list(item) for item in value):
+        return "; ".join(map(_plain, value))
+    return json.dumps(value, ensure_ascii=False)

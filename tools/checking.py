@@ -21,6 +21,9 @@ _KINDS = {"object": "an object", "array": "a list", "string": "a text", "integer
           "number": "a number", "boolean": "true or false"}  # fmt: skip
 
 
+_LIMITS = {"greater_than_equal": "has to be {ge} or more", "less_than_equal": "has to be {le} or less"}
+
+
 def wrong(problem: str, *, at: Sequence[str | int] = (), allowed: list[str] | None = None) -> PydanticCustomError:
     """What a validator raises. `at` leads from the value that is validated to the one that is wrong."""
     return PydanticCustomError("wrong", "{problem}", {"problem": problem, "at": at, "allowed": allowed})
@@ -84,6 +87,8 @@ def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapp
         return _problem(names, f"is missing; {_needed_by(names, arguments, unions)}{_hint(node)}", allowed)
     if kind == "literal_error" and isinstance(details["input"], str):
         return _problem(names, "is not a possible value", allowed, details["input"])
+    if kind in _LIMITS:
+        return _problem(names, _LIMITS[kind].format(**context))
     wanted = _KINDS[node["type"]] if "type" in node else "something else"
     return _problem(names, f"has to be {wanted}, and is {_kind_of(details['input'])}", allowed)
 

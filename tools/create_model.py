@@ -7,19 +7,20 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 import anyio.to_thread
-from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult, ToolAnnotations
+from mcp.server.mcpserver import Context, ElicitationResult, Resolve
+from mcp_types import CallToolResult
 from pydantic import AfterValidator, Field, TypeAdapter, with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from . import create_model_schema as schema
-from .answers import success
+from .answers import CREATES, success
 from .backend import Backend, backend_of
 from .checking import wrong
+from .confirming import NOW_PUBLIC, Confirmed, ask_if_public, require
 from .create_model_reading import REWRITES
-from .decthings import Blob, Media, Tensor, types
+from .decthings import ApiError, Blob, Media, Tensor, types
 from .decthings.blobs import size_of
 from .decthings.client import OnSent
 from .decthings.wire import MAX_BLOBS
@@ -29,6 +30,7 @@ from .progress import Progress
 from .protobuf import ReadAt
 from .reading import Reader, Union
 from .sources import FilePath, MediaSource, Source, SourceArgument
+from .taken_names import explained
 from .tensors import TensorArgument, TensorFields
 from .text import harmless
 from .tool import DecthingsTool
@@ -144,14 +146,21 @@ ARGUMENTS: TypeAdapter[CreateModelArguments] = TypeAdapter(CreateModelArguments)
 
 
 async def create_model(
-    arguments: CreateModelArguments, ignored: list[str], context: Context[Any, Any]
+    arguments: CreateModelArguments,
+    ignored: list[str],
+    context: Context[Any, Any],
+    answer: Annotated[ElicitationResult[Confirmed], Resolve(ask_if_public)],
 ) -> CallToolResult:
+    require(answer)
     backend = backend_of(context)
     client = backend.connected()
     opening = _Opening(backend)
     options = await anyio.to_thread.run_sync(opening.options, arguments["options"])
     params = cast(types.CreateModelParams, {**arguments, "options": options})
-    created = await client.create_model(params, _upload_progress(context) if opening.sent else None)
+    try:
+        created = await client.create_model(params, _upload_progress(context) if opening.sent else None)
+    except ApiError as error:
+        raise await explained(error, params, client) if error.code == "name_already_used" else error from None
     return _told(arguments, created, opening.sent, ignored)
 
 
@@ -228,8 +237,14 @@ def _told(
         answer["uploads"] = [{"key": harmless(key, 100), **_receipt(blob)} for key, blob in sent.items()]
     if ignored:
         answer["ignored"] = ignored
-    answer["nextStep"] = schema.NEXT_STEPS[created.get("isNowCreating")]
-    return success(answer, f'Created the model "{harmless(arguments["name"], 100)}".')
+    answer["nextStep"] = _next_step(arguments["options"], created)
+    public = f"{NOW_PUBLIC} " if arguments.get("publicAccess") else ""
+    return success(answer, f'{public}Created the model "{harmless(arguments["name"], 100)}".')
+
+
+def _next_step(options: Any, created: types.CreatedModel) -> str:
+    undefined = options["type"] == "upload" and "parameterDefinitions" not in options
+    return schema.NEXT_STEPS[created.get("isNowCreating")] + (schema.WITHOUT_DEFINITIONS if undefined else "")
 
 
 def _receipt(blob: Blob) -> dict[str, Any]:
@@ -244,12 +259,6 @@ CREATE_MODEL = DecthingsTool.define(
     adapter=ARGUMENTS,
     title=schema.TITLE,
     description=schema.DESCRIPTION,
-    annotations=ToolAnnotations(
-        title=schema.TITLE,
-        read_only_hint=False,
-        destructive_hint=False,
-        idempotent_hint=False,
-        open_world_hint=True,
-    ),
+    effect=CREATES,
     output_schema=schema.OUTPUT_SCHEMA,
 )

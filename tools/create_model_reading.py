@@ -6,30 +6,27 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from . import definitions
 from .create_model_schema import INPUT_SCHEMA
 from .decthings.json_values import is_list, is_object, parsed
+from .definitions import filled, is_blank
 
 _OPTIONS = frozenset(INPUT_SCHEMA["properties"]["options"]["properties"])
-_DEFINITIONS = ("createState", "train", "evaluateInput", "evaluateOutput")
 
 
 def _lift_options(arguments: Any) -> Any:
     """The members of `options` at the top level: one framework drops any argument of that name."""
     options = parsed(arguments.get("options"))
-    if not (_is_blank(options) or is_object(options)):
+    if not (is_blank(options) or is_object(options)):
         return arguments
-    given = {} if _is_blank(options) else options
+    given = {} if is_blank(options) else options
     loose = {name: value for name, value in arguments.items() if name in _OPTIONS}
     # A member that stands in both places with different values stays, and is refused.
-    lifted = {n: v for n, v in loose.items() if _is_blank(v) or _is_blank(given.get(n)) or _same(v, given[n])}
+    lifted = {n: v for n, v in loose.items() if is_blank(v) or is_blank(given.get(n)) or _same(v, given[n])}
     if not lifted:
         return arguments
     rest = {name: value for name, value in arguments.items() if name not in lifted}
-    return {**rest, "options": {**lifted, **{n: v for n, v in given.items() if not (n in lifted and _is_blank(v))}}}
-
-
-def _is_blank(value: Any) -> bool:
-    return value is None or value == "" or value == {}
+    return {**rest, "options": {**lifted, **{n: v for n, v in given.items() if not (n in lifted and is_blank(v))}}}
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -41,7 +38,7 @@ def _provider(provider: Any) -> Any:
     if not is_object(provider):
         return provider
     members = dict(provider)
-    if "tensors" in members and _is_blank(members.get("data")):
+    if "tensors" in members and is_blank(members.get("data")):
         members["data"] = members.pop("tensors")
     data = parsed(members.get("data"))
     if is_list(data):
@@ -69,24 +66,6 @@ def _tensor(tensor: Any) -> Any:
     shape, listed = parsed(tensor.get("shape")), parsed(tensor["data"])
     count = math.prod(shape) if is_list(shape) and all(type(n) is int for n in shape) else None
     return {**tensor, "data": listed if is_list(listed) and len(listed) == count else [tensor["data"]]}
-
-
-def _definitions(definitions: Any) -> Any:
-    """Lists that are left out are empty. When all of them are, nothing is defined."""
-    if not is_object(definitions):
-        return definitions
-    filled: dict[str, Any] = {name: definitions.get(name) or [] for name in _DEFINITIONS}
-    nothing = not any(filled.values()) and not definitions.keys() - filled.keys()
-    return {} if nothing else {**definitions, **filled}
-
-
-def _filled(name: str, value: Any) -> Callable[[Any], Any]:
-    """A member that has a default."""
-
-    def fill(members: Any) -> Any:
-        return {**members, name: value} if is_object(members) and _is_blank(members.get(name)) else members
-
-    return fill
 
 
 def _launcher(launcher: Any) -> Any:
@@ -121,9 +100,8 @@ def _initial_state(state: Any) -> Any:
     return _without_params(state) if is_object(state) and state.get("method") == "create" else state
 
 
-_without_params = _filled("params", [])
+_without_params = filled("params", [])
 _STATE = "options.initialState"
-_DEFINED = [f"options.parameterDefinitions.{name}[]" for name in _DEFINITIONS]
 
 REWRITES: dict[str, Callable[[Any], Any]] = {
     "": _lift_options,
@@ -134,7 +112,5 @@ REWRITES: dict[str, Callable[[Any], Any]] = {
     f"{_STATE}.launcherSpec": _launcher,
     "options.format": _known_word("onnx", "tflite"),
     "options.preset": _known_word("none", "empty", "tensorflowjs", "pytorch", "tensorflow"),
-    "options.parameterDefinitions": _definitions,
-    **dict.fromkeys(_DEFINED, _filled("required", True)),
-    **{f"{path}.rules": _filled("annotations", []) for path in _DEFINED},
+    **definitions.rewrites("options.parameterDefinitions"),
 }

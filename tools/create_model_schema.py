@@ -8,12 +8,13 @@ What the four types and three methods really need is checked by the types in `cr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
 from .answers import output_schema
 from .decthings.tensors import TENSOR_TYPES
 from .decthings.types import Language
+from .definitions import definitions
+from .schema_nodes import INTEGER, TAGS, Node, described, list_of, object_of, text
 
 TITLE = "Create a Decthings model"
 
@@ -25,92 +26,54 @@ Create a machine learning model on Decthings in one of four ways, chosen by opti
 - fromExisting (a copy): modelId; optional snapshotId
 All take tags [{tag, value}]. Relative paths start in the server's files folder. Element types: f32 f64, i8 to i64, u8 to u64, string boolean binary image audio video. Answers with modelId, or an error that says what to change."""  # noqa: E501 - a line break would reach the model
 
-Node = dict[str, Any]
-
-
-def _described(type_: str, description: str = "", **more: Any) -> Node:
-    return {"type": type_, **({"description": description} if description else {}), **more}
-
-
-def _text(description: str = "", enum: Sequence[str] = ()) -> Node:
-    return _described("string", description, **({"enum": list(enum)} if enum else {}))
-
-
-def _list(items: Node, description: str = "") -> Node:
-    return _described("array", description, items=items)
-
-
-def _object(properties: dict[str, Node], required: Sequence[str] = (), description: str = "") -> Node:
-    needed = {"required": list(required)} if required else {}
-    return _described("object", description, properties=properties, **needed)
-
-
-_INTEGER = _described("integer")
-
-
-def _definitions(*, full: bool) -> Node:
-    """A list of parameter definitions."""
-    shape = "[] one value, [13] a vector, -1 any length." if full else ""
-    rules = {
-        "shape": _list(_INTEGER, shape),
-        "allowedTypes": _list(_text(enum=TENSOR_TYPES if full else ())),
-        "annotations": _list(_text()),
-    }
-    properties = {
-        "name": _text(),
-        "required": _described("boolean", "Default true." if full else ""),
-        "rules": _object(rules, ("shape", "allowedTypes") if full else ()),
-    }
-    return _list(_object(properties, ("name", "rules") if full else ()))
-
 
 def _source(description: str = "") -> Node:
-    return _object({"path": _text(), "base64": _text()}, description=description)
+    return object_of({"path": text(), "base64": text()}, description=description)
 
 
-_TENSOR = _object(
+_TENSOR = object_of(
     {
-        "type": _text(enum=TENSOR_TYPES),
-        "shape": _list(_INTEGER, "[] one value."),
-        "data": _list(
-            _text(),
+        "type": text(enum=TENSOR_TYPES),
+        "shape": list_of(INTEGER, "[] one value."),
+        "data": list_of(
+            text(),
             'Flat, row-major, as texts: "1.5", "true"; media and binary: "file:PATH" or a data: URI.',
         ),
     },
     ("type", "shape", "data"),
 )
 
-_PROVIDER_DATA = _object(
+_PROVIDER_DATA = object_of(
     {
-        "type": _text("dataset needs datasetId, datasetKey. data needs data.", ("dataset", "data")),
-        "datasetId": _text(),
-        "datasetKey": _text(),
-        "data": _list(_TENSOR),
+        "type": text("dataset needs datasetId, datasetKey. data needs data.", ("dataset", "data")),
+        "datasetId": text(),
+        "datasetKey": text(),
+        "data": list_of(_TENSOR),
     },
     ("type",),
 )
 
-_LAUNCHER = _object(
+_LAUNCHER = object_of(
     {
-        "cpus": _described("number"),
-        "memoryMebibytes": _INTEGER,
-        "diskMebibytes": _INTEGER,
-        "swapMebibytes": _INTEGER,
-        "gpus": _object({"model": _text("Like L4."), "count": _INTEGER}, ("model", "count")),
+        "cpus": described("number"),
+        "memoryMebibytes": INTEGER,
+        "diskMebibytes": INTEGER,
+        "swapMebibytes": INTEGER,
+        "gpus": object_of({"model": text("Like L4."), "count": INTEGER}, ("model", "count")),
     },
     ("cpus", "memoryMebibytes"),
 )
 
-_INITIAL_STATE = _object(
+_INITIAL_STATE = object_of(
     {
-        "method": _text(
+        "method": text(
             "copy needs nothing more. create needs name, params, launcherSpec. upload needs name, data.",
             ("copy", "create", "upload"),
         ),
-        "name": _text("Of the new state."),
-        "params": _list(_object({"name": _text(), "data": _PROVIDER_DATA}, ("name", "data")), "Can be []."),
+        "name": text("Of the new state."),
+        "params": list_of(object_of({"name": text(), "data": _PROVIDER_DATA}, ("name", "data")), "Can be []."),
         "launcherSpec": _LAUNCHER,
-        "data": _list(_object({"key": _text(), "data": _source()}, ("key", "data")), "State files."),
+        "data": list_of(object_of({"key": text(), "data": _source()}, ("key", "data")), "State files."),
     },
     ("method",),
     "For basedOnModelSnapshot.",
@@ -119,37 +82,31 @@ _INITIAL_STATE = _object(
 
 def _input_schema(*, full: bool) -> Node:
     """The four lists of parameter definitions are alike. When not `full`, only the first says what holds for all."""
-    options = _object(
+    options = object_of(
         {
-            "type": _text(
+            "type": text(
                 "code needs language. upload needs format, data. basedOnModelSnapshot needs modelId, snapshotId, "
                 "initialState. fromExisting needs modelId.",
                 ("code", "upload", "basedOnModelSnapshot", "fromExisting"),
             ),
-            "language": _text("For code: go, javascript, typescript, python, rust.", get_args(Language)),
-            "preset": _text("For code. Starts from: none, empty, tensorflowjs, pytorch, tensorflow."),
-            "wasm": _described("boolean", "Compile to WebAssembly."),
-            "format": _text("For upload: onnx, tflite."),
+            "language": text("For code: go, javascript, typescript, python, rust.", get_args(Language)),
+            "preset": text("For code. Starts from: none, empty, tensorflowjs, pytorch, tensorflow."),
+            "wasm": described("boolean", "Compile to WebAssembly."),
+            "format": text("For upload: onnx, tflite."),
             "data": _source("For upload. base64 only if small."),
-            "modelId": _text("Source model."),
-            "snapshotId": _text("Its snapshot."),
+            "modelId": text("Source model."),
+            "snapshotId": text("Its snapshot."),
             "initialState": _INITIAL_STATE,
-            "tags": _list(_object({"tag": _text(), "value": _text()}, ("tag", "value"))),
-            "parameterDefinitions": _object(
-                {
-                    "createState": _definitions(full=True),
-                    **{name: _definitions(full=full) for name in ("train", "evaluateInput", "evaluateOutput")},
-                },
-                description="For code, upload.",
-            ),
+            "tags": TAGS,
+            "parameterDefinitions": definitions(full=full, description="For code, upload."),
         },
         ("type",),
     )
-    return _object(
+    return object_of(
         {
-            "name": _text(),
-            "description": _text("What the model does."),
-            "publicAccess": _described("boolean", "Every Decthings user can use it. Default false."),
+            "name": text(),
+            "description": text("What the model does."),
+            "publicAccess": described("boolean", "Every Decthings user can use it. Default false."),
             "options": options,
         },
         ("name", "description", "options"),
@@ -162,18 +119,18 @@ INPUT_SCHEMA = _input_schema(full=True)
 PUBLISHED_SCHEMA = _input_schema(full=False)
 """What tools/list shows."""
 
-_RECEIPT: dict[str, Node] = {"bytes": _INTEGER, "sha256": _text()}
+_RECEIPT: dict[str, Node] = {"bytes": INTEGER, "sha256": text()}
 
 OUTPUT_SCHEMA = output_schema(
-    result=_object({"modelId": _text(), "isNowCreating": _described("boolean")}, ("modelId",)),
-    upload=_object(_RECEIPT),
-    uploads=_list(_object({"key": _text(), **_RECEIPT})),
-    ignored=_list(_text()),
+    result=object_of({"modelId": text(), "isNowCreating": described("boolean")}, ("modelId",)),
+    upload=object_of(_RECEIPT),
+    uploads=list_of(object_of({"key": text(), **_RECEIPT})),
+    ignored=list_of(text()),
 )
 
 _STILL_CREATING = (
-    "The model exists, and its initial state is still being made, which can take minutes. Give the person its "
-    "modelId and say that it can be used once that is finished. Do not create it again."
+    "The model exists, and its initial state is still being made, which can take minutes. Call wait_for_model with "
+    "the modelId. Do not create it again."
 )
 
 NEXT_STEPS = {
@@ -182,3 +139,8 @@ NEXT_STEPS = {
     None: "The model exists; Decthings did not say whether it is ready. Give the person its modelId.",
 }
 """By `isNowCreating`."""
+
+WITHOUT_DEFINITIONS = (
+    " It was created without parameterDefinitions. If the person wants them: inspect_model_file reads them from the "
+    "file, and update_model sets them."
+)

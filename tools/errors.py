@@ -3,6 +3,8 @@
 ToolFailure
 ├── InvalidArguments            invalid_arguments
 ├── NotConfigured               not_configured
+├── Declined                    declined: the person was asked and did not agree
+├── NameDiffers                 name_differs
 ├── FileError
 │   ├── FileNotAllowed            file_not_allowed
 │   ├── FileNotFound              file_not_found
@@ -48,6 +50,23 @@ class InvalidArguments(ToolFailure):
 
 class NotConfigured(ToolFailure):
     code = "not_configured"
+
+
+class Declined(ToolFailure):
+    code = "declined"
+
+    def __init__(self) -> None:
+        super().__init__("The person was asked and did not agree.", "Do not try again. Ask what they want instead.")
+
+
+class NameDiffers(ToolFailure):
+    code = "name_differs"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "confirmName is not the name of the model with that modelId.",
+            "Look the model up with find_models, and make sure with the person that it is the right one.",
+        )
 
 
 class FileError(ToolFailure):

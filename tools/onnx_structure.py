@@ -20,6 +20,7 @@ _TYPES: dict[int, tuple[str, TensorType | None]] = {
     14: ("complex64", None), 15: ("complex128", None), 16: ("bfloat16", None), 17: ("float8e4m3fn", None),
     18: ("float8e4m3fnuz", None), 19: ("float8e5m2", None), 20: ("float8e5m2fnuz", None), 21: ("uint4", None),
     22: ("int4", None), 23: ("float4e2m1", None), 24: ("float8e8m0", None), 25: ("uint2", None), 26: ("int2", None),
+    27: ("float6e2m3", None), 28: ("float6e3m2", None),
 }  # fmt: skip
 _KINDS = {4: "sequence", 5: "map", 8: "sparse tensor", 9: "optional"}
 

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.resolve import build_resolver_plans, find_resolved_parameters, resolve_arguments
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.shared.exceptions import MCPError
-from mcp_types import CallToolResult, ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import PrivateAttr, SkipValidation, TypeAdapter
 
-from .answers import failure, in_sandbox
+from .answers import READS, Effect, failure, in_sandbox
 from .backend import backend_of
 from .checking import check
 from .decthings import DecthingsError
@@ -24,8 +25,8 @@ from .text import log_crash
 
 _log = logging.getLogger(__name__)
 
-Call = Callable[[Any, list[str], Context[Any, Any]], Awaitable[CallToolResult]]
-"""(checked arguments, members that were ignored, context) to the answer."""
+Call = Callable[..., Awaitable[CallToolResult]]
+"""(checked arguments, members that were ignored, context, what its resolvers give) to the answer."""
 
 
 class _CheckedArguments(ArgModelBase):
@@ -38,6 +39,7 @@ class _CheckedArguments(ArgModelBase):
 class DecthingsTool(Tool):
     _reader: Reader = PrivateAttr()
     _adapter: TypeAdapter[Any] = PrivateAttr()
+    _effect: Effect = PrivateAttr()
 
     @classmethod
     def define(
@@ -45,51 +47,72 @@ class DecthingsTool(Tool):
         call: Call,
         *,
         reader: Reader,
-        published_schema: Mapping[str, Any],
         adapter: TypeAdapter[Any],
+        effect: Effect,
         title: str,
         description: str,
-        annotations: ToolAnnotations,
         output_schema: Mapping[str, Any],
+        published_schema: Mapping[str, Any] | None = None,
+        destructive: bool = False,
+        idempotent: bool = False,
     ) -> DecthingsTool:
         """
         Args:
             call: an async function, named like the tool, with the parameters of `Call` by these names:
-                `arguments`, `ignored`, `context`.
-            reader: reads by the whole schema.
-            published_schema: the same, as tools/list shows it.
+                `arguments`, `ignored`, `context`. Further ones are filled by their `Resolve`.
             adapter: checks what the reader has read.
+            published_schema: the reader's schema as tools/list shows it, if not as it is.
         """
+        resolved = find_resolved_parameters(call)
         tool = cls(
             fn=call,
             name=call.__name__,
             title=title,
             description=description,
-            parameters=dict(published_schema),
+            parameters=dict(published_schema or reader.schema),
             fn_metadata=FuncMetadata(arg_model=_CheckedArguments, output_schema=dict(output_schema)),
             is_async=True,
             context_kwarg="context",
-            annotations=annotations,
+            resolved_params=resolved,
+            resolver_plans=build_resolver_plans(resolved, set(_CheckedArguments.model_fields)),
+            annotations=ToolAnnotations(
+                title=title,
+                read_only_hint=effect is READS,
+                destructive_hint=destructive,
+                idempotent_hint=idempotent or effect is READS,
+                open_world_hint=True,
+            ),
         )
-        tool._reader, tool._adapter = reader, adapter
+        tool._reader, tool._adapter, tool._effect = reader, adapter, effect
         return tool
+
+    @property
+    def reads_only(self) -> bool:
+        return self._effect is READS
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         answer = await self._answer(arguments, context)
-        return in_sandbox(answer) if backend_of(context).in_sandbox else answer
+        told = isinstance(answer, CallToolResult)
+        return in_sandbox(answer) if told and backend_of(context).in_sandbox else answer
 
-    async def _answer(self, arguments: dict[str, Any], context: Context[Any, Any]) -> CallToolResult:
+    async def _answer(
+        self, arguments: dict[str, Any], context: Context[Any, Any]
+    ) -> CallToolResult | InputRequiredResult:
         """Every failure is an answer; what has not been sent to Decthings cannot have had an effect."""
         may_have_acted = False
         try:
             read, ignored = self._reader.read(arguments)
             checked = check(read, self._adapter, self._reader.schema, self._reader.unions)
-            may_have_acted = True
-            return await self.fn(arguments=checked, ignored=ignored, context=context)
+            own = {"arguments": checked, "ignored": ignored}
+            asked = await resolve_arguments(self.resolved_params, self.resolver_plans, own, context)
+            if isinstance(asked, InputRequiredResult):  # a question goes out first
+                return asked
+            may_have_acted = self._effect is not READS
+            return await self.fn(**own, **asked, context=context)
         except (ToolFailure, DecthingsError) as error:
-            return failure(error)
+            return failure(error, self._effect)
         except MCPError:
             raise
         except Exception as error:
             log_crash(_log, self.name, error)
-            return failure(InternalError(may_have_acted=may_have_acted))
+            return failure(InternalError(may_have_acted=may_have_acted), self._effect)

@@ -15,7 +15,7 @@ import anyio.to_thread
 from . import requests as r
 from .errors import Refused
 from .frames import ReceivedBlob
-from .models import CREATION_MS, Making, keep_uploads
+from .models import CREATION_MS, FAIL_TAG, FAILURES, Making, keep_uploads
 from .seed import OWNER as EXAMPLES_OWNER
 from .store import Document, Rows, Store
 
@@ -53,20 +53,24 @@ class Account:
 
     async def _wait(self, params: dict[str, Any]) -> Result:
         model_id = r.parse(r.OfModel, params)["modelId"]
-        remaining = await anyio.to_thread.run_sync(self._remaining_ms, model_id)
+        document, remaining = await anyio.to_thread.run_sync(self._in_creation, model_id)
         if remaining <= 0:
             raise Refused("model_already_created")
         await anyio.sleep(remaining / 1000)
         try:
-            await anyio.to_thread.run_sync(self._remaining_ms, model_id)
+            await anyio.to_thread.run_sync(self._in_creation, model_id)
         except Refused:  # deleted while we waited
             return {"createModelFailed": {"error": {"code": "cancelled"}}}
+        if FAIL_TAG in document:
+            return {"createModelFailed": {"error": FAILURES[document[FAIL_TAG]]}}
         durations = {"createLauncher": 1000, "codeStartup": 1000, "createState": CREATION_MS - 2000}
         return {"createModelSuccess": {"createInitialStateDurations": durations}}
 
-    def _remaining_ms(self, model_id: str) -> int:
+    def _in_creation(self, model_id: str) -> tuple[Document, int]:
+        """The model, and the milliseconds until it is ready."""
         with self._store.transaction() as rows:
-            return self._readable(rows, model_id)[2] - _now()
+            document, _, ready_at = self._readable(rows, model_id)
+        return document, ready_at - _now()
 
     def _get_models(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
         with self._store.transaction() as rows:
@@ -140,7 +144,7 @@ class Account:
 
     def _model_page(self, rows: Rows, document: Document, owner: str, ready_at: int) -> Document:
         page: Document = {
-            **document,
+            **{member: value for member, value in document.items() if member != FAIL_TAG},
             **self._ownership(owner),
             "beingCreated": ready_at > _now(),
             "ongoingTrainingSessions": [],

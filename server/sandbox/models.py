@@ -20,6 +20,35 @@ NO_DEFINITIONS: Document = {"createState": [], "train": [], "evaluateInput": [],
 CREATION_MS = 3000
 """How long the making of an initial state takes."""
 
+FAIL_TAG = "sandbox-fail"
+"""A source model with this tag makes states that fail; the value says how, see `FAILURES`."""
+
+FAILURES: dict[str, Document] = {
+    "server_overloaded": {"code": "server_overloaded"},
+    "unknown": {"code": "unknown"},
+    **{
+        code: {
+            "code": "create_state_error",
+            "details": details,
+            "createInitialStateDurations": {"createLauncher": 1000},
+        }
+        for code, details in {
+            "invalid_executable_file": {"code": "invalid_executable_file"},
+            "read_executable_file_failed": {"code": "read_executable_file_failed"},
+            "launcher_terminated": {"code": "launcher_terminated"},
+            "max_duration_exceeded": {"code": "max_duration_exceeded", "at": "createState"},
+            "exit": {"code": "code_terminated", "exitCode": 3, "oom": False},
+            "signal": {"code": "code_terminated", "signal": "SIGSEGV", "oom": False},
+            "oom": {"code": "code_terminated", "signal": "SIGKILL", "oom": True},
+            "exception": {
+                "code": "exception",
+                "at": "createState",
+                "exceptionDetails": "ValueError: learningRate has to be positive\n  at create_state (model.py:12)",
+            },
+        }.items()
+    },
+}
+
 
 @dataclass
 class Making:
@@ -82,6 +111,9 @@ class Making:
         self._take_over(document, source)
         document["basedOnSnapshot"] = {"modelId": source["id"], "snapshotId": snapshot["id"]}
         initial = options["initialState"]
+        failing = [tag["value"] for tag in source["tags"] if tag["tag"] == FAIL_TAG and tag["value"] in FAILURES]
+        if failing and initial["method"] == "create":
+            document[FAIL_TAG] = failing[0]
         if initial["method"] == "copy":
             self._expect_blobs(0, "options.initialState")
             state = snapshot["state"]["state"], snapshot["state"]["name"]

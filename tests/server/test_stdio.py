@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import support
+from decthings_mcp.server.settings import TOOL_NAMES
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
@@ -69,7 +70,7 @@ async def test_both_revisions_create_a_model(mode: str, revision: str, tmp_path:
     server = support.stdio("--sandbox", "--sandbox-data", str(tmp_path), cwd=tmp_path)
     async with Client(server, mode=mode) as client:
         assert client.protocol_version == revision
-        assert [tool.name for tool in (await client.list_tools()).tools] == ["create_model"]
+        assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOL_NAMES)
         created = await client.call_tool("create_model", ARGUMENTS)
         again = await client.call_tool("create_model", ARGUMENTS)
     assert (created.structured_content or {})["result"]["isNowCreating"] is False

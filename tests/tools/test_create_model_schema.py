@@ -9,9 +9,12 @@ from typing import Any
 
 import bpe_openai
 import pytest
+from decthings_mcp.server.settings import TOOL_NAMES
+from decthings_mcp.tools.catalog import TOOLS
 from decthings_mcp.tools.checking import check
 from decthings_mcp.tools.create_model import ARGUMENTS, CREATE_MODEL, READER
 from decthings_mcp.tools.errors import InvalidArguments, Problem
+from decthings_mcp.tools.tool import DecthingsTool
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -32,9 +35,10 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
 
 
 ALL_NODES = list(nodes(SCHEMA))
+NODES_OF_ALL_TOOLS = [(f"{tool.name}{path}", node) for tool in TOOLS for path, node in nodes(tool.parameters)]
 
 
-@pytest.mark.parametrize(("path", "node"), ALL_NODES, ids=[path for path, _ in ALL_NODES])
+@pytest.mark.parametrize(("path", "node"), NODES_OF_ALL_TOOLS, ids=[path for path, _ in NODES_OF_ALL_TOOLS])
 def test_every_node_is_one_that_all_clients_take(path: str, node: dict[str, Any]) -> None:
     assert not BANNED & node.keys()
     assert node["type"] in ("object", "array", "string", "integer", "number", "boolean")
@@ -47,9 +51,21 @@ def test_every_node_is_one_that_all_clients_take(path: str, node: dict[str, Any]
         assert member["type"] != "object" or "description" not in member
 
 
-def test_it_is_json_schema_2020_12() -> None:
-    Draft202012Validator.check_schema(SCHEMA)
-    Draft202012Validator.check_schema(CREATE_MODEL.output_schema or {})
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_schemas_are_json_schema_2020_12(tool: DecthingsTool) -> None:
+    Draft202012Validator.check_schema(tool.parameters)
+    Draft202012Validator.check_schema(tool.output_schema or {})
+
+
+def test_the_tools_are_the_ones_that_the_command_line_knows() -> None:
+    assert tuple(tool.name for tool in TOOLS) == TOOL_NAMES
+
+
+def test_all_tools_together_are_small_enough() -> None:
+    schemas = [json.dumps(tool.parameters, separators=(",", ":"), ensure_ascii=False) for tool in TOOLS]
+    assert max(map(len, schemas)) < 4_900
+    texts = [tool.name + tool.description + schema for tool, schema in zip(TOOLS, schemas, strict=True)]
+    assert sum(len(bpe_openai.get_encoding("o200k_base").encode(text)) for text in texts) <= 4_000
 
 
 def test_it_is_small_enough_for_every_client() -> None:
@@ -70,7 +86,7 @@ def test_the_words_of_every_enum_and_known_presets_and_formats_stand_in_a_descri
 
 @pytest.mark.anyio
 async def test_it_is_what_tools_list_shows(chat: Chat) -> None:
-    (tool,) = (await chat.client.list_tools()).tools
+    (tool,) = [tool for tool in (await chat.client.list_tools()).tools if tool.name == "create_model"]
     assert (tool.input_schema, tool.output_schema) == (SCHEMA, CREATE_MODEL.output_schema)
     hints = tool.annotations
     assert hints is not None

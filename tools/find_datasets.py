@@ -1,0 +1,56 @@
+"""find_datasets: the datasets that the account can see, with their keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult
+from pydantic import TypeAdapter
+
+from . import listing
+from .answers import READS, success
+from .backend import backend_of
+from .decthings.json_values import is_object
+from .reading import Reader
+from .text import harmless_json
+from .tool import DecthingsTool
+
+
+async def find_datasets(
+    arguments: listing.ListArguments, ignored: list[str], context: Context[Any, Any]
+) -> CallToolResult:
+    found = await backend_of(context).connected().get_datasets(listing.list_params(arguments))
+    answer = listing.page("datasets", found, arguments, _brief)
+    return success(answer, f"{found['total']} dataset{'' if found['total'] == 1 else 's'} found.")
+
+
+def _brief(dataset: dict[str, Any]) -> dict[str, Any]:
+    entries = dataset.get("entries")
+    return {
+        **listing.common(dataset),
+        "entries": entries.get("count") if is_object(entries) else None,
+        "keys": [_key(key) for key in listing.objects(dataset.get("keys"))],
+    }
+
+
+def _key(key: dict[str, Any]) -> dict[str, Any]:
+    rules = key.get("rules")
+    known: dict[str, Any] = rules if is_object(rules) else {}
+    return {
+        "datasetKey": listing.label(key.get("name")),
+        "allowedTypes": harmless_json(known.get("allowedTypes")),
+        "shape": harmless_json(known.get("shape")),
+    }
+
+
+FIND_DATASETS = DecthingsTool.define(
+    find_datasets,
+    reader=Reader(listing.input_schema()),
+    adapter=TypeAdapter(listing.ListArguments),
+    effect=READS,
+    title="Find Decthings datasets",
+    description="List the datasets this account can see: ids, names, and their keys with the types each accepts, "
+    "for create_model with an initial state that is created from a dataset.",
+    output_schema=listing.page_schema("datasets"),
+)

@@ -1,0 +1,48 @@
+"""find_models: the models that the account can see, with the ids that other tools ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult
+from pydantic import TypeAdapter
+
+from . import listing
+from .answers import READS, success
+from .backend import backend_of
+from .reading import Reader
+from .tool import DecthingsTool
+
+
+async def find_models(
+    arguments: listing.ListArguments, ignored: list[str], context: Context[Any, Any]
+) -> CallToolResult:
+    found = await backend_of(context).connected().get_models(listing.list_params(arguments))
+    answer = listing.page("models", found, arguments, brief)
+    return success(answer, f"{found['total']} model{'' if found['total'] == 1 else 's'} found.")
+
+
+def brief(model: dict[str, Any]) -> dict[str, Any]:
+    snapshots = listing.objects(model.get("snapshots"))
+    states = listing.objects(model.get("states"))
+    active = next((state for state in states if state.get("id") == model.get("activeState")), None)
+    return {
+        **listing.common(model),
+        "beingCreated": model.get("beingCreated") is True,
+        "language": listing.label(model.get("language")),
+        "snapshots": [{name: listing.label(snapshot.get(name)) for name in ("id", "name")} for snapshot in snapshots],
+        "activeState": listing.label(active.get("name")) if active else None,
+    }
+
+
+FIND_MODELS = DecthingsTool.define(
+    find_models,
+    reader=Reader(listing.input_schema()),
+    adapter=TypeAdapter(listing.ListArguments),
+    effect=READS,
+    title="Find Decthings models",
+    description="List the models this account can see: ids, names, owners, snapshots (id, name), whether they are "
+    "still being created. Without arguments the newest ones. detail adds everything else, parameter definitions too.",
+    output_schema=listing.page_schema("models"),
+)

@@ -1,0 +1,124 @@
+"""inspect_model_file: the inputs and outputs of a model file, as parameter definitions for create_model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio.to_thread
+from mcp.server.mcpserver import Context
+from mcp_types import CallToolResult
+from pydantic import TypeAdapter, with_config
+
+# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from typing_extensions import TypedDict
+
+from .answers import READS, output_schema, success
+from .backend import backend_of
+from .decthings import types
+from .errors import NotAModelFile
+from .files import FileBlob
+from .model_files import describe, is_onnx, is_tflite
+from .model_structure import BrokenModel, ModelStructure, Value
+from .onnx_structure import read_onnx
+from .reading import Reader
+from .schema_nodes import object_of, text
+from .text import harmless, harmless_json
+from .tflite_structure import read_tflite
+from .tool import DecthingsTool
+
+
+@with_config(types.STRICT)
+class InspectArguments(TypedDict):
+    path: str
+
+
+async def inspect_model_file(
+    arguments: InspectArguments, ignored: list[str], context: Context[Any, Any]
+) -> CallToolResult:
+    file = backend_of(context).files.find(arguments["path"])
+    structure = await anyio.to_thread.run_sync(_read, file)
+    unmapped = [value for value in (*structure.inputs, *structure.outputs) if not _is_mapped(value)]
+    answer = {
+        "format": structure.format,
+        "bytes": file.size,
+        "producer": harmless(structure.producer, 200),
+        **harmless_json(structure.versions),
+        "inputs": list(map(_told, structure.inputs)),
+        "outputs": list(map(_told, structure.outputs)),
+        "parameterDefinitions": parameter_definitions(structure),
+        **({"unmapped": list(map(_told, unmapped))} if unmapped else {}),
+        "nextStep": _PARTLY if unmapped else _WHOLLY,
+    }
+    return success(answer, f"{file.name} is an {structure.format} model.")
+
+
+_WHOLLY = "Pass parameterDefinitions on to create_model with type upload, after asking the person about their names."
+_PARTLY = (
+    "Decthings has no type for what stands in unmapped, so those are not in parameterDefinitions. Tell the person: the "
+    "model may have to be exported again with f32 inputs and outputs."
+)
+
+
+def _read(file: FileBlob) -> ModelStructure:
+    with file.reader() as read_at:
+        reads = {is_tflite: read_tflite, is_onnx: read_onnx}
+        read = next((read for looks_right, read in reads.items() if looks_right(file.size, read_at)), None)
+        if read is None:
+            found = describe(file.size, read_at) if file.size else "an empty file"
+            raise NotAModelFile(
+                f"{file.name} is neither an ONNX nor a TFLite model, or not all of one; it looks like {found}.",
+                "Check with the person which file is meant.",
+            )
+        try:
+            return read(file.size, read_at)
+        except BrokenModel as error:
+            raise NotAModelFile(
+                f"{file.name} is a broken model: {error}.", "Ask the person to export or to fetch it again."
+            ) from error
+
+
+def parameter_definitions(structure: ModelStructure) -> dict[str, Any]:
+    """What can be mapped, ready for create_model. Every other list is empty: the file says nothing of them."""
+    return {
+        "createState": [],
+        "train": [],
+        "evaluateInput": _definitions(structure.inputs),
+        "evaluateOutput": _definitions(structure.outputs),
+    }
+
+
+def _definitions(values: Sequence[Value]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": value.name,
+            "required": True,
+            "rules": {"shape": value.shape, "allowedTypes": [value.decthings_type], "annotations": []},
+        }
+        for value in values
+        if _is_mapped(value)
+    ]
+
+
+def _is_mapped(value: Value) -> bool:
+    return value.decthings_type is not None and value.shape is not None
+
+
+def _told(value: Value) -> dict[str, Any]:
+    return {"name": harmless(value.name, 200), "elementType": value.element_type, "shape": value.shape}
+
+
+_VALUES = {"type": "array", "items": object_of({"name": text(), "elementType": text()})}
+
+INSPECT_MODEL_FILE = DecthingsTool.define(
+    inspect_model_file,
+    reader=Reader(object_of({"path": text("In the server's files folder.")}, ("path",))),
+    adapter=TypeAdapter(InspectArguments),
+    effect=READS,
+    title="Inspect a model file",
+    description="Read the structure of an ONNX or TFLite file, not its weights: inputs and outputs with names, types "
+    "and shapes (-1 is any length), and parameterDefinitions ready for create_model with type upload.",
+    output_schema=output_schema(
+        format=text(), inputs=_VALUES, outputs=_VALUES, parameterDefinitions=object_of({}), unmapped=_VALUES
+    ),
+)

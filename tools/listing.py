@@ -1,0 +1,128 @@
+"""What find_models and find_datasets have in common: their arguments, and how a page of items is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, NotRequired, cast
+
+from annotated_types import Ge, Le
+from pydantic import with_config
+
+# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from typing_extensions import TypedDict
+
+from .answers import output_schema
+from .decthings import types
+from .decthings.json_values import is_list, is_object
+from .schema_nodes import INTEGER, TAGS, Node, described, list_of, object_of, text
+from .text import harmless, harmless_json
+
+MAX_LIMIT = 50
+_DEFAULT_LIMIT = 20
+_MAX_DESCRIPTION = 160
+
+
+@with_config(types.STRICT)
+class ListArguments(TypedDict):
+    searchName: NotRequired[str]
+    names: NotRequired[list[str]]
+    ids: NotRequired[list[str]]
+    tags: NotRequired[list[types.Tag]]
+    owners: NotRequired[list[str]]
+    sort: NotRequired[Literal["createdAt", "name"]]
+    sortDirection: NotRequired[Literal["asc", "desc"]]
+    offset: NotRequired[Annotated[int, Ge(0)]]
+    limit: NotRequired[Annotated[int, Ge(1), Le(MAX_LIMIT)]]
+    detail: NotRequired[bool]
+
+
+def input_schema() -> Node:
+    return object_of(
+        {
+            "searchName": text("Part of the name."),
+            "names": list_of(text(), "Exact names."),
+            "ids": list_of(text()),
+            "tags": TAGS,
+            "owners": list_of(text(), "Ids of users or organizations."),
+            "sort": text("createdAt (default) or name.", ("createdAt", "name")),
+            "sortDirection": text("asc or desc (default).", ("asc", "desc")),
+            "offset": INTEGER,
+            "limit": described("integer", f"1 to {MAX_LIMIT}, default {_DEFAULT_LIMIT}."),
+            "detail": described("boolean", "Everything about each one."),
+        }
+    )
+
+
+def page_schema(member: str) -> Node:
+    return output_schema(**{member: list_of(object_of({"id": text(), "name": text()})), "total": INTEGER})
+
+
+def list_params(arguments: ListArguments) -> types.ListParams:
+    """In the form of the API: what narrows the list down stands in `filter`."""
+    given = cast(dict[str, Any], arguments)
+    narrowing = {name: given[name] for name in ("searchName", "names", "ids", "tags", "owners") if given.get(name)}
+    params = {name: given[name] for name in ("sort", "sortDirection", "offset") if name in given}
+    filter_ = {"filter": narrowing} if narrowing else {}
+    return cast(
+        types.ListParams,
+        {"sort": "createdAt", "sortDirection": "desc", "limit": _DEFAULT_LIMIT, **params, **_limit(given), **filter_},
+    )
+
+
+def _limit(given: Mapping[str, Any]) -> dict[str, int]:
+    return {"limit": given["limit"]} if "limit" in given else {}
+
+
+def page(
+    member: str, page_: Mapping[str, Any], arguments: ListArguments, brief: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """The answer: `brief` tells one item compactly; how to get the rest stands in `nextStep`."""
+    detail, offset = arguments.get("detail", False), arguments.get("offset", 0)
+    items = [detailed(item) if detail else brief(item) for item in page_[member]]
+    shown = offset + len(items)
+    if shown < page_["total"]:
+        next_step = f"{page_['total'] - shown} more: call again with offset {shown}, or narrow it down."
+    else:
+        next_step = (
+            "That is all there is." if items else f"There are no {member} like that. Ask for less, or look at all."
+        )
+    return {member: items, "total": page_["total"], "offset": offset, "nextStep": next_step}
+
+
+def detailed(item: dict[str, Any]) -> dict[str, Any]:
+    """Everything that Decthings said of it, bounded."""
+    return {**harmless_json(item, depth=8), "createdAt": iso_time(item.get("createdAt"))}
+
+
+def common(item: dict[str, Any]) -> dict[str, Any]:
+    """What is told of a model and of a dataset alike."""
+    owner = item.get("owner")
+    names = [owner.get("username"), owner.get("organizationName")] if is_object(owner) else []
+    return {
+        "id": label(item.get("id")),
+        "name": label(item.get("name")),
+        "description": harmless(str(item.get("description", "")), _MAX_DESCRIPTION),
+        "owner": next((label(name) for name in names if name), None),
+        "access": label(item.get("access")),
+        "publicAccess": item.get("publicAccess") is True,
+        "createdAt": iso_time(item.get("createdAt")),
+        "tags": [f"{label(tag.get('tag'))}: {label(tag.get('value'))}" for tag in objects(item.get("tags"))],
+    }
+
+
+def label(value: Any) -> str | None:
+    """A short text of Decthings, if it is one."""
+    return harmless(value, 200) if isinstance(value, str) else None
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if is_object(item)] if is_list(value) else []
+
+
+def iso_time(milliseconds: Any) -> str | None:
+    """Decthings' times are milliseconds since 1970, by all appearance."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,70 @@
+"""What a client can read beside calling tools: models as JSON, and the guide to create_model."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mcp.server import MCPServer
+from mcp.server.context import ServerRequestContext
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp_types import CompleteRequestParams, CompleteResult, Completion, ResourceTemplateReference
+
+from .backend import Backend, backend_of
+from .decthings import DecthingsError, types
+from .errors import NotConfigured
+from .guide import guide
+from .listing import detailed, label
+
+MODEL_URI = "decthings://models/{modelId}"
+GUIDE_URI = "decthings://guide/create_model"
+_MAX_COMPLETIONS = 100
+
+
+def add_resources(server: MCPServer[Backend]) -> None:
+    server.resource(GUIDE_URI, name="create_model_guide", title="Guide to create_model", mime_type="text/markdown")(
+        _guide
+    )
+    server.resource(MODEL_URI, name="model", title="A Decthings model", mime_type="application/json")(_model)
+    # MCPServer's own completion handlers are not told what they work with.
+    lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
+    lowlevel.add_request_handler("completion/complete", CompleteRequestParams, _complete)
+
+
+def _guide() -> str:
+    """What each way of creating a model is for, with an example of its arguments."""
+    return guide()
+
+
+async def _model(modelId: str, context: Context[Any, Any]) -> str:  # noqa: N803 - named as in the URI
+    """Everything that Decthings says of one model."""
+    params: types.ListParams = {"filter": {"ids": [modelId]}}
+    try:
+        found = (await backend_of(context).connected().get_models(params))["models"]
+    except (DecthingsError, NotConfigured) as error:
+        raise ResourceError(str(error)) from error
+    if not found:
+        raise ResourceNotFoundError("There is no model of that id that this account can see.")
+    return json.dumps(detailed(found[0]), ensure_ascii=False, indent=1)
+
+
+async def _complete(context: ServerRequestContext[Backend, Any], params: CompleteRequestParams) -> CompleteResult:
+    """Ids of models that begin with what is typed, or whose name contains it."""
+    of_model = isinstance(params.ref, ResourceTemplateReference) and params.ref.uri == MODEL_URI
+    if not of_model or params.argument.name != "modelId":
+        return CompleteResult(completion=Completion(values=[]))
+    typed = params.argument.value.casefold()
+    try:
+        client = context.lifespan_context.connected()
+        models = (await client.get_models({"limit": _MAX_COMPLETIONS, "sort": "createdAt", "sortDirection": "desc"}))[
+            "models"
+        ]
+    except (DecthingsError, NotConfigured):
+        models = []  # a completion is no place for errors: reading the resource tells them
+    ids = [label(model.get("id")) or "" for model in models if _fits(model, typed)]
+    return CompleteResult(completion=Completion(values=ids[:_MAX_COMPLETIONS]))
+
+
+def _fits(model: dict[str, Any], typed: str) -> bool:
+    return str(model.get("id", "")).casefold().startswith(typed) or typed in str(model.get("name", "")).casefold()

@@ -1,0 +1,31 @@
+"""The nodes of which the schemas in tools/list are made; see `create_model_schema` for what is left out and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Node = dict[str, Any]
+
+
+def described(type_: str, description: str = "", **more: Any) -> Node:
+    return {"type": type_, **({"description": description} if description else {}), **more}
+
+
+def text(description: str = "", enum: Sequence[str] = ()) -> Node:
+    return described("string", description, **({"enum": list(enum)} if enum else {}))
+
+
+def list_of(items: Node, description: str = "") -> Node:
+    return described("array", description, items=items)
+
+
+def object_of(properties: dict[str, Node], required: Sequence[str] = (), description: str = "") -> Node:
+    needed = {"required": list(required)} if required else {}
+    return described("object", description, properties=properties, **needed)
+
+
+INTEGER = described("integer")
+
+
+TAGS = list_of(object_of({"tag": text(), "value": text()}, ("tag", "value")))

@@ -1,0 +1,84 @@
+"""update_model: mend what is wrong with a model, instead of making a second one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NotRequired, cast
+
+from mcp.server.mcpserver import Context, ElicitationResult, Resolve
+from mcp_types import CallToolResult
+from pydantic import AfterValidator, TypeAdapter, with_config
+
+# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from typing_extensions import TypedDict
+
+from . import definitions
+from .answers import CHANGES, output_schema, success
+from .backend import backend_of
+from .checking import wrong
+from .confirming import NOW_PUBLIC, Confirmed, ask_if_public, require
+from .decthings import types
+from .reading import Reader
+from .schema_nodes import TAGS, Node, described, object_of, text
+from .tool import DecthingsTool
+
+
+@with_config(types.STRICT)
+class UpdateArguments(TypedDict):
+    modelId: str
+    name: NotRequired[str]
+    description: NotRequired[str]
+    publicAccess: NotRequired[bool]
+    tags: NotRequired[list[types.Tag]]
+    parameterDefinitions: NotRequired[types.ParameterDefinitions]
+
+
+def _something_to_change(arguments: UpdateArguments) -> UpdateArguments:
+    if len(arguments) == 1:
+        allowed = [name for name in UpdateArguments.__annotations__ if name != "modelId"]
+        raise wrong("say nothing that is to be changed", allowed=allowed)
+    return arguments
+
+
+async def update_model(
+    arguments: UpdateArguments,
+    ignored: list[str],
+    context: Context[Any, Any],
+    answer: Annotated[ElicitationResult[Confirmed], Resolve(ask_if_public)],
+) -> CallToolResult:
+    require(answer)
+    properties = {name: value for name, value in arguments.items() if name != "modelId"}
+    client = backend_of(context).connected()
+    await client.update_model(arguments["modelId"], cast(types.ModelProperties, properties))
+    headline = f"Changed {', '.join(properties)} of the model."
+    if properties.get("publicAccess"):
+        headline = f"{NOW_PUBLIC} {headline}"
+    told = {"result": {"changed": list(properties)}, "nextStep": "Tell the person what was changed."}
+    return success(told, headline)
+
+
+def _schema(*, full: bool) -> Node:
+    return object_of(
+        {
+            "modelId": text(),
+            "name": text("A new name."),
+            "description": text(),
+            "publicAccess": described("boolean", "Every Decthings user can use it."),
+            "tags": TAGS,
+            "parameterDefinitions": definitions.definitions(full=full, description="All of them, not only new ones."),
+        },
+        ("modelId",),
+    )
+
+
+UPDATE_MODEL = DecthingsTool.define(
+    update_model,
+    reader=Reader(_schema(full=True), definitions.rewrites("parameterDefinitions")),
+    published_schema=_schema(full=False),
+    adapter=TypeAdapter(Annotated[UpdateArguments, AfterValidator(_something_to_change)]),
+    effect=CHANGES,
+    idempotent=True,
+    title="Update a Decthings model",
+    description="Change a model's name, description, publicAccess, tags or parameterDefinitions, to mend it without "
+    "making a second one. What is given replaces what was there; what is left out stays.",
+    output_schema=output_schema(result=object_of({"changed": {"type": "array", "items": text()}})),
+)
