@@ -54,7 +54,12 @@ def create_server(settings: Settings) -> MCPServer[Backend]:
     @asynccontextmanager
     async def lifespan(_: MCPServer[Backend]) -> AsyncGenerator[Backend]:
         async with AsyncExitStack() as stack:
-            yield Backend(await _connect(settings, stack), Files(settings.files), check_uploads=settings.check_uploads)
+            yield Backend(
+                await _connect(settings, stack),
+                Files(settings.files),
+                check_uploads=settings.check_uploads,
+                retry_seconds=settings.retry_seconds,
+            )
 
     tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.reads_only)]
     servers: list[MCPServer[Any]] = []

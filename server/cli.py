@@ -115,6 +115,9 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder that uploads may come from; repeatable",
     )
+    options.add_argument(
+        "--retry-seconds", metavar="N", help="how long a refused call is repeated by itself (default: 20)"
+    )
     options.add_argument("--tools", metavar="NAMES", help="offer only these tools, separated by commas")
     options.add_argument(
         "--read-only", action="store_true", default=off, help="offer only the tools that change nothing"

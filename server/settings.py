@@ -30,6 +30,8 @@ TOOL_NAMES = (
 )
 """In the order of the catalog; named here so that a wrong one is told without importing them."""
 
+_LONGEST_RETRY = 30
+
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _HOW_TO_CORRECT = (
@@ -56,6 +58,7 @@ class Settings:
     tools: Collection[str] = ()
     """The names of those that are offered; none means all."""
     read_only: bool = False
+    retry_seconds: float = 20
     sandbox: bool = False
     sandbox_data: Path = field(default_factory=lambda: default_sandbox_data())
     log_level: str = "WARNING"
@@ -84,11 +87,22 @@ class Settings:
             check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
             tools=_tools(options.tools),
             read_only=options.read_only,
+            retry_seconds=_seconds(options.retry_seconds or environ.get("DECTHINGS_RETRY_SECONDS") or "20"),
             sandbox=options.sandbox,
             sandbox_data=_sandbox_data(options),
             log_level=options.log_level or "WARNING",
             warnings=warnings,
         )
+
+
+def _seconds(given: str) -> float:
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds <= _LONGEST_RETRY:
+        raise SettingsError(f"--retry-seconds and DECTHINGS_RETRY_SECONDS are 0 to {_LONGEST_RETRY} seconds.")
+    return seconds
 
 
 def _tools(given: str | None) -> list[str]:

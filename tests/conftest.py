@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 import support
+from decthings_mcp.tools import settling
 from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper
 
@@ -38,10 +39,16 @@ def sandbox_url(tmp_path: Path) -> Generator[str]:
 
 
 @pytest.fixture
-async def chat(upstream: support.Upstream, tmp_path: Path) -> AsyncGenerator[support.Chat]:
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks a lost model up a few times, as ever, but at once."""
+    monkeypatch.setattr(settling, "_PAUSES", (0.0, 0.0, 0.01))
+
+
+@pytest.fixture
+async def chat(upstream: support.Upstream, tmp_path: Path, impatient: None) -> AsyncGenerator[support.Chat]:
     """Its files are those of `tmp_path`."""
     upstream.reply = support.created()
-    async with support.chat(upstream, tmp_path) as connected:
+    async with support.chat(upstream, tmp_path, retry_seconds=0) as connected:
         yield connected
 
 

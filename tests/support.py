@@ -63,7 +63,7 @@ class Upstream:
 
     def _talk(self, connection: socket.socket) -> None:
         with suppress(OSError), self._secured(connection) as connection:
-            while (request := _read(connection)) is not None:
+            while (request := read_request(connection)) is not None:
                 self.requests.append(request)
                 if callable(self.reply):
                     self.reply(connection, request)
@@ -78,7 +78,7 @@ def stay_silent(connection: socket.socket, _: Request) -> None:
     connection.recv(1)
 
 
-def _read(connection: socket.socket) -> Request | None:
+def read_request(connection: socket.socket) -> Request | None:
     data = b""
     while b"\r\n\r\n" not in data:
         if not (more := connection.recv(65536)):
@@ -196,7 +196,7 @@ class Chat:
 
 
 @asynccontextmanager
-async def chat(upstream: Upstream, files: Path, **settings: Any) -> AsyncGenerator[Chat]:
+async def chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
     own = replace(Settings(api_url=upstream.url, api_key=SecretStr(KEY), files=[files]), **settings)
-    async with Client(create_server(own)) as client:
+    async with Client(create_server(own), mode=mode) as client:
         yield Chat(client, upstream)

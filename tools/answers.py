@@ -140,18 +140,25 @@ def in_sandbox(result: CallToolResult) -> CallToolResult:
 
 def _described(error: ToolFailure | DecthingsError, effect: Effect) -> tuple[dict[str, Any], str]:
     if isinstance(error, ToolFailure):
-        return _members(error.code, str(error), retryable=False, details=error.details), error.next_step
+        return _members(error.code, str(error), retryable=error.retryable, details=error.details), error.next_step
     if isinstance(error, ApiError):
         advice = ADVICE.get(error.code, OTHER)
         message = effect.nothing + advice.message
         details = {harmless(name, 60): harmless_json(value) for name, value in error.details.items()}
+        if advice.retry_after is not None:
+            details["retryAfterSeconds"] = advice.retry_after
         code = harmless(error.code, 100)
         return _members(code, message, retryable=advice.retryable, details=details), advice.next_step
     return _described_transport(error)
 
 
+def code_of(error: DecthingsError) -> str:
+    """Our code of an error that is not Decthings' own."""
+    return next(_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
+
+
 def _described_transport(error: DecthingsError) -> tuple[dict[str, Any], str]:
-    code = next(_CODES[kind] for kind in type(error).__mro__ if kind in _CODES)
+    code = code_of(error)
     if isinstance(error, InvalidResponse):
         details: dict[str, Any] = {"httpStatus": error.status}
         if error.retry_after is not None:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 
 class Advice(NamedTuple):
-    """`retryable`: the same call, unchanged, can succeed later."""
+    """`retryable`: the same call, unchanged, can succeed later; `retry_after` in so many seconds."""
 
     message: str
     next_step: str
     retryable: bool = False
+    retry_after: int | None = None
 
 
 ADVICE = {
@@ -46,6 +47,7 @@ ADVICE = {
         "Decthings has no capacity at the moment.",
         "Wait a minute, then make the same call again.",
         retryable=True,
+        retry_after=60,
     ),
     "invalid_executable_file": Advice(
         "the source model's program is not one that Decthings can run.",
@@ -64,6 +66,7 @@ ADVICE = {
         "too many requests came from this account.",
         "Wait a minute, then make the same call again.",
         retryable=True,
+        retry_after=60,
     ),
     "payment_required": Advice(
         "Decthings asks for a payment first.",

@@ -19,6 +19,8 @@ class Backend:
     client: DecthingsClient | NotConfigured
     files: Files
     check_uploads: bool = True
+    retry_seconds: float = 20
+    """How long a call that was refused, or not sent, is repeated by itself."""
 
     @property
     def in_sandbox(self) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from contextlib import AbstractContextManager, nullcontext
+from time import monotonic
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 import anyio.to_thread
@@ -20,7 +22,7 @@ from .backend import Backend, backend_of
 from .checking import wrong
 from .confirming import NOW_PUBLIC, Confirmed, ask_if_public, require
 from .create_model_reading import REWRITES
-from .decthings import ApiError, Blob, Media, Tensor, types
+from .decthings import ApiError, Blob, DecthingsError, Media, Tensor, types
 from .decthings.blobs import size_of
 from .decthings.client import OnSent
 from .decthings.wire import MAX_BLOBS
@@ -29,11 +31,15 @@ from .model_files import check_model_file
 from .progress import Progress
 from .protobuf import ReadAt
 from .reading import Reader, Union
+from .repeating import repeated
+from .settling import settle
 from .sources import FilePath, MediaSource, Source, SourceArgument
 from .taken_names import explained
 from .tensors import TensorArgument, TensorFields
 from .text import harmless
 from .tool import DecthingsTool
+
+_log = logging.getLogger(__name__)
 
 
 @with_config(types.STRICT)
@@ -157,11 +163,23 @@ async def create_model(
     opening = _Opening(backend)
     options = await anyio.to_thread.run_sync(opening.options, arguments["options"])
     params = cast(types.CreateModelParams, {**arguments, "options": options})
+    progress, begun = Progress(context), monotonic()
+    on_sent = _upload_progress(progress) if opening.sent else None
+    evidence: dict[str, Any] | None = None
     try:
-        created = await client.create_model(params, _upload_progress(context) if opening.sent else None)
+        created = await repeated(
+            lambda: client.create_model(params, on_sent), backend.retry_seconds, on_pause=progress.tell_pause
+        )
     except ApiError as error:
         raise await explained(error, params, client) if error.code == "name_already_used" else error from None
-    return _told(arguments, created, opening.sent, ignored)
+    except DecthingsError as error:
+        if not error.may_have_acted:
+            raise
+        created, evidence = await settle(error, params, client, begun)
+    except anyio.get_cancelled_exc_class():
+        _log.warning("create_model of %r was cancelled; the model may exist", harmless(arguments["name"], 100))
+        raise
+    return _told(arguments, created, opening.sent, ignored, evidence)
 
 
 class _Opening:
@@ -218,9 +236,7 @@ def _reader_of(blob: Blob) -> AbstractContextManager[ReadAt]:
     return nullcontext(lambda offset, length: data[offset : offset + length])
 
 
-def _upload_progress(context: Context[Any, Any]) -> OnSent:
-    progress = Progress(context)
-
+def _upload_progress(progress: Progress) -> OnSent:
     async def on_sent(sent: int, total: int) -> None:
         await progress(sent, total, f"Sent {sent / 2**20:.1f} of {total / 2**20:.1f} MiB to Decthings.")
 
@@ -228,7 +244,11 @@ def _upload_progress(context: Context[Any, Any]) -> OnSent:
 
 
 def _told(
-    arguments: CreateModelArguments, created: types.CreatedModel, sent: dict[str, Blob], ignored: list[str]
+    arguments: CreateModelArguments,
+    created: types.CreatedModel,
+    sent: dict[str, Blob],
+    ignored: list[str],
+    evidence: dict[str, Any] | None,
 ) -> CallToolResult:
     answer: dict[str, Any] = {"result": {**created, "modelId": harmless(created["modelId"], 1_000)}}
     if arguments["options"]["type"] == "upload":
@@ -239,7 +259,11 @@ def _told(
         answer["ignored"] = ignored
     answer["nextStep"] = _next_step(arguments["options"], created)
     public = f"{NOW_PUBLIC} " if arguments.get("publicAccess") else ""
-    return success(answer, f'{public}Created the model "{harmless(arguments["name"], 100)}".')
+    confirmed = ""
+    if evidence is not None:
+        answer["lookUp"] = evidence
+        confirmed = " Decthings' answer was lost; looking the model up by its name confirmed that it exists."
+    return success(answer, f'{public}Created the model "{harmless(arguments["name"], 100)}".{confirmed}')
 
 
 def _next_step(options: Any, created: types.CreatedModel) -> str:

@@ -126,6 +126,7 @@ OUTPUT_SCHEMA = output_schema(
     upload=object_of(_RECEIPT),
     uploads=list_of(object_of({"key": text(), **_RECEIPT})),
     ignored=list_of(text()),
+    lookUp=object_of({}),
 )
 
 _STILL_CREATING = (

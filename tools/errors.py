@@ -10,6 +10,7 @@ ToolFailure
 │   ├── FileNotFound              file_not_found
 │   ├── FileNotReadable           file_not_readable
 │   └── NotAModelFile             not_a_model_file
+├── LookedUp                    no_response or invalid_response, and what was found out since
 └── InternalError               internal_error: a fault of this server; all others send nothing to Decthings
 
 The other codes of ours stand in `answers`, where the errors of `decthings` become answers:
@@ -19,7 +20,7 @@ connection_failed, request_cut_short, no_response, invalid_response, invalid_req
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 Problem = dict[str, Any]
 """`path` in the arguments, `problem`; where they help, `allowed` (words) and `nearest` (the one meant)."""
@@ -28,8 +29,9 @@ Problem = dict[str, Any]
 class ToolFailure(Exception):
     """`next_step` is what the assistant does now; `details` are further members of the error."""
 
-    code: ClassVar[str]
+    code: str
     may_have_acted: bool = False
+    retryable: bool = False
 
     def __init__(self, message: str, next_step: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -87,6 +89,17 @@ class FileNotReadable(FileError):
 
 class NotAModelFile(FileError):
     code = "not_a_model_file"
+
+
+class LookedUp(ToolFailure):
+    """A call whose answer was lost, after what became of it was looked up. `code` is that of the loss."""
+
+    def __init__(
+        self, code: str, message: str, next_step: str, details: Mapping[str, Any], *, may_have_acted: bool = False
+    ) -> None:
+        super().__init__(message, next_step, details)
+        self.code = code
+        self.may_have_acted = self.retryable = may_have_acted
 
 
 class InternalError(ToolFailure):

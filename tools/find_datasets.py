@@ -12,7 +12,9 @@ from . import listing
 from .answers import READS, success
 from .backend import backend_of
 from .decthings.json_values import is_object
+from .progress import Progress
 from .reading import Reader
+from .repeating import repeated
 from .text import harmless_json
 from .tool import DecthingsTool
 
@@ -20,7 +22,11 @@ from .tool import DecthingsTool
 async def find_datasets(
     arguments: listing.ListArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
-    found = await backend_of(context).connected().get_datasets(listing.list_params(arguments))
+    backend, params = backend_of(context), listing.list_params(arguments)
+    client, progress = backend.connected(), Progress(context)
+    found = await repeated(
+        lambda: client.get_datasets(params), backend.retry_seconds, reads=True, on_pause=progress.tell_pause
+    )
     answer = listing.page("datasets", found, arguments, _brief)
     return success(answer, f"{found['total']} dataset{'' if found['total'] == 1 else 's'} found.")
 

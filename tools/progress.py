@@ -15,7 +15,7 @@ class Progress:
 
     def __init__(self, context: Context[Any, Any]) -> None:
         self._context = context
-        self._value = -1.0
+        self._value = 0.0
         self._sent_at = float("-inf")
 
     async def __call__(self, value: float, total: float | None = None, message: str | None = None) -> None:
@@ -24,3 +24,9 @@ class Progress:
             return
         self._value, self._sent_at = value, now
         await self._context.report_progress(value, total, message)
+
+    async def tell_pause(self, seconds: float) -> None:
+        """That a call was refused and is repeated; what was counted so far counts on."""
+        self._value += 0.001
+        message = f"Decthings could not take the call; trying again in {seconds:.0f} s."
+        await self._context.report_progress(self._value, None, message)

@@ -29,12 +29,12 @@ async def explained(error: ApiError, asked: Mapping[str, Any], client: Decthings
     own = {model.get("name"): model for model in found if model.get("access") == "readwrite"}
     details = dict(error.details)
     if name in own:
-        details["existing"] = _compared(own[name], asked)
+        details["existing"] = compared(own[name], asked)
     details["freeNames"] = [candidate for candidate in candidates if candidate not in own][:_SUGGESTED]
     return ApiError(error.code, details)
 
 
-def _compared(model: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def compared(model: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """`differs` names what is not as it was asked for, among what Decthings tells of a model."""
     wanted = {name: asked[name] for name in _COMPARED if name in asked}
     wanted |= {name: asked["options"][name] for name in _COMPARED_OPTIONS if name in asked["options"]}

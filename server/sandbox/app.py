@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from email.utils import formatdate
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,13 @@ def _key_of(request: Request) -> str:
     return key
 
 
+def _headers() -> dict[str, str]:
+    return {"Server": _SERVER, "Date": formatdate(usegmt=True)}
+
+
 def _frame(reply: dict[str, Any]) -> Response:
-    return Response(encode_response(reply), headers={"Server": _SERVER}, media_type="application/octet-stream")
+    return Response(encode_response(reply), headers=_headers(), media_type="application/octet-stream")
 
 
 def _plain(text: str, status: int) -> Response:
-    return PlainTextResponse(text, status, headers={"Server": _SERVER})
+    return PlainTextResponse(text, status, headers=_headers())

@@ -15,7 +15,9 @@ from .app import create_sandbox
 def sandbox_server(data: Path) -> uvicorn.Server:
     """Run it on sockets of `listen`."""
     return uvicorn.Server(
-        uvicorn.Config(create_sandbox(data), log_level="warning", server_header=False, lifespan="off")
+        uvicorn.Config(
+            create_sandbox(data), log_level="warning", server_header=False, date_header=False, lifespan="off"
+        )
     )
 
 

@@ -7,10 +7,11 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
+import anyio
 import httpx
 from pydantic import SecretStr
 
-from .blobs import Blob, pieces_of, size_of
+from .blobs import Blob, BlobSource, pieces_of, size_of
 from .errors import (
     ApiError,
     ConnectionFailed,
@@ -21,13 +22,16 @@ from .errors import (
     TooManyCalls,
 )
 from .json_values import is_list, is_object, without
-from .responses import read_result
+from .responses import read_date, read_result
 from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
 from .wire import detach_blobs, encode_head
 
 DEFAULT_URL = "https://api.decthings.com/v0"
 TIMEOUT = httpx.Timeout(connect=5, write=20, read=20, pool=5)
-"""Together these stay below the 45 seconds in which a call without an upload answers."""
+"""Seconds, each for one phase."""
+
+MAX_SECONDS = 28.0
+"""For a whole call without an upload. With the look-ups after a lost answer a tool stays below 45."""
 
 _SHORTEST_SECRET = 8
 
@@ -38,6 +42,9 @@ _CAUSES: dict[type[BaseException], str] = {
     socket.gaierror: "the name of the host was not found",
     ConnectionRefusedError: "nothing listens there",
 }
+
+OnDate = Callable[[float], None]
+"""Called with the time on Decthings' clock, from its Date header: milliseconds since 1970."""
 
 OnSent = Callable[[int, int], Awaitable[None]]
 """Awaited with the bytes handed to the connection so far, and those there are in all."""
@@ -76,8 +83,8 @@ class DecthingsClient:
             raise InvalidResponse("Decthings' answer does not say how the creation ended.", may_have_acted=False)
         return result
 
-    async def get_models(self, params: ListParams | None = None) -> ListOfModels:
-        return cast(ListOfModels, await self._list("Model", "getModels", "models", params))
+    async def get_models(self, params: ListParams | None = None, on_date: OnDate | None = None) -> ListOfModels:
+        return cast(ListOfModels, await self._list("Model", "getModels", "models", params, on_date))
 
     async def get_datasets(self, params: ListParams | None = None) -> ListOfDatasets:
         return cast(ListOfDatasets, await self._list("Dataset", "getDatasets", "datasets", params))
@@ -97,8 +104,10 @@ class DecthingsClient:
             raise InvalidResponse("Decthings' answer names no snapshotId.", may_have_acted=True)
         return snapshot_id
 
-    async def _list(self, api: str, method: str, member: str, params: ListParams | None) -> dict[str, Any]:
-        result = await self.call(api, method, params or {})
+    async def _list(
+        self, api: str, method: str, member: str, params: ListParams | None, on_date: OnDate | None = None
+    ) -> dict[str, Any]:
+        result = await self.call(api, method, params or {}, on_date=on_date)
         items, total = result.get(member), result.get("total")
         all_objects = is_list(items) and all(map(is_object, items))
         if not all_objects or not isinstance(total, int):
@@ -113,6 +122,7 @@ class DecthingsClient:
         *,
         timeout: float | None = None,
         on_sent: OnSent | None = None,
+        on_date: OnDate | None = None,
     ) -> dict[str, Any]:
         """One RPC; its `result`.
 
@@ -125,16 +135,16 @@ class DecthingsClient:
         limits = httpx.Timeout(TIMEOUT)
         if timeout is not None:
             limits.read = timeout
+        # An upload may take its time, as long as it goes on; so may a method that blocks.
+        unbounded = timeout is not None or any(isinstance(blob, BlobSource) for blob in blobs)
+        request = self._http.stream(
+            "POST", f"{self._url}/{api}/{method}", content=body, headers=self._headers(body.size), timeout=limits
+        )
         try:
-            async with self._http.stream(
-                "POST",
-                f"{self._url}/{api}/{method}",
-                content=body,
-                headers=self._headers(body.size),
-                timeout=limits,
-            ) as response:
-                self.in_sandbox = response.headers.get("server", "").startswith("decthings-mcp-sandbox")
-                return self._without_key(await read_result(response, request_complete=body.complete))
+            with anyio.fail_after(None if unbounded else MAX_SECONDS):
+                async with request as response:
+                    self._note_headers(response, on_date)
+                    return self._without_key(await read_result(response, request_complete=body.complete))
         except ApiError as error:
             raise ApiError(self._without_key(error.code), self._without_key(error.details)) from None
         except RecursionError as error:
@@ -147,6 +157,12 @@ class DecthingsClient:
             raise InvalidRequest("The request could not be written as HTTP.") from error
         except (httpx.RequestError, TimeoutError) as error:
             raise _broken_off(error, body) from error
+
+    def _note_headers(self, response: httpx.Response, on_date: OnDate | None) -> None:
+        self.in_sandbox = response.headers.get("server", "").startswith("decthings-mcp-sandbox")
+        date = read_date(response.headers.get("date", ""))
+        if on_date is not None and date is not None:
+            on_date(date.timestamp() * 1000)
 
     def _without_key(self, value: Any) -> Any:
         # A key that is as short as a word is none that is worth hiding, and words are in every answer.

@@ -66,11 +66,17 @@ def _retry_after(response: httpx.Response) -> float | None:
     value = response.headers.get("retry-after", "")
     if value.isascii() and value.isdigit() and len(value) < 7:
         return float(value)
+    date = read_date(value)
+    return None if date is None else max(0.0, round((date - datetime.now(UTC)).total_seconds(), 1))
+
+
+def read_date(value: str) -> datetime | None:
+    """A date as headers have it."""
     try:
-        seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        date = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
         return None
-    return max(0.0, round(seconds, 1))
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 async def _read(response: httpx.Response) -> bytes:

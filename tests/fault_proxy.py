@@ -1,0 +1,182 @@
+"""A proxy in front of the sandbox that breaks createModel, before the sandbox has acted or after."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import sqlite3
+import struct
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from support import Request, read_request
+from support import http as respond
+
+Answer = bytes
+Talk = Callable[[socket.socket, Callable[[], Answer]], None]
+"""(connection to the client, forward the request to the sandbox) and do to the answer what the fault is."""
+
+
+def reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def after(change: Callable[[Answer], bytes], *, hard: bool = False) -> Talk:
+    """The sandbox acts; its answer is sent changed, and the connection closed or reset."""
+
+    def talk(connection: socket.socket, forward: Callable[[], Answer]) -> None:
+        connection.sendall(change(forward()))
+        if hard:
+            reset(connection)
+
+    return talk
+
+
+def before(sent: bytes = b"", *, hard: bool = False) -> Talk:
+    """The sandbox never hears of it."""
+
+    def talk(connection: socket.socket, _: Callable[[], Answer]) -> None:
+        connection.sendall(sent)
+        if hard:
+            reset(connection)
+
+    return talk
+
+
+def stall(*, acted: bool, part: int = 0) -> Talk:
+    """Silence until the client gives up."""
+
+    def talk(connection: socket.socket, forward: Callable[[], Answer]) -> None:
+        if acted:
+            connection.sendall(forward()[:part])
+        connection.recv(1)
+
+    return talk
+
+
+def _body(answer: Answer) -> bytes:
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+def _cut_behind_head(answer: Answer, kept: int) -> bytes:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return head + b"\r\n\r\n" + body[:kept]
+
+
+FAULTS: dict[str, Talk] = {
+    **{f"acted, answer ends at byte {n}": after(lambda a, n=n: a[:n]) for n in (0, 1, 9, 15, 40, 100)},
+    **{f"acted, reset at byte {n}": after(lambda a, n=n: a[:n], hard=True) for n in (0, 1, 20, 120)},
+    **{f"acted, body ends at byte {n}": after(lambda a, n=n: _cut_behind_head(a, n)) for n in (0, 1, 2, 10, 30)},
+    "acted, last byte missing": after(lambda a: a[:-1]),
+    "acted, last byte missing and reset": after(lambda a: a[:-1], hard=True),
+    "acted, body is one bit off in its length": after(lambda a: _with_body(a, b"\xff" + _body(a)[1:])),
+    "acted, body is shorter than its frame": after(lambda a: respond(_body(a)[:-5])),
+    "acted, bytes behind the frame": after(lambda a: respond(_body(a) + b"\xfd")),
+    "acted, JSON is broken": after(lambda a: respond(_body(a).replace(b"{", b"(", 1))),
+    "acted, not UTF-8": after(lambda a: respond(_body(a).replace(b"r", b"\xff", 1))),
+    "acted, no result": after(lambda _: respond(b"\x02{}")),
+    "acted, result is null": after(lambda _: respond(b'\x0f{"result":null}')),
+    "acted, no modelId": after(lambda _: respond(b'\x0d{"result":{}}')),
+    "acted, both result and error": after(lambda _: respond(b'\x29{"result":{"modelId":"x"},"error":{"code":1}}'[:43])),
+    "acted, empty body": after(lambda _: respond(b"")),
+    "acted, web page": after(lambda _: respond(b"<html>", "200 OK", "text/html")),
+    "acted, compressed": after(
+        lambda a: respond(_body(a), "200 OK", "application/octet-stream", "Content-Encoding: br")
+    ),
+    "acted, not HTTP": after(lambda _: b"SSH-2.0-nonsense\r\n"),
+    "acted, endless head": after(lambda _: b"HTTP/1.1 200 OK\r\n" + b"X: " + b"y" * 200_000 + b"\r\n\r\n"),
+    "acted, huge Content-Length": after(lambda a: a.replace(b"ontent-length: ", b"ontent-length: 99999999")),
+    "acted, two Content-Lengths": after(lambda a: a.replace(b"\r\n\r\n", b"\r\nContent-Length: 3\r\n\r\n", 1)),
+    "acted, broken chunks": after(
+        lambda a: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + _body(a)
+    ),
+    **{
+        f"acted, status {status}": after(lambda _, status=status: respond(b"", status))
+        for status in ("500 Internal Server Error", "502 Bad Gateway", "503 Service Unavailable",
+                       "504 Gateway Timeout", "408 Request Timeout", "599 Unheard Of")
+    },
+    "acted, silence": stall(acted=True),
+    "acted, silence within the answer": stall(acted=True, part=30),
+    "not acted, closed": before(),
+    "not acted, reset": before(hard=True),
+    "not acted, bad gateway": before(respond(b"", "502 Bad Gateway")),
+    "not acted, refused by a proxy": before(respond(b"", "403 Forbidden")),
+    "not acted, too large": before(respond(b"", "413 Content Too Large")),
+    "not acted, too many requests": before(respond(b"", "429 Too Many Requests")),
+    "not acted, wrong path": before(respond(b"", "404 Not Found")),
+    "not acted, redirect": before(respond(b"", "307 Temporary Redirect", "text/plain", "Location: /elsewhere")),
+    "not acted, error frame": before(respond(b"\x1c" + b"{\"error\":{\"code\":\"unknown\"}}")),
+    "not acted, silence": stall(acted=False),
+}  # fmt: skip
+
+
+def _with_body(answer: Answer, body: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body
+
+
+@dataclass
+class FaultProxy:
+    """`fault` is done to createModel; everything else goes through."""
+
+    target: str
+    fault: Talk
+    url: str = ""
+    creations: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def serve(self, listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with suppress(OSError), connection:
+            while (request := read_request(connection)) is not None:
+                if not request.path.endswith("createModel"):
+                    connection.sendall(self._forward(request))
+                    continue
+                with self.lock:
+                    self.creations += 1
+                self.fault(connection, lambda request=request: self._forward(request))
+                return
+
+    def _forward(self, request: Request) -> Answer:
+        target = urlsplit(self.target)
+        upstream = http.client.HTTPConnection(target.hostname or "", target.port, timeout=10)
+        headers = {n: v for n, v in request.headers.items() if n in ("authorization", "content-type")}
+        upstream.request("POST", request.path, request.body, headers)
+        answer = upstream.getresponse()
+        body = answer.read()
+        upstream.close()
+        lines = [f"{name}: {value}" for name, value in answer.getheaders() if name.lower() != "connection"]
+        return f"HTTP/1.1 {answer.status} OK\r\n".encode() + "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@contextmanager
+def fault_proxy(target: str, fault: Talk) -> Generator[FaultProxy]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        proxy = FaultProxy(target, fault, url=f"http://127.0.0.1:{listening.getsockname()[1]}/v0")
+        threading.Thread(target=proxy.serve, args=(listening,), daemon=True).start()
+        yield proxy
+        with suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+def models_named(data: Path, name: str) -> list[str]:
+    """The ids of all models of that name in the sandbox's store: the truth."""
+    connection = sqlite3.connect(data / "decthings.sqlite3")
+    try:
+        return [
+            json.loads(row)["id"]
+            for (row,) in connection.execute("SELECT document FROM models WHERE name = ?", (name,))
+        ]
+    finally:
+        connection.close()

@@ -1,0 +1,166 @@
+"""Whatever breaks between us and Decthings, what is told of the outcome is true, and there is at most one model."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import support
+from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
+from decthings_mcp.tools.decthings import client as client_module
+from fault_proxy import FAULTS, Talk, fault_proxy, models_named
+from support import Upstream
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+
+STATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "code": {"type": "code", "language": "go", "tags": [{"tag": "t", "value": "v"}]},
+    "upload": {"type": "upload", "format": "tflite", "data": {"path": "m.tflite"}},
+    "basedOnModelSnapshot": {
+        "type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID, "initialState": STATE},
+    "fromExisting": {"type": "fromExisting", "modelId": MODEL_ID},
+}  # fmt: skip
+NAMES = count()
+
+
+@dataclass
+class Sandbox:
+    url: str
+    data: Path
+    files: Path
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Generator[Sandbox]:
+    files = tmp_path_factory.mktemp("files")
+    (files / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(3 << 20))
+    data = tmp_path_factory.mktemp("sandbox")
+    with support.sandbox(data) as url:
+        yield Sandbox(url, data, files)
+
+
+@pytest.fixture(autouse=True)
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "TIMEOUT", httpx.Timeout(connect=2, write=2, read=0.5, pool=2))
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.parametrize("kind", OPTIONS)
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_what_is_told_is_true(fault: Talk, kind: str, mode: str, sandbox: Sandbox) -> None:
+    name = f"model-{next(NAMES)}"
+    with fault_proxy(sandbox.url, fault) as proxy:
+        begun = time.monotonic()
+        upstream = Upstream(url=proxy.url)
+        async with support.chat(upstream, sandbox.files, mode=mode, retry_seconds=0) as chat:
+            answer = await chat.create({"name": name, "description": "d", "options": OPTIONS[kind]})
+        assert time.monotonic() - begun < 10
+    existing = models_named(sandbox.data, name)
+    told = answer["error"]["outcome"] if "error" in answer else "created"
+    assert proxy.creations == 1
+    assert len(existing) <= 1
+    assert told == "created" if existing else told in ("not_created", "unknown")
+    if existing:
+        assert answer["result"]["modelId"] == existing[0]
+        assert answer["lookUp"]["existing"]["same"] is True
+    assert support.KEY not in str(answer)
+
+
+async def test_an_older_model_of_the_name_is_not_the_one_that_was_asked_for(sandbox: Sandbox) -> None:
+    name = f"model-{next(NAMES)}"
+    given = {"name": name, "description": "d", "options": OPTIONS["code"]}
+    async with support.chat(Upstream(url=sandbox.url), sandbox.files) as chat:
+        await chat.create(given)
+    with closing(sqlite3.connect(sandbox.data / "decthings.sqlite3")) as store, store:  # as if made an hour ago
+        (document,) = store.execute("SELECT document FROM models WHERE name = ?", (name,)).fetchone()
+        older = json.loads(document) | {"createdAt": json.loads(document)["createdAt"] - 3_600_000}
+        store.execute("UPDATE models SET document = ? WHERE name = ?", (json.dumps(older), name))
+    with fault_proxy(sandbox.url, FAULTS["acted, web page"]) as proxy:
+        async with support.chat(Upstream(url=proxy.url), sandbox.files) as chat:
+            answer = await chat.create({**given, "description": "other"})
+    assert answer["error"]["outcome"] == "not_created"
+    assert answer["error"]["lookUp"]["existing"]["differs"] == ["description"]
+    assert len(models_named(sandbox.data, name)) == 1
+
+
+async def test_when_the_look_ups_are_lost_too_the_outcome_stays_open(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.reply = support.http(b"", "502 Bad Gateway")
+    async with support.chat(upstream, tmp_path) as chat:
+        error = (await chat.create({"name": "n", "description": "d", "options": OPTIONS["code"]}))["error"]
+    assert (error["outcome"], error["retryable"], error["httpStatus"]) == ("unknown", True, 502)
+    assert error["lookUp"]["answers"] == 0
+    assert "did not answer" in error["message"]
+
+
+def refuse_at_first(refusal: bytes, times: int) -> support.Reply:
+    """Refuses so often, then creates."""
+    left = [refusal] * times
+
+    def talk(connection: socket.socket, _: support.Request) -> None:
+        connection.sendall(left.pop() if left else support.created())
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        support.frame({"error": {"code": "too_many_requests"}}),
+        support.frame({"error": {"code": "server_overloaded"}}),
+        support.http(b"", "429 Too Many Requests"),
+        support.http(b"", "503 Service Unavailable", "text/plain", "Retry-After: 0"),
+    ],
+)
+async def test_a_call_that_was_refused_is_repeated_and_told(refusal: bytes, upstream: Upstream, tmp_path: Path) -> None:
+    upstream.reply = refuse_at_first(refusal, 2)
+    told: list[str | None] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message)
+
+    async with support.chat(upstream, tmp_path) as chat:
+        arguments = {"name": "n", "description": "d", "options": OPTIONS["code"]}
+        result = await chat.client.call_tool("create_model", arguments, progress_callback=note)
+    assert not result.is_error
+    assert len(upstream.requests) == 3
+    assert [message for message in told if message and "trying again" in message] == told
+    assert len(told) == 2
+
+
+async def test_a_refusal_that_lasts_is_told_with_the_time_to_wait(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.reply = support.frame({"error": {"code": "server_overloaded"}})
+    async with support.chat(upstream, tmp_path, retry_seconds=0.5) as chat:
+        error = (await chat.create({"name": "n", "description": "d", "options": OPTIONS["code"]}))["error"]
+    assert (error["outcome"], error["retryable"], error["retryAfterSeconds"]) == ("not_created", True, 60)
+    assert len(upstream.requests) > 1
+
+
+async def test_what_only_reads_is_repeated_after_any_fault(upstream: Upstream, tmp_path: Path) -> None:
+    page = support.frame({"result": {"models": [], "total": 0, "offset": 0, "limit": 20}})
+    left = [b"", support.http(b"", "502 Bad Gateway")]
+    upstream.reply = lambda connection, _: connection.sendall(left.pop() if left else page)
+    async with support.chat(upstream, tmp_path) as chat:
+        assert (await chat.call("find_models", {}))["total"] == 0
+    assert len(upstream.requests) == 3
+
+
+async def test_a_call_that_could_not_be_sent_is_repeated(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+    with_nobody = Upstream(url=f"http://127.0.0.1:{address[1]}/v0")
+    async with support.chat(with_nobody, tmp_path) as chat:
+        begun = time.monotonic()
+        error = (await chat.create({"name": "n", "description": "d", "options": OPTIONS["code"]}))["error"]
+    assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
+    assert time.monotonic() - begun > 0.3
