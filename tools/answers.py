@@ -85,17 +85,6 @@ _NEXT_STEPS_BY_STATUS = {
 _REFUSED_NEXT_STEP = "Tell the person the status: something between this server and Decthings refuses the request."
 _PASSING_STATUSES = (408, 429)
 
-_ERROR_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "code": {"type": "string"},
-        "message": {"type": "string"},
-        "outcome": {"type": "string", "enum": ["not_created", "not_done", "unknown"]},
-        "retryable": {"type": "boolean"},
-    },
-    "required": ["code", "message", "retryable"],
-}
-
 
 def output_schema(**members: Any) -> dict[str, Any]:
     """An outputSchema that success and failure both satisfy: some clients check errors against it too.
@@ -107,8 +96,7 @@ def output_schema(**members: Any) -> dict[str, Any]:
         "type": "object",
         "properties": {
             **members,
-            "error": _ERROR_SCHEMA,
-            "sandbox": {"type": "boolean"},
+            "error": {"type": "object"},
             "nextStep": {"type": "string"},
         },
         "required": ["nextStep"],

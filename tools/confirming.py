@@ -44,11 +44,13 @@ def require(answer: ElicitationResult[Confirmed]) -> None:
         raise Declined
 
 
-async def ask_if_public(arguments: Any, context: Context[Any, Any]) -> Question:
-    """Resolver of the tools that can make a model public."""
-    if not arguments.get("publicAccess"):
-        return Confirmed(confirm=True)
-    return ask("Let everyone on Decthings find and use this model?", context)
+def ask_to_publish(name: str | None, context: Context[Any, Any]) -> Question:
+    return ask(f'Let everyone on Decthings find and use the model "{in_a_line(name)}"?', context)
+
+
+def in_a_line(text: str | None) -> str:
+    """Text of others within a question of ours cannot pass for a part of it."""
+    return " ".join((text or "").split())
 
 
 NOW_PUBLIC = "Everyone on Decthings can now find and use the model."

@@ -20,7 +20,7 @@ from . import create_model_schema as schema
 from .answers import CREATES, success
 from .backend import Backend, backend_of
 from .checking import wrong
-from .confirming import NOW_PUBLIC, Confirmed, ask_if_public, require
+from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
 from .create_model_reading import REWRITES
 from .decthings import ApiError, Blob, DecthingsError, Media, Tensor, types
 from .decthings.blobs import size_of
@@ -151,11 +151,20 @@ READER = Reader(
 ARGUMENTS: TypeAdapter[CreateModelArguments] = TypeAdapter(CreateModelArguments)
 
 
+async def _ask_if_public(arguments: Any, context: Context[Any, Any]) -> Question:
+    if not arguments.get("publicAccess"):
+        return Confirmed(confirm=True)
+    backend = backend_of(context)
+    backend.connected()
+    await anyio.to_thread.run_sync(_Opening(backend).options, arguments["options"])  # nobody is asked in vain
+    return ask_to_publish(harmless(arguments["name"], 200), context)
+
+
 async def create_model(
     arguments: CreateModelArguments,
     ignored: list[str],
     context: Context[Any, Any],
-    answer: Annotated[ElicitationResult[Confirmed], Resolve(ask_if_public)],
+    answer: Annotated[ElicitationResult[Confirmed], Resolve(_ask_if_public)],
 ) -> CallToolResult:
     require(answer)
     backend = backend_of(context)
@@ -257,8 +266,8 @@ def _told(
         answer["uploads"] = [{"key": harmless(key, 100), **_receipt(blob)} for key, blob in sent.items()]
     if ignored:
         answer["ignored"] = ignored
-    answer["nextStep"] = _next_step(arguments["options"], created)
     public = f"{NOW_PUBLIC} " if arguments.get("publicAccess") else ""
+    answer["nextStep"] = public + _next_step(arguments["options"], created)
     confirmed = ""
     if evidence is not None:
         answer["lookUp"] = evidence

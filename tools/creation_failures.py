@@ -36,13 +36,13 @@ _FAILURES = {
     ),
     "max_duration_exceeded": _Failure(
         "it took longer than the model allows.",
-        "Create it again with a larger launcherSpec or less data, or ask the person to raise the model's time limits.",
+        "Create it with a larger launcherSpec or less data, or ask the person to raise the model's time limits.",
     ),
     "code_terminated": _Failure(
         "the model's own program ended.", "Show the person the exit code or signal; the program has to be corrected."
     ),
     "out_of_memory": _Failure(
-        "the model's own program ran out of memory.", "Create it again with more memoryMebibytes in launcherSpec."
+        "the model's own program ran out of memory.", "Create it with more memoryMebibytes in launcherSpec."
     ),
     "exception": _Failure(
         "the model's own program raised an exception.",
@@ -50,16 +50,21 @@ _FAILURES = {
     ),
 }
 _OTHER = _Failure("Decthings gives a reason that this server does not know.", "Tell the person the code.")
-_STAGES = {"codeStartup": "while its code was starting", "createState": "while its state was being created"}
+_NAME_IS_TAKEN = " The failed model keeps its name: ask the person to have it deleted first, or for another name."
+_STAGES = {
+    "createLauncher": "while or after its machine was starting",
+    "codeStartup": "while its code was starting",
+    "createState": "while its state was being created",
+}
 
 
-def explain_failure(failed: Any) -> tuple[dict[str, Any], str, str]:
+def explain_failure(failed: Any) -> tuple[dict[str, Any], str]:
     """
     Args:
         failed: `createModelFailed` as Decthings sent it.
 
     Returns:
-        What was said, bounded; a sentence; and what to do next.
+        What was said, bounded, with a sentence in `message`; and what to do next.
     """
     error = _member(failed, "error")
     cause = _member(error, "details") if error.get("code") == "create_state_error" else error
@@ -68,7 +73,7 @@ def explain_failure(failed: Any) -> tuple[dict[str, Any], str, str]:
     failure = _FAILURES.get(known, _OTHER) if isinstance(known, str) else _OTHER
     details = cause.get("exceptionDetails")
     told: dict[str, Any] = {
-        "code": harmless(str(code), 100),
+        "code": harmless(code, 100) if isinstance(code, str) else None,
         "stage": harmless(str(stage), 100) if (stage := _stage(error, cause)) else None,
         **{name: harmless_json(cause[name]) for name in ("exitCode", "signal", "oom") if name in cause},
         **({"exceptionDetails": _bounded(details)} if details is not None else {}),
@@ -76,7 +81,8 @@ def explain_failure(failed: Any) -> tuple[dict[str, Any], str, str]:
     }
     place = _STAGES.get(told["stage"] or "")
     sentence = f"{failure.sentence.rstrip('.')}, {place}." if place else failure.sentence
-    return {name: value for name, value in told.items() if value is not None}, sentence, failure.next_step
+    told["message"] = f"The creation of the model failed: {sentence}"
+    return {name: value for name, value in told.items() if value is not None}, failure.next_step + _NAME_IS_TAKEN
 
 
 def _stage(error: dict[str, Any], cause: dict[str, Any]) -> Any:
@@ -84,11 +90,16 @@ def _stage(error: dict[str, Any], cause: dict[str, Any]) -> Any:
     if "at" in cause:
         return cause["at"]
     durations = _member(error, "createInitialStateDurations")
-    return next((stage for stage in ("createState", "codeStartup") if stage in durations), None)
+    return next((stage for stage in ("createState", "codeStartup", "createLauncher") if stage in durations), None)
 
 
 def _bounded(details: Any) -> Any:
-    return harmless(details, _MAX_DETAILS) if isinstance(details, str) else harmless_json(details)
+    """The first and the last part: what a program says last is often what it died of."""
+    if not isinstance(details, str):
+        return harmless_json(details)
+    half = _MAX_DETAILS // 2
+    text = details if len(details) <= _MAX_DETAILS else f"{details[:half]}\n…\n{details[-half:]}"
+    return harmless(text, len(text))
 
 
 def _member(value: Any, name: str) -> dict[str, Any]:

@@ -35,23 +35,28 @@ def _list_of_definitions(*, full: bool) -> Node:
     return list_of(object_of(properties, ("name", "rules") if full else ()))
 
 
-def rewrites(path: str) -> dict[str, Callable[[Any], Any]]:
-    """For the `Reader`, of definitions at `path`."""
+def rewrites(path: str, *, may_be_empty: bool = False) -> dict[str, Callable[[Any], Any]]:
+    """For the `Reader`, of definitions at `path`. Whether four empty lists mean something depends on the tool."""
     lists = [f"{path}.{name}[]" for name in LISTS]
     return {
-        path: _fill_lists,
+        path: _fill_lists if may_be_empty else _fill_or_leave_out,
         **dict.fromkeys(lists, filled("required", True)),
         **{f"{item}.rules": filled("annotations", []) for item in lists},
     }
 
 
 def _fill_lists(definitions: Any) -> Any:
-    """Lists that are left out are empty. When all of them are, nothing is defined."""
-    if not is_object(definitions):
+    """Lists that are left out are empty."""
+    if not is_object(definitions) or not definitions:
         return definitions
     lists: dict[str, Any] = {name: definitions.get(name) or [] for name in LISTS}
-    nothing = not any(lists.values()) and not definitions.keys() - lists.keys()
-    return {} if nothing else {**definitions, **lists}
+    return {**definitions, **lists}
+
+
+def _fill_or_leave_out(definitions: Any) -> Any:
+    """When all lists are empty, nothing is defined."""
+    filled_in = _fill_lists(definitions)
+    return filled_in if not is_object(filled_in) or any(filled_in.values()) else {}
 
 
 def filled(name: str, value: Any) -> Callable[[Any], Any]:

@@ -14,8 +14,8 @@ from typing_extensions import TypedDict
 from . import listing
 from .answers import CHANGES, output_schema, success
 from .backend import backend_of
-from .confirming import Confirmed, Question, ask, require
-from .decthings import ApiError, types
+from .confirming import Confirmed, Question, ask, can_ask, in_a_line, require
+from .decthings import types
 from .errors import NameDiffers
 from .reading import Reader
 from .schema_nodes import object_of, text
@@ -32,9 +32,10 @@ class DeleteArguments(TypedDict):
 async def _ask_to_delete(arguments: Any, context: Context[Any, Any]) -> Question:
     model = await _named_model(arguments, context)
     states, snapshots = (len(listing.objects(model.get(member))) for member in ("states", "snapshots"))
+    name, created = in_a_line(listing.label(model.get("name"))), listing.iso_time(model.get("createdAt"))
     return ask(
-        f'Delete the model "{listing.label(model["name"])}", created {listing.iso_time(model.get("createdAt"))}, with '
-        f"{states} states and {snapshots} snapshots? This is final.",
+        f'Delete the model "{name}", created {created or "at an unknown time"}? Its states ({states}) and '
+        f"snapshots ({snapshots}) go with it. This is final.",
         context,
     )
 
@@ -43,15 +44,12 @@ async def _named_model(arguments: DeleteArguments, context: Context[Any, Any]) -
     """The model as it is now.
 
     Raises:
-        ApiError: model_not_found.
+        ApiError: model_not_found, access_denied.
         NameDiffers: it has another name than the one that was given.
     """
-    params: types.ListParams = {"filter": {"ids": [arguments["modelId"]]}}
-    found = (await backend_of(context).connected().get_models(params))["models"]
-    model = next((model for model in found if model.get("id") == arguments["modelId"]), None)
-    if model is None:
-        raise ApiError("model_not_found", {})
-    if model.get("name") != arguments["confirmName"]:
+    model = await listing.model_of(arguments["modelId"], context)
+    # The name as find_models tells it is as good: the id says already which model is meant.
+    if arguments["confirmName"] not in (model.get("name"), listing.label(model.get("name"))):
         raise NameDiffers
     return model
 
@@ -63,7 +61,8 @@ async def delete_model(
     answer: Annotated[ElicitationResult[Confirmed], Resolve(_ask_to_delete)],
 ) -> CallToolResult:
     require(answer)
-    await _named_model(arguments, context)  # time has passed since the question
+    if can_ask(context):
+        await _named_model(arguments, context)  # time has passed since the question
     await backend_of(context).connected().delete_model(arguments["modelId"])
     told = {"result": {"deleted": arguments["modelId"]}, "nextStep": "Tell the person. It cannot be brought back."}
     return success(told, f'Deleted the model "{harmless(arguments["confirmName"], 100)}" for good.')

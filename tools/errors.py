@@ -10,6 +10,7 @@ ToolFailure
 │   ├── FileNotFound              file_not_found
 │   ├── FileNotReadable           file_not_readable
 │   └── NotAModelFile             not_a_model_file
+├── TookTooLong                 took_too_long
 ├── LookedUp                    no_response or invalid_response, and what was found out since
 └── InternalError               internal_error: a fault of this server; all others send nothing to Decthings
 
@@ -100,6 +101,15 @@ class LookedUp(ToolFailure):
         super().__init__(message, next_step, details)
         self.code = code
         self.may_have_acted = self.retryable = may_have_acted
+
+
+class TookTooLong(ToolFailure):
+    code = "took_too_long"
+    retryable = True
+
+    def __init__(self, *, may_have_acted: bool) -> None:
+        self.may_have_acted = may_have_acted
+        super().__init__("Decthings did not finish in the time that a call has.", "Make the same call again later.")
 
 
 class InternalError(ToolFailure):

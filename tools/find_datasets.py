@@ -36,7 +36,7 @@ def _brief(dataset: dict[str, Any]) -> dict[str, Any]:
     return {
         **listing.common(dataset),
         "entries": entries.get("count") if is_object(entries) else None,
-        "keys": [_key(key) for key in listing.objects(dataset.get("keys"))],
+        "keys": listing.first(listing.objects(dataset.get("keys")), _key),
     }
 
 

@@ -37,9 +37,13 @@ def brief(model: dict[str, Any]) -> dict[str, Any]:
         **listing.common(model),
         "beingCreated": model.get("beingCreated") is True,
         "language": listing.label(model.get("language")),
-        "snapshots": [{name: listing.label(snapshot.get(name)) for name in ("id", "name")} for snapshot in snapshots],
+        "snapshots": listing.first(snapshots, _snapshot),
         "activeState": listing.label(active.get("name")) if active else None,
     }
+
+
+def _snapshot(snapshot: dict[str, Any]) -> dict[str, Any]:
+    return {name: listing.label(snapshot.get(name)) for name in ("id", "name")}
 
 
 FIND_MODELS = DecthingsTool.define(

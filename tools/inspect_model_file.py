@@ -38,7 +38,7 @@ async def inspect_model_file(
 ) -> CallToolResult:
     file = backend_of(context).files.find(arguments["path"])
     structure = await anyio.to_thread.run_sync(_read, file)
-    unmapped = [value for value in (*structure.inputs, *structure.outputs) if not _is_mapped(value)]
+    unmapped = [value for value in (*structure.inputs, *structure.outputs) if _why_unmapped(value)]
     answer = {
         "format": structure.format,
         "bytes": file.size,
@@ -47,7 +47,7 @@ async def inspect_model_file(
         "inputs": list(map(_told, structure.inputs)),
         "outputs": list(map(_told, structure.outputs)),
         "parameterDefinitions": parameter_definitions(structure),
-        **({"unmapped": list(map(_told, unmapped))} if unmapped else {}),
+        **({"unmapped": [{**_told(value), "reason": _why_unmapped(value)} for value in unmapped]} if unmapped else {}),
         "nextStep": _PARTLY if unmapped else _WHOLLY,
     }
     return success(answer, f"{file.name} is an {structure.format} model.")
@@ -55,9 +55,20 @@ async def inspect_model_file(
 
 _WHOLLY = "Pass parameterDefinitions on to create_model with type upload, after asking the person about their names."
 _PARTLY = (
-    "Decthings has no type for what stands in unmapped, so those are not in parameterDefinitions. Tell the person: the "
-    "model may have to be exported again with f32 inputs and outputs."
+    "What stands in unmapped is not in parameterDefinitions, for the reason given there. Tell the person: the model "
+    "may have to be exported again before all of it can be used."
 )
+_MAX_NAME = 200
+
+
+def _why_unmapped(value: Value) -> str | None:
+    if value.decthings_type is None:
+        return "Decthings has no element type for it"
+    if value.shape is None:
+        return "its number of dimensions is open"
+    if harmless(value.name, _MAX_NAME) != value.name:
+        return "its name is too long or has characters that cannot be shown"
+    return None
 
 
 def _read(file: FileBlob) -> ModelStructure:
@@ -96,16 +107,12 @@ def _definitions(values: Sequence[Value]) -> list[dict[str, Any]]:
             "rules": {"shape": value.shape, "allowedTypes": [value.decthings_type], "annotations": []},
         }
         for value in values
-        if _is_mapped(value)
+        if _why_unmapped(value) is None
     ]
 
 
-def _is_mapped(value: Value) -> bool:
-    return value.decthings_type is not None and value.shape is not None
-
-
 def _told(value: Value) -> dict[str, Any]:
-    return {"name": harmless(value.name, 200), "elementType": value.element_type, "shape": value.shape}
+    return {"name": harmless(value.name, _MAX_NAME), "elementType": value.element_type, "shape": value.shape}
 
 
 _VALUES = {"type": "array", "items": object_of({"name": text(), "elementType": text()})}

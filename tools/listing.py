@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 from annotated_types import Ge, Le
+from mcp.server.mcpserver import Context
 from pydantic import with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from .answers import output_schema
-from .decthings import types
+from .backend import backend_of
+from .decthings import ApiError, types
 from .decthings.json_values import is_list, is_object
 from .schema_nodes import INTEGER, TAGS, Node, described, list_of, object_of, text
 from .text import harmless, harmless_json
@@ -21,6 +23,7 @@ from .text import harmless, harmless_json
 MAX_LIMIT = 50
 _DEFAULT_LIMIT = 20
 _MAX_DESCRIPTION = 160
+_MAX_MEMBERS = 20
 
 
 @with_config(types.STRICT)
@@ -81,18 +84,31 @@ def page(
     detail, offset = arguments.get("detail", False), arguments.get("offset", 0)
     items = [detailed(item) if detail else brief(item) for item in page_[member]]
     shown = offset + len(items)
-    if shown < page_["total"]:
+    if items and shown < page_["total"]:
         next_step = f"{page_['total'] - shown} more: call again with offset {shown}, or narrow it down."
+    elif items:
+        next_step = "That is all there is."
+    elif page_["total"]:
+        next_step = f"There are {page_['total']} {member}, and none at this offset. Call again with a smaller offset."
     else:
-        next_step = (
-            "That is all there is." if items else f"There are no {member} like that. Ask for less, or look at all."
-        )
+        next_step = f"There are no {member} like that. Ask for less, or look at all."
     return {member: items, "total": page_["total"], "offset": offset, "nextStep": next_step}
 
 
 def detailed(item: dict[str, Any]) -> dict[str, Any]:
     """Everything that Decthings said of it, bounded."""
-    return {**harmless_json(item, depth=8), "createdAt": iso_time(item.get("createdAt"))}
+    told = _with_iso_times(harmless_json(item, depth=10, items=1_000, text=10_000))
+    # The outputSchema promises texts, which clients check.
+    return {**told, "id": label(item.get("id")) or "", "name": harmless(text_of(item.get("name")), 10_000)}
+
+
+def _with_iso_times(value: Any) -> Any:
+    if is_object(value):
+        return {
+            name: iso_time(member) if name == "createdAt" and not isinstance(member, str) else _with_iso_times(member)
+            for name, member in value.items()
+        }
+    return [_with_iso_times(item) for item in value] if is_list(value) else value
 
 
 def common(item: dict[str, Any]) -> dict[str, Any]:
@@ -100,15 +116,29 @@ def common(item: dict[str, Any]) -> dict[str, Any]:
     owner = item.get("owner")
     names = [owner.get("username"), owner.get("organizationName")] if is_object(owner) else []
     return {
-        "id": label(item.get("id")),
-        "name": label(item.get("name")),
-        "description": harmless(str(item.get("description", "")), _MAX_DESCRIPTION),
+        "id": label(item.get("id")) or "",
+        "name": label(item.get("name")) or "",
+        "description": harmless(text_of(item.get("description")), _MAX_DESCRIPTION),
         "owner": next((label(name) for name in names if name), None),
         "access": label(item.get("access")),
         "publicAccess": item.get("publicAccess") is True,
         "createdAt": iso_time(item.get("createdAt")),
-        "tags": [f"{label(tag.get('tag'))}: {label(tag.get('value'))}" for tag in objects(item.get("tags"))],
+        "tags": first(objects(item.get("tags")), _tag),
     }
+
+
+def _tag(tag: dict[str, Any]) -> str:
+    return f"{harmless(text_of(tag.get('tag')), 60)}: {harmless(text_of(tag.get('value')), 60)}"
+
+
+def first(items: list[dict[str, Any]], told: Callable[[dict[str, Any]], Any]) -> list[Any]:
+    """The first few, and how many more there are."""
+    more = [f"… and {len(items) - _MAX_MEMBERS} more"] if len(items) > _MAX_MEMBERS else []
+    return [*map(told, items[:_MAX_MEMBERS]), *more]
+
+
+def text_of(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def label(value: Any) -> str | None:
@@ -126,3 +156,18 @@ def iso_time(milliseconds: Any) -> str | None:
         return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     except (TypeError, ValueError, OverflowError, OSError):
         return None
+
+
+async def model_of(model_id: str, context: Context[Any, Any]) -> dict[str, Any]:
+    """A model as it is now.
+
+    Raises:
+        ApiError: model_not_found; access_denied when this account may only look at it.
+    """
+    found = (await backend_of(context).connected().get_models({"filter": {"ids": [model_id]}}))["models"]
+    model = next((model for model in found if model.get("id") == model_id), None)
+    if model is None:
+        raise ApiError("model_not_found", {})
+    if model.get("access") == "read":
+        raise ApiError("access_denied", {})
+    return model

@@ -10,7 +10,7 @@ import codecs
 
 from .errors import NotAModelFile
 from .onnx_structure import external_weights
-from .protobuf import BYTES, VARINT, Malformed, Message, ReadAt
+from .protobuf import BYTES, VARINT, Budget, Malformed, Message, ReadAt
 from .text import harmless
 
 # What else people keep beside their models, by the bytes at the start.
@@ -103,7 +103,7 @@ def is_tflite(size: int, read_at: ReadAt) -> bool:
 def is_onnx(size: int, read_at: ReadAt) -> bool:
     """A protobuf message with fields of onnx.ModelProto only, a graph among them, up to the last byte."""
     try:
-        fields = [(field.number, field.wire_type) for field in Message(read_at, 0, size, [_MAX_FIELDS])]
+        fields = [(field.number, field.wire_type) for field in Message(read_at, 0, size, Budget(_MAX_FIELDS))]
     except Malformed:
         return False
     # New versions add fields, but their numbers stay low: text soon has one that is not.

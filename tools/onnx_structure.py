@@ -5,12 +5,16 @@ Field numbers are those of onnx.proto (ONNX 1.20).
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from .decthings import TensorType
 from .model_structure import BrokenModel, ModelStructure, Value
-from .protobuf import BYTES, VARINT, Field, Malformed, Message, ReadAt
+from .protobuf import BYTES, VARINT, Budget, Field, Malformed, Message, ReadAt
 
 _MAX_FIELDS = 300_000
-_MAX_VALUES = 1_000
+_MAX_VALUES = 512
+_MAX_DIMENSIONS = 64
+_MAX_WEIGHT_FIELDS = 1_000
 _MAX_TEXT = 1_000
 
 _TYPES: dict[int, tuple[str, TensorType | None]] = {
@@ -31,33 +35,31 @@ def read_onnx(size: int, read_at: ReadAt) -> ModelStructure:
         BrokenModel: it is not a whole ModelProto with a graph.
     """
     try:
-        return _read(Message(read_at, 0, size, [_MAX_FIELDS]))
+        return _read(Message(read_at, 0, size, Budget(_MAX_FIELDS)))
     except Malformed as error:
         raise BrokenModel(str(error)) from None
 
 
 def external_weights(size: int, read_at: ReadAt) -> str | None:
     """The name of a file beside the model that holds weights, if there is one."""
-    model = Message(read_at, 0, size, [_MAX_FIELDS])
-    try:
+    model = Message(read_at, 0, size, Budget(_MAX_FIELDS))
+    with suppress(Malformed):  # a graph that is broken is for Decthings to refuse
         for graph in (field for field in model if field.number == 7 and field.wire_type == BYTES):
             for field in model.within(graph):
-                if field.number == 5 and field.wire_type == BYTES:
-                    location = _location(model.within(field))
-                    if location is not None:
-                        return location
-    except Malformed:  # a graph that is broken is for Decthings to refuse
-        pass
+                weight = field.number == 5 and field.wire_type == BYTES
+                if weight and (location := _location(model.within(field, Budget(_MAX_WEIGHT_FIELDS)))) is not None:
+                    return location
     return None
 
 
 def _location(tensor: Message) -> str | None:
     """`external_data` with the key "location"."""
-    for field in tensor:
-        if field.number == 13 and field.wire_type == BYTES:
-            entry = tensor.within(field)
-            if _name(entry, 1) == "location":
-                return _name(entry, 2)
+    with suppress(Malformed):  # one with a vocabulary in it has no need of another file
+        for field in tensor:
+            if field.number == 13 and field.wire_type == BYTES:
+                entry = tensor.within(field)
+                if _name(entry, 1) == "location":
+                    return _name(entry, 2)
     return None
 
 
@@ -106,8 +108,16 @@ def _values(graph: Message) -> tuple[list[Value], list[Value]]:
                 raise BrokenModel(f"it has more than {_MAX_VALUES} inputs or outputs")
             values.append(_value(graph.within(field)))
         elif field.number == 5:
-            weights.add(_name(graph.within(field), 8))
+            weights.add(_weight_name(graph, field))
     return [value for value in inputs if value.name not in weights], outputs
+
+
+def _weight_name(graph: Message, weight: Field) -> str:
+    """Nothing for one with a vocabulary in it: such a one is hardly listed among the inputs."""
+    try:
+        return _name(graph.within(weight, Budget(_MAX_WEIGHT_FIELDS)), 8)
+    except Malformed:
+        return ""
 
 
 def _name(message: Message, number: int) -> str:
@@ -143,8 +153,8 @@ def _tensor_type(tensor: Message) -> tuple[str, TensorType | None, list[int] | N
         elif field.number == 2 and field.wire_type == BYTES:
             message = tensor.within(field)
             shape = [_dimension(message, dim) for dim in message if dim.number == 1 and dim.wire_type == BYTES]
-            if len(shape) > _MAX_VALUES:
-                raise BrokenModel(f"a shape has more than {_MAX_VALUES} dimensions")
+            if len(shape) > _MAX_DIMENSIONS:
+                raise BrokenModel(f"a shape has more than {_MAX_DIMENSIONS} dimensions")
     return *_TYPES.get(element, (f"type {element}", None)), shape
 
 

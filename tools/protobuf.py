@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import monotonic
 
 ReadAt = Callable[[int, int], bytes]
 """(offset, length) to the bytes there, fewer at the end of the file."""
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _WINDOW = 16 * 1024
+_SMALL_WINDOW = 64
+_SECONDS = 3.0
 
 
 class Malformed(ValueError):
@@ -30,30 +33,43 @@ class Field:
     end: int
 
 
-class Message:
-    """`budget` bounds the fields that are visited in it and in the messages within it, all together."""
+class Budget:
+    """A number of fields, and a few seconds."""
 
-    def __init__(self, read_at: ReadAt, start: int, end: int, budget: list[int]) -> None:
+    def __init__(self, fields: int) -> None:
+        self._fields = fields
+        self._deadline = monotonic() + _SECONDS
+
+    def spend(self) -> None:
+        self._fields -= 1
+        if self._fields < 0 or (self._fields % 1024 == 0 and monotonic() > self._deadline):
+            raise Malformed("it has more fields than are looked through")
+
+
+class Message:
+    """`budget` bounds what is visited in it and in the messages within it, all together."""
+
+    def __init__(self, read_at: ReadAt, start: int, end: int, budget: Budget) -> None:
         self._read_at, self._start, self._end, self._budget = read_at, start, end, budget
 
     def __iter__(self) -> Iterator[Field]:
         offset = self._start
         window, window_start = b"", offset
         while offset < self._end:
-            self._budget[0] -= 1
-            if self._budget[0] < 0:
-                raise Malformed("it has too many fields")
-            # A head is two varints at most, which take 20 bytes.
-            if offset + 20 > window_start + len(window):
-                window, window_start = self._read_at(offset, min(_WINDOW, self._end - offset)), offset
+            self._budget.spend()
+            # A head is two varints at most, which take 20 bytes. Only what lies close together is read ahead.
+            window_end = window_start + len(window)
+            if offset + 20 > window_end:
+                size = _WINDOW if offset <= window_end else _SMALL_WINDOW
+                window, window_start = self._read_at(offset, min(size, self._end - offset)), offset
             field = _field(window, offset - window_start, offset)
             if field.end > self._end:
                 raise Malformed("a field reaches beyond its message")
             yield field
             offset = field.end
 
-    def within(self, field: Field) -> Message:
-        return Message(self._read_at, field.start, field.end, self._budget)
+    def within(self, field: Field, budget: Budget | None = None) -> Message:
+        return Message(self._read_at, field.start, field.end, budget or self._budget)
 
     def text(self, field: Field, limit: int) -> str:
         return self._read_at(field.start, min(limit, field.end - field.start)).decode("utf-8", "replace")

@@ -41,6 +41,8 @@ class Reader:
     schema: Schema
     rewrites: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict[str, Callable[[Any], Any]])
     unions: Mapping[str, Union] = field(default_factory=dict[str, Union])
+    may_be_empty: frozenset[str] = frozenset()
+    """Members that are left out of the schema's `required` and mean something when they are empty."""
 
     def read(self, arguments: Members) -> tuple[Members, list[str]]:
         """The arguments as they were meant, and the paths of the members that were left out of them."""
@@ -72,7 +74,8 @@ class Reader:
                     value, properties[name], here[1], here[0], ignored
                 )
                 # An object with nothing but one empty text means it: {"base64": ""} is an empty file.
-                optional = name not in required and not (read == "" and len(given) == 1)
+                optional = name not in required and here[1] not in self.may_be_empty
+                optional = optional and not (read == "" and len(given) == 1)
                 if read is _ABSENT or (optional and _is_blank(read)):
                     continue
                 members[name] = read

@@ -44,9 +44,10 @@ async def _model(modelId: str, context: Context[Any, Any]) -> str:  # noqa: N803
         found = (await backend_of(context).connected().get_models(params))["models"]
     except (DecthingsError, NotConfigured) as error:
         raise ResourceError(str(error)) from error
-    if not found:
+    model = next((model for model in found if model.get("id") == modelId), None)
+    if model is None:
         raise ResourceNotFoundError("There is no model of that id that this account can see.")
-    return json.dumps(detailed(found[0]), ensure_ascii=False, indent=1)
+    return json.dumps(detailed(model), ensure_ascii=False, indent=1)
 
 
 async def _complete(context: ServerRequestContext[Backend, Any], params: CompleteRequestParams) -> CompleteResult:
@@ -54,17 +55,14 @@ async def _complete(context: ServerRequestContext[Backend, Any], params: Complet
     of_model = isinstance(params.ref, ResourceTemplateReference) and params.ref.uri == MODEL_URI
     if not of_model or params.argument.name != "modelId":
         return CompleteResult(completion=Completion(values=[]))
-    typed = params.argument.value.casefold()
+    typed = params.argument.value
     try:
         client = context.lifespan_context.connected()
-        models = (await client.get_models({"limit": _MAX_COMPLETIONS, "sort": "createdAt", "sortDirection": "desc"}))[
-            "models"
-        ]
+        newest = (await client.get_models({"limit": _MAX_COMPLETIONS}))["models"]
+        named = await client.get_models({"limit": _MAX_COMPLETIONS, "filter": {"searchName": typed}}) if typed else None
     except (DecthingsError, NotConfigured):
-        models = []  # a completion is no place for errors: reading the resource tells them
-    ids = [label(model.get("id")) or "" for model in models if _fits(model, typed)]
-    return CompleteResult(completion=Completion(values=ids[:_MAX_COMPLETIONS]))
-
-
-def _fits(model: dict[str, Any], typed: str) -> bool:
-    return str(model.get("id", "")).casefold().startswith(typed) or typed in str(model.get("name", "")).casefold()
+        newest, named = [], None  # a completion is no place for errors: reading the resource tells them
+    begun = [label(model.get("id")) for model in newest if str(model.get("id", "")).startswith(typed)]
+    ids = dict.fromkeys(begun + [label(model.get("id")) for model in (named["models"] if named else [])])
+    values = [model_id for model_id in ids if model_id][:_MAX_COMPLETIONS]
+    return CompleteResult(completion=Completion(values=values, has_more=len(values) == _MAX_COMPLETIONS))

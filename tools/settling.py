@@ -17,7 +17,7 @@ import anyio
 from .answers import code_of
 from .decthings import DecthingsClient, DecthingsError, InvalidResponse, types
 from .errors import LookedUp
-from .taken_names import compared
+from .taken_names import compared, own_model
 
 _PAUSES = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each look: what was just made can take a moment to be listed."""
@@ -73,8 +73,7 @@ async def _look_once(look: _Look, name: str, client: DecthingsClient) -> None:
     except (DecthingsError, TimeoutError):
         return
     look.answered += 1
-    own = [model for model in found if model.get("name") == name and model.get("access") == "readwrite"]
-    look.model = own[0] if own else None
+    look.model = own_model(found, name)
 
 
 def _judged(

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import anyio
+
 from .decthings import ApiError, DecthingsClient, DecthingsError
+from .decthings.json_values import is_object
 from .listing import iso_time, label
 
 _SUGGESTED = 2
 _TRIED = 10
-_COMPARED = ("description", "publicAccess")
-_COMPARED_OPTIONS = ("tags", "language", "wasm", "parameterDefinitions")
+_LIMIT = 100
+_SECONDS = 8.0
+
+# What getModels does not tell of a model, by how it was created.
+_NOT_TOLD = {
+    "code": ("preset",),
+    "upload": ("format", "data"),
+    "basedOnModelSnapshot": ("initialState",),
+    "fromExisting": ("modelId", "snapshotId"),
+}
 
 
 async def explained(error: ApiError, asked: Mapping[str, Any], client: DecthingsClient) -> ApiError:
@@ -23,25 +34,54 @@ async def explained(error: ApiError, asked: Mapping[str, Any], client: Decthings
     name = asked["name"]
     candidates = [f"{name}-{number}" for number in range(2, 2 + _TRIED)]
     try:
-        found = (await client.get_models({"filter": {"names": [name, *candidates]}, "limit": _TRIED + 1}))["models"]
-    except DecthingsError:
+        with anyio.fail_after(_SECONDS):
+            page = await client.get_models({"filter": {"names": [name, *candidates]}, "limit": _LIMIT})
+    except (DecthingsError, TimeoutError):
         return error
-    own = {model.get("name"): model for model in found if model.get("access") == "readwrite"}
     details = dict(error.details)
-    if name in own:
-        details["existing"] = compared(own[name], asked)
-    details["freeNames"] = [candidate for candidate in candidates if candidate not in own][:_SUGGESTED]
+    if (own := own_model(page["models"], name)) is not None:
+        details["existing"] = compared(own, asked)
+    if page["total"] <= len(page["models"]):
+        taken = {model.get("name") for model in page["models"]}
+        details["freeNames"] = [candidate for candidate in candidates if candidate not in taken][:_SUGGESTED]
     return ApiError(error.code, details)
 
 
+def own_model(models: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
+    """The caller's model of that name: one that they may write, and rather a user's than an organization's."""
+    own = [model for model in models if model.get("name") == name and model.get("access") == "readwrite"]
+    by_user = [model for model in own if is_object(model.get("owner")) and model["owner"].get("type") == "user"]
+    return next(iter(by_user or own), None)
+
+
 def compared(model: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """`differs` names what is not as it was asked for, among what Decthings tells of a model."""
-    wanted = {name: asked[name] for name in _COMPARED if name in asked}
-    wanted |= {name: asked["options"][name] for name in _COMPARED_OPTIONS if name in asked["options"]}
+    """`differs` names what is not as it was asked for, `notCompared` what was asked for and getModels does not tell."""
+    options = asked["options"]
+    wanted: dict[str, Any] = {
+        "description": asked["description"],
+        "publicAccess": asked.get("publicAccess", False),
+        **{name: options[name] for name in ("tags", "language", "wasm", "parameterDefinitions") if name in options},
+    }
     differs = [name for name, value in wanted.items() if model.get(name) != value]
+    if _based_on(model) != _wanted_base(options):
+        differs.append("basedOnSnapshot")
+    not_told = [name for name in _NOT_TOLD[options["type"]] if name in options]
     return {
         "modelId": label(model.get("id")),
         "createdAt": iso_time(model.get("createdAt")),
-        "same": not differs,
+        "beingCreated": model.get("beingCreated") is True,
         **({"differs": differs} if differs else {}),
+        **({"notCompared": not_told} if not_told else {}),
+        **({} if not_told and not differs else {"same": not differs}),
     }
+
+
+def _based_on(model: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    base = model.get("basedOnSnapshot")
+    return (base.get("modelId"), base.get("snapshotId")) if is_object(base) else None
+
+
+def _wanted_base(options: Mapping[str, Any]) -> tuple[Any, Any] | None:
+    if options["type"] != "basedOnModelSnapshot":
+        return None
+    return options["modelId"], options["snapshotId"]

@@ -23,23 +23,26 @@ _MAX_DEPTH = 6
 
 def harmless(text: str, limit: int = 500) -> str:
     """`text` without characters that break a connection or deceive a reader, at most `limit` long."""
+    text = text.replace("\r\n", "\n")
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return _HARMFUL.sub("\ufffd", cut)
 
 
-def harmless_json(value: Any, depth: int = _MAX_DEPTH) -> Any:
-    """A JSON value from outside, bounded in width, depth and the length of its texts."""
+def harmless_json(value: Any, depth: int = _MAX_DEPTH, *, items: int = _MAX_ITEMS, text: int = 500) -> Any:
+    """A JSON value from outside, bounded in width, depth and the length of its texts. What is cut says so."""
     if isinstance(value, str):
-        return harmless(value)
+        return harmless(value, text)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if not depth and (is_object(value) or is_list(value)):
         return "…"
     if is_object(value):
-        members = list(value.items())[:_MAX_ITEMS]
-        return {harmless(name, 100): harmless_json(member, depth - 1) for name, member in members}
+        members = list(value.items())[:items]
+        cut = {"…": f"and {len(value) - items} more"} if len(value) > items else {}
+        return {harmless(n, 100): harmless_json(m, depth - 1, items=items, text=text) for n, m in members} | cut
     if is_list(value):
-        return [harmless_json(item, depth - 1) for item in value[:_MAX_ITEMS]]
+        more = [f"… and {len(value) - items} more"] if len(value) > items else []
+        return [*(harmless_json(item, depth - 1, items=items, text=text) for item in value[:items]), *more]
     return value
 
 

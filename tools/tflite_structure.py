@@ -12,7 +12,8 @@ from .decthings import TensorType
 from .model_structure import BrokenModel, ModelStructure, Value
 from .protobuf import ReadAt
 
-_MAX_ITEMS = 1_000
+_MAX_VALUES = 512
+_MAX_DIMENSIONS = 64
 _MAX_TEXT = 1_000
 
 _TYPES: dict[int, tuple[str, TensorType | None]] = {
@@ -37,12 +38,14 @@ def read_tflite(size: int, read_at: ReadAt) -> ModelStructure:
     if size < 8 or read_at(4, 4) != b"TFL3":
         raise BrokenModel("it lacks the identifier TFL3")
     model = _Table(file, file.u32(0))
-    subgraphs = model.tables(_SUBGRAPHS)
-    if not subgraphs:
+    first, count = model.vector(_SUBGRAPHS)
+    if not count:
         raise BrokenModel("it has no graph")
-    main = subgraphs[0]
+    main = model.table_at(first)
     tensors = main.vector(_TENSORS)
-    inputs, outputs = ([_value(main, tensors, i) for i in main.integers(place)] for place in (_INPUTS, _OUTPUTS))
+    inputs, outputs = (
+        [_value(main, tensors, i) for i in main.integers(place, _MAX_VALUES)] for place in (_INPUTS, _OUTPUTS)
+    )
     return ModelStructure("tflite", model.text(_DESCRIPTION), {"schemaVersion": model.u32(_VERSION)}, inputs, outputs)
 
 
@@ -52,7 +55,7 @@ def _value(graph: _Table, tensors: tuple[int, int], index: int) -> Value:
         raise BrokenModel("an input or output names a tensor that is not there")
     tensor = graph.table_at(start + 4 * index)
     # The signature has -1 where the shape only has a number to begin with.
-    shape = tensor.integers(_SHAPE_SIGNATURE) or tensor.integers(_SHAPE)
+    shape = tensor.integers(_SHAPE_SIGNATURE, _MAX_DIMENSIONS) or tensor.integers(_SHAPE, _MAX_DIMENSIONS)
     element_type, decthings_type = _TYPES.get(kind := tensor.u8(_TYPE), (f"type {kind}", None))
     return Value(tensor.text(_NAME), element_type, decthings_type, [max(dimension, -1) for dimension in shape])
 
@@ -102,17 +105,11 @@ class _Table:
         start = offset + self._file.u32(offset)
         return start + 4, self._file.u32(start)
 
-    def integers(self, place: int) -> list[int]:
+    def integers(self, place: int, most: int) -> list[int]:
         start, count = self.vector(place)
-        if count > _MAX_ITEMS:
-            raise BrokenModel(f"a list has more than {_MAX_ITEMS} items")
+        if count > most:
+            raise BrokenModel(f"a list of inputs, outputs or dimensions has more than {most} items")
         return list(struct.unpack(f"<{count}i", self._file.read(start, 4 * count)))
-
-    def tables(self, place: int) -> list[_Table]:
-        start, count = self.vector(place)
-        if count > _MAX_ITEMS:
-            raise BrokenModel(f"a list has more than {_MAX_ITEMS} items")
-        return [self.table_at(start + 4 * index) for index in range(count)]
 
     def table_at(self, offset: int) -> _Table:
         return _Table(self._file, offset + self._file.u32(offset))

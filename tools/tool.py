@@ -7,7 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import anyio
 from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import build_resolver_plans, find_resolved_parameters, resolve_arguments
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
@@ -15,13 +17,15 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import PrivateAttr, SkipValidation, TypeAdapter
 
-from .answers import READS, Effect, failure, in_sandbox
+from .answers import CREATES, READS, Effect, failure, in_sandbox
 from .backend import backend_of
 from .checking import check
 from .decthings import DecthingsError
-from .errors import InternalError, ToolFailure
+from .errors import Declined, InternalError, TookTooLong, ToolFailure
 from .reading import Reader
 from .text import log_crash
+
+_MAX_SECONDS = 44.0
 
 _log = logging.getLogger(__name__)
 
@@ -104,15 +108,29 @@ class DecthingsTool(Tool):
             read, ignored = self._reader.read(arguments)
             checked = check(read, self._adapter, self._reader.schema, self._reader.unions)
             own = {"arguments": checked, "ignored": ignored}
-            asked = await resolve_arguments(self.resolved_params, self.resolver_plans, own, context)
+            asked = await self._ask(own, context)
             if isinstance(asked, InputRequiredResult):  # a question goes out first
                 return asked
             may_have_acted = self._effect is not READS
-            return await self.fn(**own, **asked, context=context)
+            # Creating keeps its own time: an upload may last, as long as it goes on.
+            with anyio.fail_after(None if self._effect is CREATES else _MAX_SECONDS):
+                return await self.fn(**own, **asked, context=context)
         except (ToolFailure, DecthingsError) as error:
             return failure(error, self._effect)
         except MCPError:
             raise
+        except TimeoutError:
+            return failure(TookTooLong(may_have_acted=may_have_acted), self._effect)
         except Exception as error:
             log_crash(_log, self.name, error)
             return failure(InternalError(may_have_acted=may_have_acted), self._effect)
+
+    async def _ask(self, own: dict[str, Any], context: Context[Any, Any]) -> dict[str, Any] | InputRequiredResult:
+        """
+        Raises:
+            Declined: the client's answer is no consent, or none that can be understood.
+        """
+        try:
+            return await resolve_arguments(self.resolved_params, self.resolver_plans, own, context)
+        except (ToolError, MCPError) as error:
+            raise Declined from error

@@ -15,8 +15,9 @@ from . import definitions
 from .answers import CHANGES, output_schema, success
 from .backend import backend_of
 from .checking import wrong
-from .confirming import NOW_PUBLIC, Confirmed, ask_if_public, require
+from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
 from .decthings import types
+from .listing import label, model_of
 from .reading import Reader
 from .schema_nodes import TAGS, Node, described, object_of, text
 from .tool import DecthingsTool
@@ -39,21 +40,30 @@ def _something_to_change(arguments: UpdateArguments) -> UpdateArguments:
     return arguments
 
 
+async def _ask_if_public(arguments: Any, context: Context[Any, Any]) -> Question:
+    if not arguments.get("publicAccess"):
+        return Confirmed(confirm=True)
+    model = await model_of(arguments["modelId"], context)
+    return (
+        Confirmed(confirm=True)
+        if model.get("publicAccess") is True
+        else ask_to_publish(label(model.get("name")), context)
+    )
+
+
 async def update_model(
     arguments: UpdateArguments,
     ignored: list[str],
     context: Context[Any, Any],
-    answer: Annotated[ElicitationResult[Confirmed], Resolve(ask_if_public)],
+    answer: Annotated[ElicitationResult[Confirmed], Resolve(_ask_if_public)],
 ) -> CallToolResult:
     require(answer)
     properties = {name: value for name, value in arguments.items() if name != "modelId"}
     client = backend_of(context).connected()
     await client.update_model(arguments["modelId"], cast(types.ModelProperties, properties))
-    headline = f"Changed {', '.join(properties)} of the model."
-    if properties.get("publicAccess"):
-        headline = f"{NOW_PUBLIC} {headline}"
-    told = {"result": {"changed": list(properties)}, "nextStep": "Tell the person what was changed."}
-    return success(told, headline)
+    public = f"{NOW_PUBLIC} " if properties.get("publicAccess") else ""
+    told = {"result": {"changed": list(properties)}, "nextStep": f"{public}Tell the person what was changed."}
+    return success(told, f"{public}Changed {', '.join(properties)} of the model.")
 
 
 def _schema(*, full: bool) -> Node:
@@ -72,7 +82,11 @@ def _schema(*, full: bool) -> Node:
 
 UPDATE_MODEL = DecthingsTool.define(
     update_model,
-    reader=Reader(_schema(full=True), definitions.rewrites("parameterDefinitions")),
+    reader=Reader(
+        _schema(full=True),
+        definitions.rewrites("parameterDefinitions", may_be_empty=True),
+        may_be_empty=frozenset({"description"}),
+    ),
     published_schema=_schema(full=False),
     adapter=TypeAdapter(Annotated[UpdateArguments, AfterValidator(_something_to_change)]),
     effect=CHANGES,

@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 from .answers import READS, output_schema, success
 from .backend import backend_of
 from .creation_failures import explain_failure
-from .decthings import ApiError, DecthingsClient, DecthingsError, NoResponse, types
+from .decthings import ApiError, DecthingsClient, DecthingsError, InvalidResponse, types
 from .progress import Progress
 from .reading import Reader
 from .schema_nodes import described, object_of, text
@@ -25,10 +25,19 @@ from .text import harmless_json
 from .tool import DecthingsTool
 
 MAX_SECONDS = 45
-_DEFAULT_SECONDS = 40
+_DEFAULT_SECONDS = 30
 
-_READY = "The model is ready. Tell the person; find_models shows it."
-_CREATING = "The model is still being created. Call wait_for_model again with the same modelId."
+_LEAST_SECONDS = 0.5
+"""In which Decthings can at least say that there is nothing to wait for."""
+_LOOK_SECONDS = 10.0
+
+_SAID = {
+    "ready": ("The model is ready.", "The model is ready. Tell the person; find_models shows it."),
+    "creating": (
+        "The model is still being created.",
+        "The model is still being created. Call wait_for_model again with the same modelId.",
+    ),
+}
 
 
 @with_config(types.STRICT)
@@ -38,19 +47,17 @@ class WaitArguments(TypedDict):
 
 
 async def wait_for_model(arguments: WaitArguments, ignored: list[str], context: Context[Any, Any]) -> CallToolResult:
-    seconds = arguments.get("timeoutSeconds", _DEFAULT_SECONDS)
-    client = backend_of(context).connected()
+    seconds = max(arguments.get("timeoutSeconds", _DEFAULT_SECONDS), _LEAST_SECONDS)
+    client, model_id = backend_of(context).connected(), arguments["modelId"]
     begun = monotonic()
-    outcome = await _wait(client, arguments["modelId"], seconds, Progress(context))
-    waited = round(monotonic() - begun, 1)
+    outcome = await _wait(client, model_id, seconds, Progress(context))
     if isinstance(outcome, ApiError) and outcome.code == "model_already_created":
-        return success({"state": "ready", "waitedSeconds": waited, "nextStep": _READY}, "The model is ready.")
-    if outcome is None or isinstance(outcome, NoResponse):
-        answer = {"state": "creating", "waitedSeconds": waited, "nextStep": _CREATING}
-        return success(answer, "The model is still being created.")
+        return _told("ready", begun)
+    if outcome is None or _is_time_out(outcome):
+        return _told("creating" if await _is_being_created(client, model_id) else "ready", begun)
     if isinstance(outcome, DecthingsError):
         raise outcome
-    return _ended(outcome, waited)
+    return _ended(outcome, begun)
 
 
 async def _wait(
@@ -69,6 +76,23 @@ async def _wait(
     return outcome
 
 
+def _is_time_out(outcome: dict[str, Any] | DecthingsError) -> bool:
+    """Of a proxy in between, which does not wait as long as we do."""
+    return isinstance(outcome, InvalidResponse) and outcome.status in (408, 504)
+
+
+async def _is_being_created(client: DecthingsClient, model_id: str) -> bool:
+    """
+    Raises:
+        ApiError: model_not_found.
+    """
+    with anyio.fail_after(_LOOK_SECONDS):
+        models = (await client.get_models({"filter": {"ids": [model_id]}}))["models"]
+    if not models:
+        raise ApiError("model_not_found", {})
+    return models[0].get("beingCreated") is True
+
+
 async def _tell_seconds(seconds: float, progress: Progress) -> None:
     begun = monotonic()
     while True:
@@ -77,14 +101,19 @@ async def _tell_seconds(seconds: float, progress: Progress) -> None:
         await anyio.sleep(1)
 
 
-def _ended(result: dict[str, Any], waited: float) -> CallToolResult:
+def _told(state: str, begun: float, **more: Any) -> CallToolResult:
+    headline, next_step = _SAID[state]
+    waited = round(monotonic() - begun, 1)
+    return success({"state": state, "waitedSeconds": waited, **more, "nextStep": next_step}, headline)
+
+
+def _ended(result: dict[str, Any], begun: float) -> CallToolResult:
     if "createModelSuccess" in result:
-        details = harmless_json(result["createModelSuccess"])
-        answer = {"state": "ready", "waitedSeconds": waited, "durations": details, "nextStep": _READY}
-        return success(answer, "The model is ready.")
-    failure, sentence, next_step = explain_failure(result["createModelFailed"])
+        return _told("ready", begun, durations=harmless_json(result["createModelSuccess"]))
+    failure, next_step = explain_failure(result["createModelFailed"])
+    waited = round(monotonic() - begun, 1)
     answer = {"state": "failed", "waitedSeconds": waited, "failure": failure, "nextStep": next_step}
-    return success(answer, f"The creation of the model failed: {sentence}")
+    return success(answer, failure["message"])
 
 
 WAIT_FOR_MODEL = DecthingsTool.define(

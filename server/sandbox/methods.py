@@ -54,9 +54,9 @@ class Account:
     async def _wait(self, params: dict[str, Any]) -> Result:
         model_id = r.parse(r.OfModel, params)["modelId"]
         document, remaining = await anyio.to_thread.run_sync(self._in_creation, model_id)
-        if remaining <= 0:
+        if remaining <= 0 and FAIL_TAG not in document:
             raise Refused("model_already_created")
-        await anyio.sleep(remaining / 1000)
+        await anyio.sleep(max(remaining, 0) / 1000)
         try:
             await anyio.to_thread.run_sync(self._in_creation, model_id)
         except Refused:  # deleted while we waited

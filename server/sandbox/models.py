@@ -112,8 +112,6 @@ class Making:
         document["basedOnSnapshot"] = {"modelId": source["id"], "snapshotId": snapshot["id"]}
         initial = options["initialState"]
         failing = [tag["value"] for tag in source["tags"] if tag["tag"] == FAIL_TAG and tag["value"] in FAILURES]
-        if failing and initial["method"] == "create":
-            document[FAIL_TAG] = failing[0]
         if initial["method"] == "copy":
             self._expect_blobs(0, "options.initialState")
             state = snapshot["state"]["state"], snapshot["state"]["name"]
@@ -129,6 +127,8 @@ class Making:
             {"id": state_id, "name": state[1], "createdAt": self.now, "state": state[0], "mountedModels": []}
         ]
         document["activeState"] = state_id
+        if failing and initial["method"] == "create":
+            document.update({FAIL_TAG: failing[0], "states": [], "activeState": None})
         return initial["method"] == "create"
 
     @staticmethod

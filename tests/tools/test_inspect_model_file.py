@@ -228,7 +228,7 @@ HOSTILE = {
     "no graph": (read_onnx, b"\x08\x08"),
     "a root beyond the end": (read_tflite, b"\xff\xff\xff\x7fTFL3"),
     "another identifier": (read_tflite, b"\x08\0\0\0ABCD" + bytes(20)),
-    "too many graphs": (read_tflite, tflite_model([("a", 0, [], [])], subgraphs=1_001)),
+    "too many dimensions": (read_tflite, tflite_model([("a", 0, [1] * 65, [])])),
     "too many inputs": (read_tflite, tflite_model([("a", 0, [], [])] * 1_002)),
     "no graph in it": (read_tflite, tflite_model([("a", 0, [], [])], subgraphs=0)),
 }
@@ -271,9 +271,44 @@ async def test_definitions_are_ready_for_create_model(inspect: Inspect, onnx_fil
 @pytest.mark.anyio
 async def test_what_cannot_be_mapped_is_said(inspect: Inspect) -> None:
     answer = await inspect("m.tflite", tflite_model([("half", 1, [1], [-1]), ("full", 0, [1], [])]))
-    assert answer["unmapped"] == [{"name": "half", "elementType": "float16", "shape": [-1]}]
+    (unmapped,) = answer["unmapped"]
+    assert unmapped["reason"] == "Decthings has no element type for it"
+    assert (unmapped["name"], unmapped["elementType"], unmapped["shape"]) == ("half", "float16", [-1])
     assert answer["parameterDefinitions"]["evaluateInput"] == []
     assert "unmapped" in answer["nextStep"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["y\u202egpj", "L" * 1_500])
+async def test_a_name_that_cannot_be_told_is_not_passed_on(name: str, inspect: Inspect) -> None:
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in (("x", None), (name, [1]))]
+    model = helper.make_model(helper.make_graph([], "g", values[:1], values[1:]))
+    answer = await inspect("m.onnx", model.SerializeToString())
+    reasons = [value["reason"] for value in answer["unmapped"]]
+    assert ["dimensions" in reasons[0], "name" in reasons[1]] == [True, True]
+    assert "\u202e" not in str(answer)
+
+
+def test_a_vocabulary_does_not_make_a_model_broken() -> None:
+    words = TensorProto(name="v", data_type=TensorProto.STRING, dims=[310_000], string_data=[b"w"] * 310_000)
+    values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in "ab"]
+    model = helper.make_model(helper.make_graph([], "g", values[:1], values[1:], [words]))
+    assert [value.name for value in read(read_onnx, model.SerializeToString()).inputs] == ["a"]
+
+
+def test_fields_that_lie_far_apart_are_not_read_ahead() -> None:
+    asked = 0
+    field = b"\x2a" + _varint(16_500)
+
+    def sparse(offset: int, length: int) -> bytes:
+        nonlocal asked
+        asked += length
+        within = (offset - 5) % (16_500 + len(field))
+        return (field + bytes(70))[within : within + length] if offset >= 5 else (b"\x3a" + _varint(2**33))[:length]
+
+    with pytest.raises(BrokenModel):
+        read_onnx(2**33 + 6, sparse)
+    assert asked < 64 * 300_000
 
 
 @pytest.mark.anyio

@@ -188,12 +188,14 @@ class _Body:
         self._parts = [head, *blobs]
         self._on_sent = on_sent
         self.size = sum(map(size_of, self._parts))
+        self.begun = False
         self.complete = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         sent = 0
         async for piece in pieces_of(self._parts):
             sent += len(piece)
+            self.begun = True
             # Before the yield: what is handed over may arrive, whatever is heard of it afterwards.
             self.complete = sent == self.size
             yield piece
@@ -201,7 +203,9 @@ class _Body:
                 await self._on_sent(sent, self.size)
 
 
-def _broken_off(error: Exception, body: _Body) -> NoResponse | RequestCutShort:
+def _broken_off(error: Exception, body: _Body) -> NoResponse | RequestCutShort | ConnectionFailed:
+    if not body.begun:
+        return ConnectionFailed("No connection to Decthings could be made: it timed out.")
     if body.complete:
         return NoResponse(f"The request was sent, and Decthings' answer did not come whole ({_name(error)}).")
     return RequestCutShort(f"The connection broke before the whole request was sent ({_name(error)}).")
