@@ -97,14 +97,20 @@ def output_schema(**members: Any) -> dict[str, Any]:
         "properties": {
             **members,
             "error": {"type": "object"},
+            "outcome": {"type": "string"},
             "nextStep": {"type": "string"},
         },
         "required": ["nextStep"],
     }
 
 
-def success(answer: Mapping[str, Any], headline: str) -> CallToolResult:
-    return _answer(answer, headline, is_error=False)
+def success(answer: Mapping[str, Any], headline: str, outcome: str | None = None) -> CallToolResult:
+    """
+    Args:
+        outcome: "created" or "done", of a tool that writes.
+    """
+    told = {**answer, **({} if outcome is None else {"outcome": outcome})}
+    return _answer(told, headline, is_error=False)
 
 
 def failure(error: ToolFailure | DecthingsError, effect: Effect) -> CallToolResult:

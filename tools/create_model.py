@@ -272,7 +272,7 @@ def _told(
     if evidence is not None:
         answer["lookUp"] = evidence
         confirmed = " Decthings' answer was lost; looking the model up by its name confirmed that it exists."
-    return success(answer, f'{public}Created the model "{harmless(arguments["name"], 100)}".{confirmed}')
+    return success(answer, f'{public}Created the model "{harmless(arguments["name"], 100)}".{confirmed}', "created")
 
 
 def _next_step(options: Any, created: types.CreatedModel) -> str:

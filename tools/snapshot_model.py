@@ -14,7 +14,9 @@ from typing_extensions import TypedDict
 from .answers import CHANGES, output_schema, success
 from .backend import backend_of
 from .decthings import types
+from .progress import Progress
 from .reading import Reader
+from .repeating import repeated
 from .schema_nodes import object_of, text
 from .text import harmless
 from .tool import DecthingsTool
@@ -29,11 +31,16 @@ class SnapshotArguments(TypedDict):
 async def snapshot_model(
     arguments: SnapshotArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
-    client = backend_of(context).connected()
-    snapshot_id = await client.snapshot_model(arguments["modelId"], arguments["snapshotName"])
+    backend = backend_of(context)
+    client, progress = backend.connected(), Progress(context)
+    snapshot_id = await repeated(
+        lambda: client.snapshot_model(arguments["modelId"], arguments["snapshotName"]),
+        backend.retry_seconds,
+        on_pause=progress.tell_pause,
+    )
     next_step = "Use modelId and snapshotId in create_model with type basedOnModelSnapshot or fromExisting."
     answer = {"result": {"snapshotId": harmless(snapshot_id, 1_000)}, "nextStep": next_step}
-    return success(answer, f'Took the snapshot "{harmless(arguments["snapshotName"], 100)}".')
+    return success(answer, f'Took the snapshot "{harmless(arguments["snapshotName"], 100)}".', "done")
 
 
 SNAPSHOT_MODEL = DecthingsTool.define(

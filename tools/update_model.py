@@ -18,7 +18,9 @@ from .checking import wrong
 from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
 from .decthings import types
 from .listing import label, model_of
+from .progress import Progress
 from .reading import Reader
+from .repeating import repeated
 from .schema_nodes import TAGS, Node, described, object_of, text
 from .tool import DecthingsTool
 
@@ -59,11 +61,16 @@ async def update_model(
 ) -> CallToolResult:
     require(answer)
     properties = {name: value for name, value in arguments.items() if name != "modelId"}
-    client = backend_of(context).connected()
-    await client.update_model(arguments["modelId"], cast(types.ModelProperties, properties))
+    backend = backend_of(context)
+    client, progress = backend.connected(), Progress(context)
+    await repeated(
+        lambda: client.update_model(arguments["modelId"], cast(types.ModelProperties, properties)),
+        backend.retry_seconds,
+        on_pause=progress.tell_pause,
+    )
     public = f"{NOW_PUBLIC} " if properties.get("publicAccess") else ""
     told = {"result": {"changed": list(properties)}, "nextStep": f"{public}Tell the person what was changed."}
-    return success(told, f"{public}Changed {', '.join(properties)} of the model.")
+    return success(told, f"{public}Changed {', '.join(properties)} of the model.", "done")
 
 
 def _schema(*, full: bool) -> Node:

@@ -1,0 +1,73 @@
+"""Whole chats over stdio: every tool, at both revisions, with a client that can ask the person and one that cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+from decthings_mcp.server.sandbox.seed import DATASET_ID
+from mcp import Client
+from mcp_types import ElicitResult
+
+pytestmark = pytest.mark.anyio
+
+DATASET = {"name": "images", "data": {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": "image"}}
+LAUNCHER = {"cpus": 1, "memoryMebibytes": 512}
+
+
+class Person:
+    def __init__(self) -> None:
+        self.questions: list[str] = []
+
+    async def __call__(self, context: Any, params: Any) -> ElicitResult:
+        self.questions.append(params.message)
+        return ElicitResult(action="accept", content={"confirm": True})
+
+
+class Chat:
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def __call__(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        result = await self.client.call_tool(tool, arguments)
+        assert not result.is_error, result.content
+        return result.structured_content or {}
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.parametrize("can_ask", [True, False])
+async def test_from_what_models_do_i_have_to_their_end(
+    can_ask: bool, mode: str, tmp_path: Path, onnx_file: bytes
+) -> None:
+    (tmp_path / "m.onnx").write_bytes(onnx_file)
+    person = Person()
+    server = support.stdio("--sandbox", "--sandbox-data", str(tmp_path / "data"), cwd=tmp_path)
+    async with Client(server, mode=mode, elicitation_callback=person if can_ask else None) as client:
+        chat = Chat(client)
+        assert (await chat("find_models"))["total"] == 1
+        definitions = (await chat("inspect_model_file", path="m.onnx"))["parameterDefinitions"]
+        upload = {"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}, "parameterDefinitions": definitions}
+        first = (await chat("create_model", name="first", description="d", options=upload))["result"]["modelId"]
+        snapshot = (await chat("snapshot_model", modelId=first, snapshotName="v1"))["result"]["snapshotId"]
+
+        assert (await chat("find_datasets"))["datasets"][0]["id"] == DATASET_ID
+        state = {"method": "create", "name": "s", "params": [DATASET], "launcherSpec": LAUNCHER}
+        based = {"type": "basedOnModelSnapshot", "modelId": first, "snapshotId": snapshot, "initialState": state}
+        second = (await chat("create_model", name="second", description="d", options=based))["result"]["modelId"]
+        assert (await chat("wait_for_model", modelId=second))["state"] == "ready"
+        (model,) = (await chat("find_models", ids=[second], detail=True))["models"]
+        assert model["parameterDefinitions"] == definitions
+        assert model["basedOnSnapshot"]["snapshotId"] == snapshot
+
+        tags = [{"tag": "sandbox-fail", "value": "oom"}]
+        await chat("update_model", modelId=first, tags=tags, publicAccess=True)
+        third = (await chat("create_model", name="third", description="d", options=based))["result"]["modelId"]
+        failed = await chat("wait_for_model", modelId=third)
+        assert (failed["state"], failed["failure"]["oom"]) == ("failed", True)
+
+        for model_id, name in ((third, "third"), (second, "second"), (first, "first")):
+            await chat("delete_model", modelId=model_id, confirmName=name)
+        assert (await chat("find_models"))["total"] == 1
+    assert len(person.questions) == (4 if can_ask else 0)
