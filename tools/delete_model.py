@@ -13,13 +13,11 @@ from typing_extensions import TypedDict
 
 from . import listing
 from .answers import CHANGES, output_schema, success
-from .backend import backend_of
 from .confirming import Confirmed, Question, ask, can_ask, in_a_line, require
 from .decthings import types
 from .errors import NameDiffers
-from .progress import Progress
 from .reading import Reader
-from .repeating import repeated
+from .repeating import call_decthings
 from .schema_nodes import object_of, text
 from .text import harmless
 from .tool import DecthingsTool
@@ -65,11 +63,7 @@ async def delete_model(
     require(answer)
     if can_ask(context):
         await _named_model(arguments, context)  # time has passed since the question
-    backend = backend_of(context)
-    client, progress = backend.connected(), Progress(context)
-    await repeated(
-        lambda: client.delete_model(arguments["modelId"]), backend.retry_seconds, on_pause=progress.tell_pause
-    )
+    await call_decthings(context, lambda client: client.delete_model(arguments["modelId"]))
     told = {"result": {"deleted": arguments["modelId"]}, "nextStep": "Tell the person. It cannot be brought back."}
     return success(told, f'Deleted the model "{harmless(arguments["confirmName"], 100)}" for good.', "done")
 

@@ -10,11 +10,9 @@ from pydantic import TypeAdapter
 
 from . import listing
 from .answers import READS, success
-from .backend import backend_of
 from .decthings.json_values import is_object
-from .progress import Progress
 from .reading import Reader
-from .repeating import repeated
+from .repeating import call_decthings
 from .text import harmless_json
 from .tool import DecthingsTool
 
@@ -22,11 +20,8 @@ from .tool import DecthingsTool
 async def find_datasets(
     arguments: listing.ListArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
-    backend, params = backend_of(context), listing.list_params(arguments)
-    client, progress = backend.connected(), Progress(context)
-    found = await repeated(
-        lambda: client.get_datasets(params), backend.retry_seconds, reads=True, on_pause=progress.tell_pause
-    )
+    params = listing.list_params(arguments)
+    found = await call_decthings(context, lambda client: client.get_datasets(params), reads=True)
     answer = listing.page("datasets", found, arguments, _brief)
     return success(answer, f"{found['total']} dataset{'' if found['total'] == 1 else 's'} found.")
 

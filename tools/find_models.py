@@ -10,21 +10,16 @@ from pydantic import TypeAdapter
 
 from . import listing
 from .answers import READS, success
-from .backend import backend_of
-from .progress import Progress
 from .reading import Reader
-from .repeating import repeated
+from .repeating import call_decthings
 from .tool import DecthingsTool
 
 
 async def find_models(
     arguments: listing.ListArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
-    backend, params = backend_of(context), listing.list_params(arguments)
-    client, progress = backend.connected(), Progress(context)
-    found = await repeated(
-        lambda: client.get_models(params), backend.retry_seconds, reads=True, on_pause=progress.tell_pause
-    )
+    params = listing.list_params(arguments)
+    found = await call_decthings(context, lambda client: client.get_models(params), reads=True)
     answer = listing.page("models", found, arguments, brief)
     return success(answer, f"{found['total']} model{'' if found['total'] == 1 else 's'} found.")
 

@@ -14,9 +14,9 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from .answers import output_schema
-from .backend import backend_of
 from .decthings import ApiError, types
 from .decthings.json_values import is_list, is_object
+from .repeating import call_decthings
 from .schema_nodes import INTEGER, TAGS, Node, described, list_of, object_of, text
 from .text import harmless, harmless_json
 
@@ -164,7 +164,8 @@ async def model_of(model_id: str, context: Context[Any, Any]) -> dict[str, Any]:
     Raises:
         ApiError: model_not_found; access_denied when this account may only look at it.
     """
-    found = (await backend_of(context).connected().get_models({"filter": {"ids": [model_id]}}))["models"]
+    params: types.ListParams = {"filter": {"ids": [model_id]}}
+    found = (await call_decthings(context, lambda client: client.get_models(params), reads=True))["models"]
     model = next((model for model in found if model.get("id") == model_id), None)
     if model is None:
         raise ApiError("model_not_found", {})

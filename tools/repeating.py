@@ -5,11 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
+from mcp.server.mcpserver import Context
 
-from .decthings import ApiError, ConnectionFailed, DecthingsError, InvalidResponse, NoResponse, RequestCutShort
+from .backend import backend_of
+from .decthings import (
+    ApiError,
+    ConnectionFailed,
+    DecthingsClient,
+    DecthingsError,
+    InvalidResponse,
+    NoResponse,
+    RequestCutShort,
+)
+from .progress import Progress
 
 T = TypeVar("T")
 
@@ -20,6 +31,17 @@ _REFUSING_CODES = ("too_many_requests", "server_overloaded")
 
 OnPause = Callable[[float], Awaitable[None]]
 """Awaited with the seconds of a pause before it begins."""
+
+
+async def call_decthings(
+    context: Context[Any, Any], call: Callable[[DecthingsClient], Awaitable[T]], *, reads: bool = False
+) -> T:
+    """One method of Decthings on behalf of a tool, repeated as `repeated` says, and the person told of it."""
+    backend = backend_of(context)
+    client = backend.connected()
+    return await repeated(
+        lambda: call(client), backend.retry_seconds, reads=reads, on_pause=Progress(context).tell_pause
+    )
 
 
 async def repeated(

@@ -12,11 +12,9 @@ from pydantic import TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from .answers import CHANGES, output_schema, success
-from .backend import backend_of
 from .decthings import types
-from .progress import Progress
 from .reading import Reader
-from .repeating import repeated
+from .repeating import call_decthings
 from .schema_nodes import object_of, text
 from .text import harmless
 from .tool import DecthingsTool
@@ -31,12 +29,8 @@ class SnapshotArguments(TypedDict):
 async def snapshot_model(
     arguments: SnapshotArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
-    backend = backend_of(context)
-    client, progress = backend.connected(), Progress(context)
-    snapshot_id = await repeated(
-        lambda: client.snapshot_model(arguments["modelId"], arguments["snapshotName"]),
-        backend.retry_seconds,
-        on_pause=progress.tell_pause,
+    snapshot_id = await call_decthings(
+        context, lambda client: client.snapshot_model(arguments["modelId"], arguments["snapshotName"])
     )
     next_step = "Use modelId and snapshotId in create_model with type basedOnModelSnapshot or fromExisting."
     answer = {"result": {"snapshotId": harmless(snapshot_id, 1_000)}, "nextStep": next_step}

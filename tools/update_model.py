@@ -13,14 +13,12 @@ from typing_extensions import TypedDict
 
 from . import definitions
 from .answers import CHANGES, output_schema, success
-from .backend import backend_of
 from .checking import wrong
 from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
 from .decthings import types
 from .listing import label, model_of
-from .progress import Progress
 from .reading import Reader
-from .repeating import repeated
+from .repeating import call_decthings
 from .schema_nodes import TAGS, Node, described, object_of, text
 from .tool import DecthingsTool
 
@@ -61,13 +59,8 @@ async def update_model(
 ) -> CallToolResult:
     require(answer)
     properties = {name: value for name, value in arguments.items() if name != "modelId"}
-    backend = backend_of(context)
-    client, progress = backend.connected(), Progress(context)
-    await repeated(
-        lambda: client.update_model(arguments["modelId"], cast(types.ModelProperties, properties)),
-        backend.retry_seconds,
-        on_pause=progress.tell_pause,
-    )
+    changes = cast(types.ModelProperties, properties)
+    await call_decthings(context, lambda client: client.update_model(arguments["modelId"], changes))
     public = f"{NOW_PUBLIC} " if properties.get("publicAccess") else ""
     told = {"result": {"changed": list(properties)}, "nextStep": f"{public}Tell the person what was changed."}
     return success(told, f"{public}Changed {', '.join(properties)} of the model.", "done")
