@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from typing import Any
 
 import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
+
+_SECONDS_FOR_LAST_ANSWERS = 0.7
 
 
 def serve_stdio(server: MCPServer[Any]) -> int:
@@ -38,12 +41,20 @@ async def _serve(server: MCPServer[Any]) -> int:
                 if sys.platform != "win32":
                     tasks.start_soon(watch_signals)
                 await lowlevel.run(reader, writer, lowlevel.create_initialization_options())
+                _leave_soon(status)
                 tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
             _leave(0)  # writing failed: nobody reads stdout any more
         if status:
             _leave(status)
     return status
+
+
+def _leave_soon(status: int) -> None:
+    """A client that has stopped reading would hold the last answers, and with them the process, for ever."""
+    timer = threading.Timer(_SECONDS_FOR_LAST_ANSWERS, _leave, [status])
+    timer.daemon = True
+    timer.start()
 
 
 def _leave(status: int) -> None:

@@ -176,6 +176,18 @@ def test_a_closed_stdout_ends_it_quietly(tmp_path: Path) -> None:
         assert running.stderr.read() == ""
 
 
+def test_a_client_that_stops_reading_does_not_hold_the_process(tmp_path: Path) -> None:
+    with process(cwd=tmp_path) as running:
+        connect(running)
+        assert running.stdin is not None
+        for number in range(40):  # more answers than a pipe holds
+            send(running, {"jsonrpc": "2.0", "id": number + 10, "method": "tools/list"})
+        running.stdin.close()
+        assert running.wait(5) == 0
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+
+
 def test_a_lone_surrogate_from_decthings_does_not_end_the_connection(tmp_path: Path) -> None:
     document = rb'{"error":{"code":"\ud800","hint":"\udfff"}}'
     reply = support.http(bytes([len(document)]) + document)
