@@ -11,6 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
+from .logs import configure_logging
 from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
 
 
@@ -22,9 +25,7 @@ def run(argv: Sequence[str]) -> int:
     except SettingsError as error:
         print(f"decthings-mcp: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(
-        level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    configure_logging(settings.log_level, settings.api_key if isinstance(settings.api_key, SecretStr) else None)
     for warning in settings.warnings:
         logging.getLogger(__name__).warning(warning)
     return options.run(settings, options)

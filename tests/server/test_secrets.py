@@ -1,0 +1,65 @@
+"""The API key on every path, echoed back in every place: it comes out nowhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+from mcp import Client
+
+CANARY = "canary-5e1c0f7a-key"
+ARGUMENTS: dict[str, Any] = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
+
+ECHOES: dict[str, bytes] = {
+    "in a header": support.http(b"x", "502 Bad Gateway", "text/plain", f"X-Echo: Bearer {CANARY}"),
+    "in a reason": support.http(b"", f"500 {CANARY}"),
+    "in a web page": support.http(f"<html>{CANARY}".encode(), "200 OK", "text/html"),
+    "in a content type": support.http(b"", "200 OK", CANARY),
+    "in a location": support.http(b"", "307 Temporary Redirect", "text/plain", f"Location: http://x/{CANARY}"),
+    "in an error": support.frame({"error": {"code": CANARY, "reason": CANARY, "deep": [{CANARY[:4]: CANARY}]}}),
+    "in a result": support.created(CANARY),
+    "in a broken frame": support.http(b"\xfa" + CANARY.encode()),
+    "in place of HTTP": f"{CANARY}\r\n\r\n".encode(),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES)
+async def test_an_echo_of_the_key_comes_out_nowhere(echo: bytes, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with support.upstream(lambda connection, _: connection.sendall(echo)) as up:
+        arguments = ["--log-level", "DEBUG", "--retry-seconds", "0", "--api-url", up.url]
+        shell = f'exec "$@" 2> {log}'
+        command = support.stdio(*arguments, cwd=tmp_path, DECTHINGS_API_KEY=CANARY)
+        wrapped = command.model_copy(
+            update={"command": "/bin/sh", "args": ["-c", shell, "sh", command.command, *command.args]}
+        )
+        async with Client(wrapped) as client:
+            results = [await client.call_tool(tool, given) for tool, given in CALLS.items()]
+    assert f"Bearer {CANARY}" in up.requests[0].headers["authorization"]  # where it belongs
+    assert CANARY not in json.dumps([result.model_dump(mode="json") for result in results])
+    assert len(log.read_text()) > 1_000
+    assert CANARY not in log.read_text()
+
+
+CALLS: dict[str, dict[str, Any]] = {
+    "create_model": ARGUMENTS,
+    "find_models": {},
+    "wait_for_model": {"modelId": "m", "timeoutSeconds": 1},
+    "snapshot_model": {"modelId": "m", "snapshotName": "s"},
+    "delete_model": {"modelId": "m", "confirmName": "n"},
+}
+
+
+@pytest.mark.parametrize("key", [CANARY + " and more", "${" + CANARY + "}", CANARY + "\x00"])
+@pytest.mark.anyio
+async def test_a_key_that_is_refused_comes_out_nowhere(key: str, tmp_path: Path) -> None:
+    path = tmp_path / "auth.txt"
+    path.write_text(key)
+    async with Client(support.stdio("--api-key-file", str(path), cwd=tmp_path)) as client:
+        result = await client.call_tool("create_model", ARGUMENTS)
+    assert (result.structured_content or {})["error"]["code"] == "not_configured"
+    assert CANARY not in result.model_dump_json()
