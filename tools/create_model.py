@@ -6,149 +6,33 @@ import hashlib
 import logging
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
-from typing import Annotated, Any, Literal, NotRequired, cast
+from typing import Annotated, Any, cast
 
 import anyio.to_thread
 from mcp.server.mcpserver import Context, ElicitationResult, Resolve
 from mcp_types import CallToolResult
-from pydantic import AfterValidator, Field, TypeAdapter, with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
-from typing_extensions import TypedDict
 
 from . import create_model_schema as schema
 from .answers import CREATES, success
 from .backend import Backend, backend_of
-from .checking import wrong
 from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
-from .create_model_reading import REWRITES
+from .create_model_arguments import ARGUMENTS, READER, CreateModelArguments, ProviderArgument
 from .decthings import ApiError, Blob, DecthingsError, Media, Tensor, types
 from .decthings.blobs import size_of
 from .decthings.client import OnSent
-from .decthings.wire import MAX_BLOBS
 from .files import FileBlob
 from .model_files import check_model_file
 from .progress import Progress
 from .protobuf import ReadAt
-from .reading import Reader, Union
 from .repeating import repeated
 from .settling import settle
-from .sources import FilePath, MediaSource, Source, SourceArgument
+from .sources import FilePath, MediaSource, Source
 from .taken_names import explained
-from .tensors import TensorArgument, TensorFields
+from .tensors import TensorFields
 from .text import harmless
-from .tool import DecthingsTool
+from .tool import MAX_SECONDS, DecthingsTool
 
 _log = logging.getLogger(__name__)
-
-
-@with_config(types.STRICT)
-class InlineArgument(TypedDict):
-    type: Literal["data"]
-    data: list[TensorArgument]
-
-
-@with_config(types.STRICT)
-class ProviderArgument(TypedDict):
-    name: str
-    data: Annotated[
-        types.DatasetReference | InlineArgument,
-        Field(discriminator="type"),
-    ]
-
-
-def _few_inline(providers: list[ProviderArgument]) -> list[ProviderArgument]:
-    inline = sum(provider["data"]["type"] == "data" for provider in providers)
-    if inline > MAX_BLOBS:
-        raise wrong(f"has {inline} parameters with data of their own, and one call carries at most {MAX_BLOBS}")
-    return providers
-
-
-@with_config(types.STRICT)
-class CreateStateArgument(TypedDict):
-    method: Literal["create"]
-    name: str
-    params: Annotated[list[ProviderArgument], AfterValidator(_few_inline)]
-    launcherSpec: types.LauncherSpec
-
-
-@with_config(types.STRICT)
-class StateFileArgument(TypedDict):
-    key: str
-    data: SourceArgument
-
-
-def _within_frame(files: list[StateFileArgument]) -> list[StateFileArgument]:
-    keys = [file["key"] for file in files]
-    if len(keys) > MAX_BLOBS:
-        raise wrong(f"has {len(keys)} files, and one call carries at most {MAX_BLOBS}")
-    for index, key in enumerate(keys):
-        if key in keys[:index]:
-            raise wrong("has the same key as a file before it", at=(index,))
-    return files
-
-
-@with_config(types.STRICT)
-class UploadStateArgument(TypedDict):
-    method: Literal["upload"]
-    name: str
-    data: Annotated[list[StateFileArgument], AfterValidator(_within_frame)]
-
-
-@with_config(types.STRICT)
-class UploadArgument(TypedDict):
-    type: Literal["upload"]
-    tags: NotRequired[list[types.Tag]]
-    parameterDefinitions: NotRequired[types.ParameterDefinitions]
-    format: str
-    data: SourceArgument
-
-
-@with_config(types.STRICT)
-class SnapshotArgument(TypedDict):
-    type: Literal["basedOnModelSnapshot"]
-    tags: NotRequired[list[types.Tag]]
-    modelId: str
-    snapshotId: str
-    initialState: Annotated[
-        types.CopyState | CreateStateArgument | UploadStateArgument,
-        Field(discriminator="method"),
-    ]
-
-
-@with_config(types.STRICT)
-class CreateModelArguments(TypedDict):
-    name: str
-    description: str
-    publicAccess: NotRequired[bool]
-    options: Annotated[
-        types.CodeOptions | UploadArgument | SnapshotArgument | types.ExistingOptions,
-        Field(discriminator="type"),
-    ]
-
-
-def _union(tag: str, **by_word: type) -> Union:
-    return Union(tag, {word: frozenset(type_.__annotations__) for word, type_ in by_word.items()})
-
-
-READER = Reader(
-    schema.INPUT_SCHEMA,
-    REWRITES,
-    {
-        "options": _union(
-            "type",
-            code=types.CodeOptions,
-            upload=UploadArgument,
-            basedOnModelSnapshot=SnapshotArgument,
-            fromExisting=types.ExistingOptions,
-        ),
-        "options.initialState": _union(
-            "method", copy=types.CopyState, create=CreateStateArgument, upload=UploadStateArgument
-        ),
-        "options.initialState.params[].data": _union("type", dataset=types.DatasetReference, data=InlineArgument),
-    },
-)
-ARGUMENTS: TypeAdapter[CreateModelArguments] = TypeAdapter(CreateModelArguments)
 
 
 async def _ask_if_public(arguments: Any, context: Context[Any, Any]) -> Question:
@@ -168,13 +52,22 @@ async def create_model(
 ) -> CallToolResult:
     require(answer)
     backend = backend_of(context)
-    client = backend.connected()
+    backend.connected()
     opening = _Opening(backend)
     options = await anyio.to_thread.run_sync(opening.options, arguments["options"])
     params = cast(types.CreateModelParams, {**arguments, "options": options})
-    progress, begun = Progress(context), monotonic()
+    # An upload may last, as long as it goes on.
+    with anyio.fail_after(None if opening.sent else MAX_SECONDS):
+        created, evidence = await _create(params, opening, Progress(context), backend)
+    return _told(arguments, created, opening.sent, ignored, evidence)
+
+
+async def _create(
+    params: types.CreateModelParams, opening: _Opening, progress: Progress, backend: Backend
+) -> tuple[types.CreatedModel, dict[str, Any] | None]:
+    """The model, and the evidence that it exists if Decthings' answer was lost."""
+    client, begun = backend.connected(), monotonic()
     on_sent = _upload_progress(progress) if opening.sent else None
-    evidence: dict[str, Any] | None = None
     try:
         created = await repeated(
             lambda: client.create_model(params, on_sent), backend.retry_seconds, on_pause=progress.tell_pause
@@ -184,11 +77,11 @@ async def create_model(
     except DecthingsError as error:
         if not error.may_have_acted:
             raise
-        created, evidence = await settle(error, params, client, begun)
+        return await settle(error, params, client, begun)
     except anyio.get_cancelled_exc_class():
-        _log.warning("create_model of %r was cancelled; the model may exist", harmless(arguments["name"], 100))
+        _log.warning("create_model of %r was cancelled; the model may exist", harmless(params["name"], 100))
         raise
-    return _told(arguments, created, opening.sent, ignored, evidence)
+    return created, None
 
 
 class _Opening:

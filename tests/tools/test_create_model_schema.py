@@ -12,7 +12,8 @@ import pytest
 from decthings_mcp.server.settings import TOOL_NAMES
 from decthings_mcp.tools.catalog import TOOLS
 from decthings_mcp.tools.checking import check
-from decthings_mcp.tools.create_model import ARGUMENTS, CREATE_MODEL, READER
+from decthings_mcp.tools.create_model import CREATE_MODEL
+from decthings_mcp.tools.create_model_arguments import ARGUMENTS, READER
 from decthings_mcp.tools.errors import InvalidArguments, Problem
 from decthings_mcp.tools.tool import DecthingsTool
 from hypothesis import given

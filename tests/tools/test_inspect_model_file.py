@@ -14,7 +14,7 @@ import tflite
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.checking import check
-from decthings_mcp.tools.create_model import ARGUMENTS, READER
+from decthings_mcp.tools.create_model_arguments import ARGUMENTS, READER
 from decthings_mcp.tools.files import Files
 from decthings_mcp.tools.model_structure import BrokenModel, ModelStructure
 from decthings_mcp.tools.onnx_structure import read_onnx

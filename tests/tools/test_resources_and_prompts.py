@@ -11,7 +11,7 @@ from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.seed import MODEL_ID
 from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.checking import check
-from decthings_mcp.tools.create_model import ARGUMENTS, READER
+from decthings_mcp.tools.create_model_arguments import ARGUMENTS, READER
 from decthings_mcp.tools.guide import EXAMPLES
 from mcp import Client
 from mcp.shared.exceptions import MCPError
