@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -13,6 +14,30 @@ from onnx import TensorProto, helper
 # Shared machines are slow at times: how long an example takes says nothing here.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+OUTCOMES = pytest.StashKey[dict[str, Counter[str]]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--outcomes", action="store_true", help="print what was told for every fault of test_lost_answers")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[OUTCOMES] = defaultdict(Counter)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("--outcomes"):
+        for fault, told in config.stash[OUTCOMES].items():
+            counts = ", ".join(f"{count} {what}" for what, count in sorted(told.items()))
+            terminalreporter.write_line(f"{fault:45} {counts}")
+
+
+@pytest.fixture
+def outcomes(request: pytest.FixtureRequest) -> dict[str, Counter[str]]:
+    """What was told, by fault."""
+    return request.config.stash[OUTCOMES]
 
 
 @pytest.fixture

@@ -59,6 +59,18 @@ def stall(*, acted: bool, part: int = 0) -> Talk:
     return talk
 
 
+@dataclass(frozen=True)
+class CutRequest:
+    """The connection breaks after so many bytes of the request's body: the sandbox never hears of it."""
+
+    at: int
+    hard: bool
+
+    def __call__(self, connection: socket.socket, _: Callable[[], Answer]) -> None:
+        if self.hard:
+            reset(connection)
+
+
 def _body(answer: Answer) -> bytes:
     return answer.partition(b"\r\n\r\n")[2]
 
@@ -102,6 +114,11 @@ FAULTS: dict[str, Talk] = {
     },
     "acted, silence": stall(acted=True),
     "acted, silence within the answer": stall(acted=True, part=30),
+    **{
+        f"not acted, request {'reset' if hard else 'closed'} at byte {at}": CutRequest(at, hard)
+        for at in (0, 50, 100_000, 2_000_000)
+        for hard in (True, False)
+    },
     "not acted, closed": before(),
     "not acted, reset": before(hard=True),
     "not acted, bad gateway": before(respond(b"", "502 Bad Gateway")),
@@ -139,7 +156,8 @@ class FaultProxy:
 
     def _talk(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
-            while (request := read_request(connection)) is not None:
+            stop_at = self.fault.at if isinstance(self.fault, CutRequest) else None
+            while (request := read_request(connection, stop_at)) is not None:
                 if not request.path.endswith("createModel"):
                     connection.sendall(self._forward(request))
                     continue

@@ -78,16 +78,22 @@ def stay_silent(connection: socket.socket, _: Request) -> None:
     connection.recv(1)
 
 
-def read_request(connection: socket.socket) -> Request | None:
+def read_request(connection: socket.socket, stop_at: int | None = None) -> Request | None:
+    """
+    Args:
+        stop_at: read only so many bytes of the body of a createModel.
+    """
     data = b""
     while b"\r\n\r\n" not in data:
-        if not (more := connection.recv(65536)):
+        if not (more := connection.recv(4096)):
             return None
         data += more
     head, _, body = data.partition(b"\r\n\r\n")
     start, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     length = int(headers.get("content-length", "0"))
+    if stop_at is not None and b"/createModel " in head:
+        length = min(length, stop_at)
     while len(body) < length:
         if not (more := connection.recv(65536)):
             return None
