@@ -25,9 +25,10 @@ _OFFICIAL = """
 import sys
 from decthings_api.client_sync import DecthingsClientSync
 client = DecthingsClientSync("k", http_server_address=sys.argv[1])
+print("at rest", flush=True)
 input()
 options = {"type": "upload", "format": "tflite", "data": open(sys.argv[2], "rb").read()}
-print(client.model.create_model({"name": "n", "description": "d", "options": options}))
+print(client.model.create_model({"name": "n", "description": "d", "options": options}), flush=True)
 input()
 """
 
@@ -68,8 +69,7 @@ def official(url: str, path: Path) -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdin is not None
         assert running.stdout is not None
-        # Its imports are over once a first line is taken; at rest it is measured like ours.
-        time.sleep(2)
+        running.stdout.readline()
         rest, begun = peak_mib(running.pid), time.perf_counter()
         print(file=running.stdin, flush=True)
         assert "modelId" in running.stdout.readline()
