@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from typing import NoReturn
 
 
 def _end(number: int, _: object) -> None:
@@ -22,8 +23,17 @@ def main() -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        os._exit(1)  # the interpreter would complain once more when it flushes a stdout that nobody reads
+        _end_unread()
+    except BaseExceptionGroup as group:  # it may have passed through a task group
+        if group.split(BrokenPipeError)[1] is not None:
+            raise
+        _end_unread()
     return status
+
+
+def _end_unread() -> NoReturn:
+    """Nobody reads stdout: the interpreter would complain once more when it flushes that."""
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -134,13 +134,14 @@ def test_what_cannot_be_set_up_is_told_by_the_call(arguments: Any, variables: di
     assert "Traceback" not in finished.stderr
 
 
-@pytest.mark.parametrize("redirection", [">&-", "<&-", "| true", "2>&1 | head -c 1"])
+@pytest.mark.parametrize("redirection", [">&-", "<&-", "| true", "| head -n 4"])
 def test_nobody_who_listens_or_speaks_ends_it_quietly(redirection: str, tmp_path: Path) -> None:
     for arguments in (["demo"], ["--version"], []):
         command = f"{shlex.join(support.server_command(*arguments))} {redirection}"
         finished = subprocess.run(
-            ["/bin/sh", "-c", command], cwd=tmp_path, env=support.environment(), stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=60, check=False,
+            ["/bin/sh", "-c", command],
+            cwd=tmp_path, env=support.environment(PYTHONUNBUFFERED="1"), stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=60, check=False,
         )  # fmt: skip
         assert "Traceback" not in finished.stdout + finished.stderr
 
