@@ -10,8 +10,6 @@ from pydantic import SecretStr
 from ..tools.decthings.json_values import without
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-_SHORTEST_SECRET = 8
-"""What is shorter is a word, and words are everywhere."""
 
 
 class _WithoutKey(logging.Formatter):
@@ -22,9 +20,7 @@ class _WithoutKey(logging.Formatter):
         self._key = key
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        key = "" if self._key is None else self._key.get_secret_value()
-        return without(text, key) if len(key) >= _SHORTEST_SECRET else text
+        return without(super().format(record), self._key)
 
 
 def configure_logging(level: str, key: SecretStr | None) -> None:

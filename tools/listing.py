@@ -65,16 +65,9 @@ def list_params(arguments: ListArguments) -> types.ListParams:
     """In the form of the API: what narrows the list down stands in `filter`."""
     given = cast(dict[str, Any], arguments)
     narrowing = {name: given[name] for name in ("searchName", "names", "ids", "tags", "owners") if given.get(name)}
-    params = {name: given[name] for name in ("sort", "sortDirection", "offset") if name in given}
-    filter_ = {"filter": narrowing} if narrowing else {}
-    return cast(
-        types.ListParams,
-        {"sort": "createdAt", "sortDirection": "desc", "limit": _DEFAULT_LIMIT, **params, **_limit(given), **filter_},
-    )
-
-
-def _limit(given: Mapping[str, Any]) -> dict[str, int]:
-    return {"limit": given["limit"]} if "limit" in given else {}
+    params = {name: given[name] for name in ("sort", "sortDirection", "offset", "limit") if name in given}
+    defaults = {"sort": "createdAt", "sortDirection": "desc", "limit": _DEFAULT_LIMIT}
+    return cast(types.ListParams, {**defaults, **params, **({"filter": narrowing} if narrowing else {})})
 
 
 def page(

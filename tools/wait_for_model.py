@@ -29,7 +29,9 @@ _DEFAULT_SECONDS = 30
 
 _LEAST_SECONDS = 0.5
 """In which Decthings can at least say that there is nothing to wait for."""
-_LOOK_SECONDS = 10.0
+LOOK_SECONDS = 5.0
+LONGEST_WAIT = 38.0
+"""Whatever is asked for: with the look after it the call stays within the time that it has."""
 
 _SAID = {
     "ready": ("The model is ready.", "The model is ready. Tell the person; find_models shows it."),
@@ -47,7 +49,7 @@ class WaitArguments(TypedDict):
 
 
 async def wait_for_model(arguments: WaitArguments, ignored: list[str], context: Context[Any, Any]) -> CallToolResult:
-    seconds = max(arguments.get("timeoutSeconds", _DEFAULT_SECONDS), _LEAST_SECONDS)
+    seconds = min(max(arguments.get("timeoutSeconds", _DEFAULT_SECONDS), _LEAST_SECONDS), LONGEST_WAIT)
     client, model_id = backend_of(context).connected(), arguments["modelId"]
     begun = monotonic()
     outcome = await _wait(client, model_id, seconds, Progress(context))
@@ -86,7 +88,7 @@ async def _is_being_created(client: DecthingsClient, model_id: str) -> bool:
     Raises:
         ApiError: model_not_found.
     """
-    with anyio.fail_after(_LOOK_SECONDS):
+    with anyio.fail_after(LOOK_SECONDS):
         models = (await client.get_models({"filter": {"ids": [model_id]}}))["models"]
     if not models:
         raise ApiError("model_not_found", {})

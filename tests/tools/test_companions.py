@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.models import FAILURES
 from decthings_mcp.server.sandbox.seed import DATASET_ID, MODEL_ID, SNAPSHOT_ID
 from decthings_mcp.server.settings import Settings
+from decthings_mcp.tools import tool as tool_module
+from decthings_mcp.tools import wait_for_model as wait_module
 from mcp import Client
 from mcp_types import ElicitRequestParams, ElicitResult, TextContent
 
@@ -159,6 +162,25 @@ async def test_waiting_tells_seconds_and_ends_when_the_model_is_ready(chat: Chat
     assert len(steps) >= 2
     assert steps == sorted(set(steps))
     assert (await chat("wait_for_model", modelId=model_id))["state"] == "ready"
+
+
+async def test_the_longest_wait_ends_with_an_ordinary_answer(
+    upstream: support.Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert wait_module.LONGEST_WAIT + wait_module.LOOK_SECONDS < tool_module.MAX_SECONDS
+    monkeypatch.setattr(wait_module, "LONGEST_WAIT", 0.2)
+    model = {"id": "m", "name": "n", "beingCreated": True}
+    page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
+
+    def talk(connection: socket.socket, request: support.Request) -> None:
+        if request.path.endswith("getModels"):
+            connection.sendall(page)
+        else:
+            support.stay_silent(connection, request)
+
+    upstream.reply = talk
+    async with support.chat(upstream, tmp_path) as chat:
+        assert (await chat.call("wait_for_model", {"modelId": "m", "timeoutSeconds": 45}))["state"] == "creating"
 
 
 SAID = {

@@ -33,8 +33,6 @@ TIMEOUT = httpx.Timeout(connect=5, write=20, read=20, pool=5)
 MAX_SECONDS = 28.0
 """For a whole call without an upload. With the look-ups after a lost answer a tool stays below 45."""
 
-_SHORTEST_SECRET = 8
-
 _CAUSES: dict[type[BaseException], str] = {
     httpx.ProxyError: "the proxy refused it",
     ssl.SSLCertVerificationError: "the certificate that was shown is not trusted (SSL_CERT_FILE names others to trust)",
@@ -144,9 +142,9 @@ class DecthingsClient:
             with anyio.fail_after(None if unbounded else MAX_SECONDS):
                 async with request as response:
                     self._note_headers(response, on_date)
-                    return self._without_key(await read_result(response, request_complete=body.complete))
+                    return without(await read_result(response, request_complete=body.complete), self._api_key)
         except ApiError as error:
-            raise ApiError(self._without_key(error.code), self._without_key(error.details)) from None
+            raise ApiError(without(error.code, self._api_key), without(error.details, self._api_key)) from None
         except RecursionError as error:
             raise InvalidResponse("The answer is nested too deeply.", may_have_acted=body.complete) from error
         except httpx.PoolTimeout as error:
@@ -163,11 +161,6 @@ class DecthingsClient:
         date = read_date(response.headers.get("date", ""))
         if on_date is not None and date is not None:
             on_date(date.timestamp() * 1000)
-
-    def _without_key(self, value: Any) -> Any:
-        # A key that is as short as a word is none that is worth hiding, and words are in every answer.
-        key = "" if self._api_key is None else self._api_key.get_secret_value()
-        return without(value, key) if len(key) >= _SHORTEST_SECRET else value
 
     def _headers(self, content_length: int) -> dict[str, str]:
         headers = {

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from pydantic import SecretStr
+
 from .errors import InvalidRequest
 from .varint import MalformedFrame
 
@@ -28,13 +30,24 @@ def parsed(value: Any) -> Any:
         return value
 
 
-def without(value: Any, secret: str) -> Any:
-    """The value with every text that holds the secret blanked: what is sent may be echoed back."""
+_SHORTEST_SECRET = 8
+
+
+def without(value: Any, key: SecretStr | None) -> Any:
+    """The value with the key blanked in every text: what is sent may be echoed back.
+
+    A key that is as short as a word is none that is worth hiding, and words are in every answer.
+    """
+    secret = "" if key is None else key.get_secret_value()
+    return _blanked(value, secret) if len(secret) >= _SHORTEST_SECRET else value
+
+
+def _blanked(value: Any, secret: str) -> Any:
     if isinstance(value, str):
         return value.replace(secret, "[API key]")
     if is_object(value):
-        return {name: without(member, secret) for name, member in value.items()}
-    return [without(item, secret) for item in value] if is_list(value) else value
+        return {name: _blanked(member, secret) for name, member in value.items()}
+    return [_blanked(item, secret) for item in value] if is_list(value) else value
 
 
 def encode_json(value: Mapping[str, Any]) -> bytes:
