@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Annotated, Any, cast
 
@@ -16,19 +15,16 @@ from . import create_model_schema as schema
 from .answers import CREATES, success
 from .backend import Backend, backend_of
 from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
-from .create_model_arguments import ARGUMENTS, READER, CreateModelArguments, ProviderArgument
-from .decthings import ApiError, Blob, DecthingsError, Media, Tensor, types
+from .create_model_arguments import ARGUMENTS, READER, CreateModelArguments
+from .create_model_blobs import Opening
+from .decthings import ApiError, Blob, DecthingsError, types
 from .decthings.blobs import size_of
 from .decthings.client import OnSent
 from .files import FileBlob
-from .model_files import check_model_file
 from .progress import Progress
-from .protobuf import ReadAt
 from .repeating import repeated
 from .settling import settle
-from .sources import FilePath, MediaSource, Source
 from .taken_names import explained
-from .tensors import TensorFields
 from .text import harmless
 from .tool import MAX_SECONDS, DecthingsTool
 
@@ -40,7 +36,7 @@ async def _ask_if_public(arguments: Any, context: Context[Any, Any]) -> Question
         return Confirmed(confirm=True)
     backend = backend_of(context)
     backend.connected()
-    await anyio.to_thread.run_sync(_Opening(backend).options, arguments["options"])  # nobody is asked in vain
+    await anyio.to_thread.run_sync(Opening(backend).options, arguments["options"])  # nobody is asked in vain
     return ask_to_publish(harmless(arguments["name"], 200), context)
 
 
@@ -53,7 +49,7 @@ async def create_model(
     require(answer)
     backend = backend_of(context)
     backend.connected()
-    opening = _Opening(backend)
+    opening = Opening(backend)
     options = await anyio.to_thread.run_sync(opening.options, arguments["options"])
     params = cast(types.CreateModelParams, {**arguments, "options": options})
     # An upload may last, as long as it goes on.
@@ -63,7 +59,7 @@ async def create_model(
 
 
 async def _create(
-    params: types.CreateModelParams, opening: _Opening, progress: Progress, backend: Backend
+    params: types.CreateModelParams, opening: Opening, progress: Progress, backend: Backend
 ) -> tuple[types.CreatedModel, dict[str, Any] | None]:
     """The model, and the evidence that it exists if Decthings' answer was lost."""
     client, begun = backend.connected(), monotonic()
@@ -82,60 +78,6 @@ async def _create(
         _log.warning("create_model of %r was cancelled; the model may exist", harmless(params["name"], 100))
         raise
     return created, None
-
-
-class _Opening:
-    """Turns what arguments name into what is sent. `sent` are the blobs of an upload, by name."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.sent: dict[str, Blob] = {}
-
-    def options(self, options: Any) -> Any:
-        if options["type"] == "upload":
-            return {**options, "data": self._model_file(options["format"], options["data"])}
-        if options["type"] == "basedOnModelSnapshot":
-            return {**options, "initialState": self._state(options["initialState"])}
-        return options
-
-    def _model_file(self, format_: str, source: Source) -> Blob:
-        blob = self.sent["data"] = self._blob(source)
-        if self._backend.check_uploads:
-            with _reader_of(blob) as read_at:
-                check_model_file(format_, size_of(blob), read_at)
-        return blob
-
-    def _state(self, state: Any) -> Any:
-        if state["method"] == "create":
-            return {**state, "params": [self._provider(provider) for provider in state["params"]]}
-        if state["method"] == "upload":
-            self.sent = {file["key"]: self._blob(file["data"]) for file in state["data"]}
-            return {**state, "data": [{"key": key, "data": blob} for key, blob in self.sent.items()]}
-        return state
-
-    def _provider(self, provider: ProviderArgument) -> Any:
-        if provider["data"]["type"] == "dataset":
-            return provider
-        tensors = [self._tensor(tensor) for tensor in provider["data"]["data"]]
-        return {**provider, "data": {"type": "data", "data": tensors}}
-
-    def _tensor(self, tensor: TensorFields) -> Tensor:
-        return Tensor(tensor["type"], tensor["shape"], [self._element(element) for element in tensor["data"]])
-
-    def _element(self, element: Any) -> Any:
-        if isinstance(element, FilePath):
-            return self._blob(element)
-        return Media(element.format, self._blob(element.data)) if isinstance(element, MediaSource) else element
-
-    def _blob(self, source: Source) -> Blob:
-        return source if isinstance(source, bytes) else self._backend.files.find(source.path)
-
-
-def _reader_of(blob: Blob) -> AbstractContextManager[ReadAt]:
-    if isinstance(blob, FileBlob):
-        return blob.reader()
-    data = cast(bytes, blob)
-    return nullcontext(lambda offset, length: data[offset : offset + length])
 
 
 def _upload_progress(progress: Progress) -> OnSent:

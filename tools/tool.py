@@ -95,6 +95,15 @@ class DecthingsTool(Tool):
     def reads_only(self) -> bool:
         return self._effect is READS
 
+    def checked(self, arguments: dict[str, Any]) -> tuple[Any, list[str]]:
+        """The arguments as the tool's function takes them, and the names of those that were ignored.
+
+        Raises:
+            InvalidArguments: they are not what the schema says, read generously.
+        """
+        read, ignored = self._reader.read(arguments)
+        return check(read, self._adapter, self._reader.schema, self._reader.unions), ignored
+
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         answer = await self._answer(arguments, context)
         told = isinstance(answer, CallToolResult)
@@ -106,8 +115,7 @@ class DecthingsTool(Tool):
         """Every failure is an answer; what has not been sent to Decthings cannot have had an effect."""
         may_have_acted = False
         try:
-            read, ignored = self._reader.read(arguments)
-            checked = check(read, self._adapter, self._reader.schema, self._reader.unions)
+            checked, ignored = self.checked(arguments)
             own = {"arguments": checked, "ignored": ignored}
             asked = await self._ask(own, context)
             if isinstance(asked, InputRequiredResult):  # a question goes out first

@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import onnx
 import pytest
 import tflite
@@ -24,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client
 from onnx import TensorProto, helper
+from tflite_files import tflite_model
 
 TYPES = {
     TensorProto.FLOAT: "f32", TensorProto.UINT8: "u8", TensorProto.INT8: "i8", TensorProto.UINT16: "u16",
@@ -89,52 +89,6 @@ def _read_or_refuse(reader: Reader, data: bytes) -> None:
     with suppress(BrokenModel):
         structure = read(reader, data)
         assert all(isinstance(value.name, str) for value in (*structure.inputs, *structure.outputs))
-
-
-def tflite_model(values: list[tuple[str, int, list[int], list[int]]], outputs: int = 1, *, subgraphs: int = 1) -> bytes:
-    """(name, type, shape, signature) of its tensors, the last `outputs` of which are outputs."""
-    builder = flatbuffers.Builder(0)
-
-    def offsets(items: list[int]) -> int:
-        builder.StartVector(4, len(items), 4)
-        for item in reversed(items):
-            builder.PrependUOffsetTRelative(item)
-        return builder.EndVector()
-
-    def integers(numbers: list[int]) -> int:
-        builder.StartVector(4, len(numbers), 4)
-        for number in reversed(numbers):
-            builder.PrependInt32(number)
-        return builder.EndVector()
-
-    def tensor(name: str, type_: int, shape: list[int], signature: list[int]) -> int:
-        parts = builder.CreateString(name), integers(shape), integers(signature) if signature else None
-        tflite.TensorStart(builder)
-        tflite.TensorAddName(builder, parts[0])
-        tflite.TensorAddShape(builder, parts[1])
-        tflite.TensorAddType(builder, type_)
-        if parts[2] is not None:
-            tflite.TensorAddShapeSignature(builder, parts[2])
-        return tflite.TensorEnd(builder)
-
-    def subgraph() -> int:
-        tensors = offsets([tensor(*value) for value in values])
-        inside = integers(list(range(len(values) - outputs)))
-        outside = integers(list(range(len(values) - outputs, len(values))))
-        tflite.SubGraphStart(builder)
-        tflite.SubGraphAddTensors(builder, tensors)
-        tflite.SubGraphAddInputs(builder, inside)
-        tflite.SubGraphAddOutputs(builder, outside)
-        return tflite.SubGraphEnd(builder)
-
-    graphs = offsets([subgraph() for _ in range(subgraphs)])
-    description = builder.CreateString("made in a test")
-    tflite.ModelStart(builder)
-    tflite.ModelAddVersion(builder, 3)
-    tflite.ModelAddSubgraphs(builder, graphs)
-    tflite.ModelAddDescription(builder, description)
-    builder.Finish(tflite.ModelEnd(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 _TENSORS = st.tuples(
