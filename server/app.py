@@ -16,9 +16,9 @@ from mcp.server.caching import CacheHint
 from pydantic import SecretStr
 
 from ..tools.backend import Backend
+from ..tools.background import open_background
 from ..tools.catalog import TOOLS
 from ..tools.decthings import DecthingsClient
-from ..tools.decthings.client import TIMEOUT
 from ..tools.errors import NotConfigured
 from ..tools.files import Files
 from ..tools.prompts import add_prompts
@@ -59,6 +59,8 @@ def create_server(settings: Settings) -> MCPServer[Backend]:
                 Files(settings.files),
                 check_uploads=settings.check_uploads,
                 retry_seconds=settings.retry_seconds,
+                call_seconds=settings.call_seconds,
+                background=await stack.enter_async_context(open_background()),
             )
 
     tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.reads_only)]
@@ -89,7 +91,7 @@ async def _connect(settings: Settings, stack: AsyncExitStack) -> DecthingsClient
         if isinstance(settings.api_key, NotConfigured):
             return settings.api_key
         http = await stack.enter_async_context(_http(mounts=_without_proxy(settings.api_url)))
-        return DecthingsClient(http, settings.api_url, settings.api_key)
+        return DecthingsClient(http, settings.api_url, settings.api_key, settings.timeouts)
     except (OSError, ValueError, sqlite3.Error) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
         what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "Connections cannot be set up"
@@ -114,7 +116,6 @@ async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack) -> Dect
 
 def _http(**options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        timeout=TIMEOUT,
         follow_redirects=False,
         headers={"User-Agent": f"decthings-mcp/{VERSION}"},
         limits=httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=30),

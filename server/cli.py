@@ -72,7 +72,8 @@ def parser() -> argparse.ArgumentParser:
         parents=[_shared_options(None)],
         description="MCP server that creates Decthings models from a chat. Without a command it serves stdio.",
         epilog="Environment: DECTHINGS_API_KEY, DECTHINGS_API_KEY_FILE, DECTHINGS_API_URL, DECTHINGS_FILES "
-        f"(folders separated by {os.pathsep!r}), DECTHINGS_UNCHECKED_UPLOADS.",
+        f"(folders separated by {os.pathsep!r}), DECTHINGS_RETRY_SECONDS, DECTHINGS_TIMEOUT (connect=5,answer=20), "
+        "DECTHINGS_UNCHECKED_UPLOADS.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     parser.set_defaults(run=_serve, for_sandbox=False)
@@ -118,6 +119,13 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
     )
     options.add_argument(
         "--retry-seconds", metavar="N", help="how long a refused call is repeated by itself (default: 20)"
+    )
+    options.add_argument(
+        "--timeout",
+        action="append",
+        metavar="NAME=SECONDS",
+        help="how long Decthings may take to connect (default: 5), to take what is sent (send: 20) and to answer "
+        "(answer: 20), and how long a whole call may take that does not upload (call: 44); repeatable",
     )
     options.add_argument("--tools", metavar="NAMES", help="offer only these tools, separated by commas")
     options.add_argument(

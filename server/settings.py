@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import SecretStr
 
-from ..tools.decthings import DEFAULT_URL
+from ..tools.decthings import DEFAULT_URL, Timeouts
 from ..tools.errors import NotConfigured
+from ..tools.times import LONGEST_CALL, REQUEST_SHARE
 
 TOOL_NAMES = (
     "find_models",
@@ -31,6 +32,8 @@ TOOL_NAMES = (
 """In the order of the catalog; named here so that a wrong one is told without importing them."""
 
 _LONGEST_RETRY = 30
+_TIMES = {"connect": (0.1, 30), "send": (0.1, 300), "answer": (0.1, 40), "call": (1, LONGEST_CALL)}
+"""The least and the most of what --timeout takes."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -59,6 +62,8 @@ class Settings:
     """The names of those that are offered; none means all."""
     read_only: bool = False
     retry_seconds: float = 20
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    call_seconds: float = LONGEST_CALL
     sandbox: bool = False
     sandbox_data: Path = field(default_factory=lambda: default_sandbox_data())
     log_level: str = "WARNING"
@@ -77,6 +82,8 @@ class Settings:
         Raises:
             SettingsError: an option or a variable has a value that cannot be used.
         """
+        times = _times(options.timeout or environ.get("DECTHINGS_TIMEOUT", "").split(","))
+        call_seconds = times.pop("call", LONGEST_CALL)
         key, warnings = _api_key(options.api_key_file, environ)
         return cls(
             api_url=DEFAULT_URL
@@ -88,6 +95,8 @@ class Settings:
             tools=_tools(options.tools),
             read_only=options.read_only,
             retry_seconds=_seconds(options.retry_seconds or environ.get("DECTHINGS_RETRY_SECONDS") or "20"),
+            timeouts=Timeouts(**times, request=call_seconds * REQUEST_SHARE),
+            call_seconds=call_seconds,
             sandbox=options.sandbox,
             sandbox_data=_sandbox_data(options),
             log_level=options.log_level or "WARNING",
@@ -103,6 +112,18 @@ def _seconds(given: str) -> float:
     if not 0 <= seconds <= _LONGEST_RETRY:
         raise SettingsError(f"--retry-seconds and DECTHINGS_RETRY_SECONDS are 0 to {_LONGEST_RETRY} seconds.")
     return seconds
+
+
+def _times(given: Sequence[str]) -> dict[str, float]:
+    """What --timeout says: "connect=5"."""
+    times: dict[str, float] = {}
+    for name, _, value in (part.strip().partition("=") for part in given if part.strip()):
+        least, most = _TIMES.get(name, (0, 0))
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value) or not least <= float(value) <= most:
+            known = ", ".join(f"{name} ({least:g} to {most:g})" for name, (least, most) in _TIMES.items())
+            raise SettingsError(f"--timeout and DECTHINGS_TIMEOUT look like connect=5; there is, in seconds: {known}.")
+        times[name] = float(value)
+    return times
 
 
 def _tools(given: str | None) -> list[str]:

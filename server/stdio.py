@@ -44,7 +44,7 @@ async def _serve(server: MCPServer[Any]) -> int:
                 _leave_soon(status)
                 tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
-            _leave(0)  # writing failed: nobody reads stdout any more
+            _leave(status)  # by a signal, or because nobody reads stdout any more
         if status:
             _leave(status)
     return status

@@ -8,9 +8,10 @@ import socket
 import sqlite3
 import struct
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,6 +49,18 @@ def before(sent: bytes = b"", *, hard: bool = False) -> Talk:
     return talk
 
 
+def slow(pause: float, piece: int) -> Talk:
+    """The sandbox acts; its answer comes after a pause and in pieces, a pause before each, so that it comes whole."""
+
+    def talk(connection: socket.socket, forward: Callable[[], Answer]) -> None:
+        answer = forward()
+        for start in range(0, len(answer), piece):
+            time.sleep(pause)
+            connection.sendall(answer[start : start + piece])
+
+    return talk
+
+
 def stall(*, acted: bool, part: int = 0) -> Talk:
     """Silence until the client gives up."""
 
@@ -71,8 +84,37 @@ class CutRequest:
             reset(connection)
 
 
+@dataclass(frozen=True)
+class SlowRequest:
+    """The request is taken in pieces, with a pause before each, and then goes its way."""
+
+    pause: float
+
+    def __call__(self, connection: socket.socket, forward: Callable[[], Answer]) -> None:
+        connection.sendall(forward())
+
+
+@dataclass(frozen=True)
+class ChangedRequest:
+    """The sandbox gets another body than was sent."""
+
+    change: Callable[[bytes], bytes]
+
+    def __call__(self, connection: socket.socket, forward: Callable[[], Answer]) -> None:
+        connection.sendall(forward())
+
+
 def _body(answer: Answer) -> bytes:
     return answer.partition(b"\r\n\r\n")[2]
+
+
+_BYTES = (0, 10, 30, 60, 100, 150, 160, 170)
+"""Not those of the modelId: nothing in an answer repeats it, so nothing can tell that it is another."""
+
+
+def _flipped(answer: Answer, at: int) -> bytes:
+    at = min(at, len(answer) - 1)
+    return answer[:at] + bytes([answer[at] ^ 1]) + answer[at + 1 :]
 
 
 def _cut_behind_head(answer: Answer, kept: int) -> bytes:
@@ -114,6 +156,15 @@ FAULTS: dict[str, Talk] = {
     },
     "acted, silence": stall(acted=True),
     "acted, silence within the answer": stall(acted=True, part=30),
+    "acted, answer comes after a while": slow(0.3, 1 << 20),
+    "acted, answer drips": slow(0.004, 3),
+    "acted, request is taken slowly": SlowRequest(0.002),
+    **{f"acted, one bit wrong at byte {n} of the answer": after(lambda a, n=n: _flipped(a, n)) for n in _BYTES},
+    **{f"acted, silence from byte {n}": stall(acted=True, part=n) for n in (5, 60, 170)},
+    "not acted, request has a wrong number of blobs": ChangedRequest(lambda body: bytes([body[0] + 1]) + body[1:]),
+    "not acted, request has a wrong length": ChangedRequest(lambda body: body[:1] + b"\xff" + body[2:]),
+    "not acted, request has broken JSON": ChangedRequest(lambda body: body.replace(b'"name":', b'"name";', 1)),
+    "not acted, request is cut and sent on": ChangedRequest(lambda body: body[:-1]),
     **{
         f"not acted, request {'reset' if hard else 'closed'} at byte {at}": CutRequest(at, hard)
         for at in (0, 50, 100_000, 2_000_000)
@@ -138,12 +189,13 @@ def _with_body(answer: Answer, body: bytes) -> bytes:
 
 @dataclass
 class FaultProxy:
-    """`fault` is done to createModel; everything else goes through."""
+    """`fault` is done to one method; everything else goes through."""
 
     target: str
     fault: Talk
     url: str = ""
-    creations: int = 0
+    method: str = "createModel"
+    calls: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def serve(self, listening: socket.socket) -> None:
@@ -157,12 +209,15 @@ class FaultProxy:
     def _talk(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
             stop_at = self.fault.at if isinstance(self.fault, CutRequest) else None
-            while (request := read_request(connection, stop_at)) is not None:
-                if not request.path.endswith("createModel"):
+            pause = self.fault.pause if isinstance(self.fault, SlowRequest) else 0
+            while (request := read_request(connection, stop_at, pause=pause)) is not None:
+                if not request.path.endswith(self.method):
                     connection.sendall(self._forward(request))
                     continue
                 with self.lock:
-                    self.creations += 1
+                    self.calls += 1
+                if isinstance(self.fault, ChangedRequest):
+                    request = replace(request, body=self.fault.change(request.body))
                 self.fault(connection, lambda request=request: self._forward(request))
                 return
 
@@ -179,9 +234,9 @@ class FaultProxy:
 
 
 @contextmanager
-def fault_proxy(target: str, fault: Talk) -> Generator[FaultProxy]:
+def fault_proxy(target: str, fault: Talk, method: str = "createModel") -> Generator[FaultProxy]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        proxy = FaultProxy(target, fault, url=f"http://127.0.0.1:{listening.getsockname()[1]}/v0")
+        proxy = FaultProxy(target, fault, f"http://127.0.0.1:{listening.getsockname()[1]}/v0", method)
         threading.Thread(target=proxy.serve, args=(listening,), daemon=True).start()
         yield proxy
         with suppress(OSError):

@@ -8,6 +8,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -48,6 +49,10 @@ class Upstream:
     connections: int = 0
     url: str = ""
     tls: ssl.SSLContext | None = None
+    stop_at: int | None = None
+    """Read only so many bytes of the body of a createModel."""
+    slowly: tuple[int, float] = (65536, 0)
+    """Read so many bytes of a body at a time, after a pause of so many seconds."""
 
     def serve(self, listening: socket.socket) -> None:
         while True:
@@ -63,7 +68,7 @@ class Upstream:
 
     def _talk(self, connection: socket.socket) -> None:
         with suppress(OSError), self._secured(connection) as connection:
-            while (request := read_request(connection)) is not None:
+            while (request := read_request(connection, self.stop_at, *self.slowly)) is not None:
                 self.requests.append(request)
                 if callable(self.reply):
                     self.reply(connection, request)
@@ -78,10 +83,14 @@ def stay_silent(connection: socket.socket, _: Request) -> None:
     connection.recv(1)
 
 
-def read_request(connection: socket.socket, stop_at: int | None = None) -> Request | None:
+def read_request(
+    connection: socket.socket, stop_at: int | None = None, piece: int = 65536, pause: float = 0
+) -> Request | None:
     """
     Args:
         stop_at: read only so many bytes of the body of a createModel.
+        piece: so many bytes of the body at a time.
+        pause: seconds before each of them.
     """
     data = b""
     while b"\r\n\r\n" not in data:
@@ -95,17 +104,31 @@ def read_request(connection: socket.socket, stop_at: int | None = None) -> Reque
     if stop_at is not None and b"/createModel " in head:
         length = min(length, stop_at)
     while len(body) < length:
-        if not (more := connection.recv(65536)):
+        time.sleep(pause)
+        if not (more := connection.recv(piece)):
             return None
         body += more
     return Request(start.split(" ")[1], headers, body)
 
 
 @contextmanager
-def upstream(reply: Reply = b"", tls: ssl.SSLContext | None = None) -> Generator[Upstream]:
+def upstream(
+    reply: Reply = b"",
+    tls: ssl.SSLContext | None = None,
+    stop_at: int | None = None,
+    slowly: tuple[int, float] | None = None,
+) -> Generator[Upstream]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        if slowly is not None:  # a line that holds little
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
         scheme = "https" if tls else "http"
-        server = Upstream(reply, tls=tls, url=f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/v0")
+        server = Upstream(
+            reply,
+            tls=tls,
+            stop_at=stop_at,
+            slowly=slowly or (65536, 0),
+            url=f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/v0",
+        )
         threading.Thread(target=server.serve, args=(listening,), daemon=True).start()
         yield server
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The fuzz targets without a fuzzer: on what they start from, on what was found, and on bytes that hypothesis makes up."""
+"""The fuzz targets without a fuzzer: on seeds, on what was found, and on what hypothesis makes up."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from .decthings import (
     TooManyCalls,
 )
 from .decthings.json_values import is_list, is_object
-from .errors import ToolFailure
+from .errors import LookedUp, ToolFailure
 from .text import harmless, harmless_json
 
 
@@ -118,7 +118,8 @@ def failure(error: ToolFailure | DecthingsError, effect: Effect) -> CallToolResu
     if effect.outcome is not None:
         members["outcome"] = "unknown" if error.may_have_acted else effect.outcome
     if error.may_have_acted:
-        next_step = effect.unknown_next_step
+        own = error.next_step if isinstance(error, LookedUp) else ""
+        next_step = own or effect.unknown_next_step
     said = ", ".join(members[name] for name in ("code", "outcome") if name in members)
     return _answer({"error": members, "nextStep": next_step}, f"{members['message']} ({said})", is_error=True)
 
@@ -142,7 +143,7 @@ def _described(error: ToolFailure | DecthingsError, effect: Effect) -> tuple[dic
         if advice.retry_after is not None:
             details["retryAfterSeconds"] = advice.retry_after
         code = harmless(error.code, 100)
-        return _members(code, message, retryable=advice.retryable, details=details), advice.next_step
+        return _members(code, message, retryable=advice.retryable, details=_apart(details)), advice.next_step
     return _described_transport(error)
 
 
@@ -164,15 +165,18 @@ def _described_transport(error: DecthingsError) -> tuple[dict[str, Any], str]:
     return _members(code, str(error), retryable=retryable, details=details), next_step
 
 
-_OURS = ("code", "message", "outcome", "retryable")
+_OURS = ("code", "message", "outcome", "retryable", "problems", "result", "error", "nextStep")
+
+
+def _apart(details: dict[str, Any]) -> dict[str, Any]:
+    """Members of Decthings' error that have our names stand by themselves, under `fromDecthings`."""
+    clashing = {name: value for name, value in details.items() if name in _OURS}
+    own_names = {name: value for name, value in details.items() if name not in _OURS}
+    return {**own_names, **({"fromDecthings": clashing} if clashing else {})}
 
 
 def _members(code: str, message: str, *, retryable: bool, details: Mapping[str, Any]) -> dict[str, Any]:
-    """Members of Decthings' error that have our names stand apart, under `fromDecthings`."""
-    clashing = {name: value for name, value in details.items() if name in _OURS}
-    own_names = {name: value for name, value in details.items() if name not in _OURS}
-    members = {"code": code, "message": message, "retryable": retryable, **own_names}
-    return {**members, **({"fromDecthings": clashing} if clashing else {})}
+    return {"code": code, "message": message, "retryable": retryable, **details}
 
 
 def _answer(answer: Mapping[str, Any], headline: str, *, is_error: bool) -> CallToolResult:

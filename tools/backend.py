@@ -7,9 +7,11 @@ from typing import Any
 
 from mcp.server.mcpserver import Context
 
+from .background import Background
 from .decthings import DecthingsClient
 from .errors import NotConfigured
 from .files import Files
+from .times import LONGEST_CALL
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,9 @@ class Backend:
     check_uploads: bool = True
     retry_seconds: float = 20
     """How long a call that was refused, or not sent, is repeated by itself."""
+    call_seconds: float = LONGEST_CALL
+    """For a whole call of a tool, unless it uploads."""
+    background: Background | None = None
 
     @property
     def in_sandbox(self) -> bool:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from time import monotonic
 from typing import Annotated, Any, cast
 
 import anyio.to_thread
@@ -13,22 +11,20 @@ from mcp_types import CallToolResult
 
 from . import create_model_schema as schema
 from .answers import CREATES, success
-from .backend import Backend, backend_of
+from .backend import backend_of
 from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
 from .create_model_arguments import ARGUMENTS, READER, CreateModelArguments
 from .create_model_blobs import Opening
-from .decthings import ApiError, Blob, DecthingsError, types
+from .decthings import ApiError, Blob, types
 from .decthings.blobs import size_of
 from .decthings.client import OnSent
 from .files import FileBlob
+from .lost_creations import find_created
 from .progress import Progress
-from .repeating import repeated
-from .settling import settle
+from .settling import confirmation, settled
 from .taken_names import explained
 from .text import harmless
-from .tool import MAX_SECONDS, DecthingsTool
-
-_log = logging.getLogger(__name__)
+from .tool import DecthingsTool
 
 
 async def _ask_if_public(arguments: Any, context: Context[Any, Any]) -> Question:
@@ -52,32 +48,23 @@ async def create_model(
     opening = Opening(backend)
     options = await anyio.to_thread.run_sync(opening.options, arguments["options"])
     params = cast(types.CreateModelParams, {**arguments, "options": options})
-    # An upload may last, as long as it goes on.
-    with anyio.fail_after(None if opening.sent else MAX_SECONDS):
-        created, evidence = await _create(params, opening, Progress(context), backend)
-    return _told(arguments, created, opening.sent, ignored, evidence)
-
-
-async def _create(
-    params: types.CreateModelParams, opening: Opening, progress: Progress, backend: Backend
-) -> tuple[types.CreatedModel, dict[str, Any] | None]:
-    """The model, and the evidence that it exists if Decthings' answer was lost."""
-    client, begun = backend.connected(), monotonic()
+    progress = Progress(context)
     on_sent = _upload_progress(progress) if opening.sent else None
-    try:
-        created = await repeated(
-            lambda: client.create_model(params, on_sent), backend.retry_seconds, on_pause=progress.tell_pause
-        )
-    except ApiError as error:
-        raise await explained(error, params, client) if error.code == "name_already_used" else error from None
-    except DecthingsError as error:
-        if not error.may_have_acted:
-            raise
-        return await settle(error, params, client, begun)
-    except anyio.get_cancelled_exc_class():
-        _log.warning("create_model of %r was cancelled; the model may exist", harmless(params["name"], 100))
-        raise
-    return created, None
+    # An upload may last, as long as it goes on.
+    with anyio.fail_after(None if opening.sent else backend.call_seconds):
+        try:
+            created, evidence = await settled(
+                f"create_model of {harmless(arguments['name'], 100)!r}",
+                backend,
+                progress,
+                lambda client, delivery: client.create_model(params, on_sent, delivery),
+                lambda look_up: find_created(look_up, params),
+            )
+        except ApiError as error:
+            if error.code != "name_already_used":
+                raise
+            raise await explained(error, params, backend.connected()) from None
+    return _told(arguments, created, opening.sent, ignored, evidence)
 
 
 def _upload_progress(progress: Progress) -> OnSent:
@@ -103,11 +90,10 @@ def _told(
         answer["ignored"] = ignored
     public = f"{NOW_PUBLIC} " if arguments.get("publicAccess") else ""
     answer["nextStep"] = public + _next_step(arguments["options"], created)
-    confirmed = ""
     if evidence is not None:
         answer["lookUp"] = evidence
-        confirmed = " Decthings' answer was lost; looking the model up by its name confirmed that it exists."
-    return success(answer, f'{public}Created the model "{harmless(arguments["name"], 100)}".{confirmed}', "created")
+    headline = f'{public}Created the model "{harmless(arguments["name"], 100)}".{confirmation(evidence)}'
+    return success(answer, headline, "created")
 
 
 def _next_step(options: Any, created: types.CreatedModel) -> str:

@@ -13,12 +13,14 @@ from typing_extensions import TypedDict
 
 from . import listing
 from .answers import CHANGES, output_schema, success
+from .backend import backend_of
 from .confirming import Confirmed, Question, ask, can_ask, in_a_line, require
 from .decthings import types
 from .errors import NameDiffers
+from .progress import Progress
 from .reading import Reader
-from .repeating import call_decthings
 from .schema_nodes import object_of, text
+from .settling import LookUp, confirmation, settled
 from .text import harmless
 from .tool import DecthingsTool
 
@@ -63,9 +65,32 @@ async def delete_model(
     require(answer)
     if can_ask(context):
         await _named_model(arguments, context)  # time has passed since the question
-    await call_decthings(context, lambda client: client.delete_model(arguments["modelId"]))
-    told = {"result": {"deleted": arguments["modelId"]}, "nextStep": "Tell the person. It cannot be brought back."}
-    return success(told, f'Deleted the model "{harmless(arguments["confirmName"], 100)}" for good.', "done")
+    _, evidence = await settled(
+        "delete_model",
+        backend_of(context),
+        Progress(context),
+        lambda client, delivery: client.delete_model(arguments["modelId"], delivery),
+        lambda look_up: _find_gone(look_up, arguments["modelId"]),
+    )
+    told = {
+        "result": {"deleted": arguments["modelId"]},
+        **({} if evidence is None else {"lookUp": evidence}),
+        "nextStep": "Tell the person. It cannot be brought back.",
+    }
+    name = harmless(arguments["confirmName"], 100)
+    return success(told, f'Deleted the model "{name}" for good.{confirmation(evidence)}', "done")
+
+
+async def _find_gone(look_up: LookUp, model_id: str) -> tuple[None, dict[str, Any]]:
+    """
+    Raises:
+        LookedUp: it is still there.
+    """
+    async for models in look_up.models({"ids": [model_id]}):
+        if all(model.get("id") != model_id for model in models):
+            return None, look_up.evidence()
+    next_step = "Make the same call again. If it answers model_not_found, the model is gone."
+    raise look_up.still_unknown("The model is still listed.", next_step)
 
 
 DELETE_MODEL = DecthingsTool.define(

@@ -1,23 +1,28 @@
-"""What became of a createModel whose answer was lost: looked up before anything is said.
+"""What became of a call whose answer was lost, or that was cancelled: looked up before anything is said.
 
-All of the request was handed over and no usable answer came, so the model may exist. Names are unique
-per owner, so a model of that name which is the caller's own, matches what was asked for and is no older
-than the request, by Decthings' own clock, is the one that was asked for.
+All of the request was handed over and no usable answer came, so Decthings may have acted or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 
 from .answers import code_of
-from .decthings import DecthingsClient, DecthingsError, InvalidResponse, types
-from .errors import LookedUp
-from .taken_names import compared, own_model
+from .backend import Backend
+from .decthings import DecthingsClient, DecthingsError, Delivery, InvalidResponse, NoResponse, types
+from .errors import LookedUp, ToolFailure
+from .progress import Progress
+from .repeating import repeated
+from .times import LOOK_UP_SHARE
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 _PAUSES = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each look: what was just made can take a moment to be listed."""
@@ -26,80 +31,119 @@ _CLOCK_SLACK_MS = 2_000
 """A Date header has whole seconds, and travels for a while."""
 
 
-@dataclass
-class _Look:
-    """The newest look: what it found, and the moment of the request on Decthings' clock, in milliseconds."""
+class LookUp:
+    """Looks for what a call did, with the evidence: how long, how often Decthings answered, what there was."""
 
-    begun: float
-    request_at: float | None = None
-    model: Mapping[str, Any] | None = None
-    answered: int = 0
-    started: float = field(default_factory=monotonic)
+    def __init__(self, error: DecthingsError, client: DecthingsClient, begun: float, seconds: float) -> None:
+        """
+        Args:
+            error: why it is not known what became of the call.
+            begun: `time.monotonic()` when the call began.
+            seconds: how long to look.
+        """
+        self._error = error
+        self._client = client
+        self._begun = begun
+        self._started = monotonic()
+        self._until = self._started + seconds
+        self._answers = 0
+        self.request_at: float | None = None
+        """The moment of the call on Decthings' clock, in milliseconds since 1970: what is older was there before."""
 
-    @property
-    def seconds(self) -> float:
-        return round(monotonic() - self.started, 1)
+    async def models(self, narrowed: types.Filter) -> AsyncGenerator[list[dict[str, Any]]]:
+        """What Decthings lists, look after look."""
+        for pause in _PAUSES:
+            await anyio.sleep(pause)
+            left = self._until - monotonic()
+            if left <= 0:
+                return
+            try:
+                with anyio.fail_after(min(_LOOK_SECONDS, left)):
+                    found = (await self._client.get_models({"filter": narrowed}, self._note_date))["models"]
+            except (DecthingsError, TimeoutError):
+                continue
+            self._answers += 1
+            yield found
 
-    def note_date(self, server_ms: float) -> None:
-        self.request_at = server_ms - (monotonic() - self.begun) * 1000 - _CLOCK_SLACK_MS
+    def _note_date(self, server_ms: float) -> None:
+        self.request_at = server_ms - (monotonic() - self._begun) * 1000 - _CLOCK_SLACK_MS
+
+    def is_from_this_call(self, created_at: Any) -> bool | None:
+        """Whether something was made since the call began; None when that cannot be told."""
+        if not isinstance(created_at, (int, float)) or self.request_at is None:
+            return None
+        return created_at >= self.request_at
+
+    def evidence(self, **found: Any) -> dict[str, Any]:
+        return {"seconds": round(monotonic() - self._started, 1), "answers": self._answers, **found}
+
+    def nothing_was_done(self, message: str, next_step: str, **found: Any) -> LookedUp:
+        return LookedUp(code_of(self._error), message, next_step, {"lookUp": self.evidence(**found)})
+
+    def still_unknown(self, finding: str, next_step: str = "", **found: Any) -> LookedUp:
+        """
+        Args:
+            finding: a sentence on what the looks have shown.
+        """
+        if not self._answers:
+            finding = "Decthings did not answer the look-ups either."
+        status = {"httpStatus": self._error.status} if isinstance(self._error, InvalidResponse) else {}
+        details = {**status, "lookUp": self.evidence(**found)}
+        return LookedUp(code_of(self._error), f"{self._error} {finding}", next_step, details, may_have_acted=True)
 
 
-async def settle(
-    error: DecthingsError, params: types.CreateModelParams, client: DecthingsClient, begun: float
-) -> tuple[types.CreatedModel, dict[str, Any]]:
-    """The model that was created after all, and the evidence.
+Look = Callable[[LookUp], Awaitable[tuple[T, dict[str, Any]]]]
+"""What the call would have given, and the evidence; raises `LookedUp` when nothing was done or that stays unknown."""
+
+
+async def settled(
+    what: str,
+    backend: Backend,
+    progress: Progress,
+    call: Callable[[DecthingsClient, Delivery], Awaitable[T]],
+    look: Look[T],
+) -> tuple[T, dict[str, Any] | None]:
+    """What a call that writes gives, and the evidence if that had to be looked up.
 
     Args:
-        begun: `time.monotonic()` when the request began.
+        what: names the call in the log, which tells what became of it when it is cancelled.
 
     Raises:
-        LookedUp: it was not created, or that could not be found out.
+        DecthingsError: nothing was done.
+        LookedUp: the answer was lost, and nothing was done or that could not be found out.
     """
-    look = _Look(begun)
-    for pause in _PAUSES:
-        await anyio.sleep(pause)
-        await _look_once(look, params["name"], client)
-        if look.model is not None:
-            return _judged(error, look.model, look, params)
-    if not look.answered:
-        raise _unknown(error, "Decthings did not answer the look-ups either.", look)
-    raise _unknown(error, "Looking it up by its name did not find it.", look)
+    client, delivery, begun = backend.connected(), Delivery(), monotonic()
 
+    def look_up(error: DecthingsError) -> LookUp:
+        return LookUp(error, client, begun, backend.call_seconds * LOOK_UP_SHARE)
 
-async def _look_once(look: _Look, name: str, client: DecthingsClient) -> None:
     try:
-        with anyio.fail_after(_LOOK_SECONDS):
-            found = (await client.get_models({"filter": {"names": [name]}}, look.note_date))["models"]
-    except (DecthingsError, TimeoutError):
-        return
-    look.answered += 1
-    look.model = own_model(found, name)
+        given = await repeated(lambda: call(client, delivery), backend.retry_seconds, on_pause=progress.tell_pause)
+    except DecthingsError as error:
+        if not error.may_have_acted:
+            raise
+        return await look(look_up(error))
+    except anyio.get_cancelled_exc_class():
+        if not delivery.complete:
+            _log.warning("%s was cancelled before all of it was sent: nothing was done", what)
+        elif backend.background is not None:
+            error = NoResponse("All of it was sent.")
+            backend.background.start(lambda: _tell_the_log(what, look, look_up(error)))
+        raise
+    return given, None
 
 
-def _judged(
-    error: DecthingsError, model: Mapping[str, Any], look: _Look, params: types.CreateModelParams
-) -> tuple[types.CreatedModel, dict[str, Any]]:
-    existing = compared(model, params)
-    evidence = {"seconds": look.seconds, "existing": existing}
-    created_at = model.get("createdAt")
-    if not isinstance(created_at, (int, float)) or look.request_at is None:
-        raise _unknown(error, "A model of this name exists; whether this call made it cannot be told.", look, existing)
-    if created_at < look.request_at:
-        raise LookedUp(
-            code_of(error),
-            "Nothing was created: the account had a model of this name before, and Decthings refuses a second one.",
-            "If that model is the wanted one, use it. Otherwise ask the person for another name.",
-            {"lookUp": evidence},
-        )
-    model_id = model.get("id")
-    if existing.get("differs") or not isinstance(model_id, str):
-        raise _unknown(
-            error, "A model of this name was made since, and is not quite what was asked for.", look, existing
-        )
-    return {"modelId": model_id, "isNowCreating": model.get("beingCreated") is True}, evidence
+async def _tell_the_log(what: str, look: Look[Any], look_up: LookUp) -> None:
+    try:
+        _, evidence = await look(look_up)
+        _log.warning("%s was cancelled and done all the same: %s", what, evidence)
+    except ToolFailure as failure:
+        _log.warning("%s was cancelled. %s", what, failure)
+    except anyio.get_cancelled_exc_class():
+        _log.warning("%s was cancelled after all of it was sent: it may have been done", what)
+        raise
 
 
-def _unknown(error: DecthingsError, found: str, look: _Look, existing: Mapping[str, Any] | None = None) -> LookedUp:
-    evidence = {"seconds": look.seconds, "answers": look.answered, **({"existing": existing} if existing else {})}
-    status = {"httpStatus": error.status} if isinstance(error, InvalidResponse) else {}
-    return LookedUp(code_of(error), f"{error} {found}", "", {**status, "lookUp": evidence}, may_have_acted=True)
+def confirmation(evidence: Mapping[str, Any] | None) -> str:
+    """For the headline of a success, when it was found out by looking."""
+    return "" if evidence is None else " Decthings' answer was lost; looking it up confirmed that this was done."

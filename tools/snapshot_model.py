@@ -12,10 +12,13 @@ from pydantic import TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from .answers import CHANGES, output_schema, success
+from .backend import backend_of
 from .decthings import types
+from .listing import objects
+from .progress import Progress
 from .reading import Reader
-from .repeating import call_decthings
 from .schema_nodes import object_of, text
+from .settling import LookUp, confirmation, settled
 from .text import harmless
 from .tool import DecthingsTool
 
@@ -29,12 +32,38 @@ class SnapshotArguments(TypedDict):
 async def snapshot_model(
     arguments: SnapshotArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
-    snapshot_id = await call_decthings(
-        context, lambda client: client.snapshot_model(arguments["modelId"], arguments["snapshotName"])
+    model_id, name = arguments["modelId"], arguments["snapshotName"]
+    snapshot_id, evidence = await settled(
+        "snapshot_model",
+        backend_of(context),
+        Progress(context),
+        lambda client, delivery: client.snapshot_model(model_id, name, delivery),
+        lambda look_up: _find_taken(look_up, model_id, name),
     )
     next_step = "Use modelId and snapshotId in create_model with type basedOnModelSnapshot or fromExisting."
-    answer = {"result": {"snapshotId": harmless(snapshot_id, 1_000)}, "nextStep": next_step}
-    return success(answer, f'Took the snapshot "{harmless(arguments["snapshotName"], 100)}".', "done")
+    answer = {
+        "result": {"snapshotId": harmless(snapshot_id, 1_000)},
+        **({} if evidence is None else {"lookUp": evidence}),
+        "nextStep": next_step,
+    }
+    return success(answer, f'Took the snapshot "{harmless(name, 100)}".{confirmation(evidence)}', "done")
+
+
+async def _find_taken(look_up: LookUp, model_id: str, name: str) -> tuple[str, dict[str, Any]]:
+    """The id of a snapshot of that name that is no older than the call.
+
+    Raises:
+        LookedUp: there is none.
+    """
+    async for models in look_up.models({"ids": [model_id]}):
+        for snapshot in (snapshot for model in models for snapshot in objects(model.get("snapshots"))):
+            is_new, snapshot_id = look_up.is_from_this_call(snapshot.get("createdAt")), snapshot.get("id")
+            if snapshot.get("name") == name and is_new and isinstance(snapshot_id, str):
+                return snapshot_id, look_up.evidence()
+    raise look_up.still_unknown(
+        "Looking at the model did not show a new snapshot of this name.",
+        "Look at the model's snapshots with find_models before you take another one.",
+    )
 
 
 SNAPSHOT_MODEL = DecthingsTool.define(

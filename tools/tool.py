@@ -25,9 +25,6 @@ from .errors import Declined, InternalError, TookTooLong, ToolFailure
 from .reading import Reader
 from .text import log_crash
 
-MAX_SECONDS = 44.0
-"""Many clients drop a call after 60."""
-
 _log = logging.getLogger(__name__)
 
 Call = Callable[..., Awaitable[CallToolResult]]
@@ -122,7 +119,7 @@ class DecthingsTool(Tool):
                 return asked
             may_have_acted = self._effect is not READS
             # Creating keeps its own time: an upload may last, as long as it goes on.
-            with anyio.fail_after(None if self._effect is CREATES else MAX_SECONDS):
+            with anyio.fail_after(None if self._effect is CREATES else backend_of(context).call_seconds):
                 return await self.fn(**own, **asked, context=context)
         except (ToolFailure, DecthingsError) as error:
             return failure(error, self._effect)

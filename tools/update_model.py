@@ -13,13 +13,15 @@ from typing_extensions import TypedDict
 
 from . import definitions
 from .answers import CHANGES, output_schema, success
+from .backend import backend_of
 from .checking import wrong
 from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
 from .decthings import types
 from .listing import label, model_of
+from .progress import Progress
 from .reading import Reader
-from .repeating import call_decthings
 from .schema_nodes import TAGS, Node, described, object_of, text
+from .settling import LookUp, confirmation, settled
 from .tool import DecthingsTool
 
 
@@ -60,10 +62,38 @@ async def update_model(
     require(answer)
     properties = {name: value for name, value in arguments.items() if name != "modelId"}
     changes = cast(types.ModelProperties, properties)
-    await call_decthings(context, lambda client: client.update_model(arguments["modelId"], changes))
+    _, evidence = await settled(
+        "update_model",
+        backend_of(context),
+        Progress(context),
+        lambda client, delivery: client.update_model(arguments["modelId"], changes, delivery),
+        lambda look_up: _find_changed(look_up, arguments["modelId"], properties),
+    )
     public = f"{NOW_PUBLIC} " if properties.get("publicAccess") else ""
-    told = {"result": {"changed": list(properties)}, "nextStep": f"{public}Tell the person what was changed."}
-    return success(told, f"{public}Changed {', '.join(properties)} of the model.", "done")
+    told = {
+        "result": {"changed": list(properties)},
+        **({} if evidence is None else {"lookUp": evidence}),
+        "nextStep": f"{public}Tell the person what was changed.",
+    }
+    headline = f"{public}Changed {', '.join(properties)} of the model.{confirmation(evidence)}"
+    return success(told, headline, "done")
+
+
+async def _find_changed(look_up: LookUp, model_id: str, properties: dict[str, Any]) -> tuple[None, dict[str, Any]]:
+    """
+    Raises:
+        LookedUp: the model is not, or not yet, as it was to be.
+    """
+    finding = "Looking it up did not find the model."
+    differs: list[str] = []
+    async for models in look_up.models({"ids": [model_id]}):
+        for model in models:
+            differs = [name for name, value in properties.items() if model.get(name) != value]
+            if not differs:
+                return None, look_up.evidence()
+            finding = "The model does not have all of what was asked for."
+    next_step = "Make the same call again: to set the same values twice does no harm."
+    raise look_up.still_unknown(finding, next_step, **({"differs": differs} if differs else {}))
 
 
 def _schema(*, full: bool) -> Node:

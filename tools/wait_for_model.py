@@ -22,6 +22,7 @@ from .progress import Progress
 from .reading import Reader
 from .schema_nodes import described, object_of, text
 from .text import harmless_json
+from .times import LOOK_SHARE, WAIT_SHARE
 from .tool import DecthingsTool
 
 MAX_SECONDS = 45
@@ -29,9 +30,6 @@ _DEFAULT_SECONDS = 30
 
 _LEAST_SECONDS = 0.5
 """In which Decthings can at least say that there is nothing to wait for."""
-LOOK_SECONDS = 5.0
-LONGEST_WAIT = 38.0
-"""Whatever is asked for: with the look after it the call stays within the time that it has."""
 
 _SAID = {
     "ready": ("The model is ready.", "The model is ready. Tell the person; find_models shows it."),
@@ -49,14 +47,16 @@ class WaitArguments(TypedDict):
 
 
 async def wait_for_model(arguments: WaitArguments, ignored: list[str], context: Context[Any, Any]) -> CallToolResult:
-    seconds = min(max(arguments.get("timeoutSeconds", _DEFAULT_SECONDS), _LEAST_SECONDS), LONGEST_WAIT)
     client, model_id = backend_of(context).connected(), arguments["modelId"]
+    allowed = backend_of(context).call_seconds
+    wanted = max(arguments.get("timeoutSeconds", _DEFAULT_SECONDS), _LEAST_SECONDS)
+    seconds = min(wanted, allowed * WAIT_SHARE)
     begun = monotonic()
     outcome = await _wait(client, model_id, seconds, Progress(context))
     if isinstance(outcome, ApiError) and outcome.code == "model_already_created":
         return _told("ready", begun)
     if outcome is None or _is_time_out(outcome):
-        return _told("creating" if await _is_being_created(client, model_id) else "ready", begun)
+        return _told("creating" if await _is_being_created(client, model_id, allowed * LOOK_SHARE) else "ready", begun)
     if isinstance(outcome, DecthingsError):
         raise outcome
     return _ended(outcome, begun)
@@ -83,12 +83,12 @@ def _is_time_out(outcome: dict[str, Any] | DecthingsError) -> bool:
     return isinstance(outcome, InvalidResponse) and outcome.status in (408, 504)
 
 
-async def _is_being_created(client: DecthingsClient, model_id: str) -> bool:
+async def _is_being_created(client: DecthingsClient, model_id: str, seconds: float) -> bool:
     """
     Raises:
         ApiError: model_not_found.
     """
-    with anyio.fail_after(LOOK_SECONDS):
+    with anyio.fail_after(seconds):
         models = (await client.get_models({"filter": {"ids": [model_id]}}))["models"]
     if not models:
         raise ApiError("model_not_found", {})

@@ -201,7 +201,6 @@ _NAMES = sorted({name for call in _CALLS for name in _names_in(call)} | {"path",
 _VALUES: list[Any] = [
     None, True, False, 0, -1, 1, 255, 2**63, 2**64, 10**400, 0.5, 1e308, float("nan"), float("inf"), "", "null", "true",
     "1", "-1", "1e999", "file:a", "data:image/png;base64,AAAA", "data:,", "base64,", "\ud800", "\x00", "\u202e",
-    "create", "copy", "upload", "code", "fromExisting", "basedOnModelSnapshot", "f32", "i64", "u8", "string", "boolean", "binary",
-    "image",
-    "python", "go", "onnx", "tflite", "dataset", "data", "[1, 2", "{}", "[]", "9" * 5000, "[" * 5000,
+    "create", "copy", "upload", "code", "fromExisting", "basedOnModelSnapshot", "f32", "i64", "u8", "string", "boolean",
+    "binary", "image", "python", "go", "onnx", "tflite", "dataset", "data", "[1, 2", "{}", "[]", "9" * 5000, "[" * 5000,
 ]  # fmt: skip

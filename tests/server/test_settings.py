@@ -74,6 +74,22 @@ def test_a_key_that_cannot_be_one_is_not_used_and_not_told(key: str) -> None:
     assert "${" in told or "white space" in told
 
 
+def test_times_are_named_one_by_one() -> None:
+    settings = load("--timeout", "connect=2", "--timeout", "call=22")
+    assert (settings.timeouts.connect, settings.timeouts.answer, settings.call_seconds) == (2, 20, 22)
+    assert settings.timeouts.request < 22
+    assert load(DECTHINGS_TIMEOUT="send=3.5, answer=4").timeouts.send == 3.5
+    assert load("--timeout", "send=3", DECTHINGS_TIMEOUT="send=9").timeouts.send == 3
+
+
+@pytest.mark.parametrize(
+    "given", ["5", "connect", "connect=", "connect=0", "call=60", "lunch=5", "answer=nan", "send=-1"]
+)
+def test_a_time_that_cannot_be_used_is_told_with_those_that_can(given: str) -> None:
+    with pytest.raises(SettingsError, match=r"connect \(0.1 to 30\), send"):
+        load("--timeout", given)
+
+
 @pytest.mark.parametrize(
     ("url", "used"),
     [

@@ -161,7 +161,7 @@ def test_a_signal_ends_it_at_once_and_quietly(number: signal.Signals, status: in
         # What becomes of a call that was under way stands in the log, and nothing else does.
         assert "Traceback" not in told
         assert [line.partition(": ")[2] for line in told.splitlines()] == (
-            ["create_model of 'n' was cancelled; the model may exist"] if busy else []
+            ["create_model of 'n' was cancelled after all of it was sent: it may have been done"] if busy else []
         )
 
 

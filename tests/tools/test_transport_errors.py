@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 import support
-from decthings_mcp.tools.decthings import responses
+from decthings_mcp.tools.decthings import Timeouts, responses
 from pydantic import SecretStr
 from support import Chat, Upstream
 
@@ -77,6 +78,24 @@ async def test_an_answer_that_drips_is_not_waited_for(chat: Chat, monkeypatch: p
     chat.upstream.reply = drip
     error = (await chat.create(ARGUMENTS))["error"]
     assert (error["code"], error["outcome"]) == ("no_response", "unknown")
+
+
+UPLOAD = {**ARGUMENTS, "options": {"type": "upload", "format": "tflite", "data": {"path": "m.tflite"}}}
+
+
+async def test_a_peer_that_stops_reading_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(30 << 20))
+    with support.upstream(support.stay_silent, stop_at=100_000) as dead:
+        async with support.chat(dead, tmp_path, timeouts=Timeouts(send=0.3)) as chat:
+            error = (await chat.create(UPLOAD))["error"]
+    assert (error["code"], error["outcome"]) == ("request_cut_short", "not_created")
+
+
+async def test_a_slow_line_is_given_its_time(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(3 << 20))
+    with support.upstream(support.created(), slowly=(16 << 10, 0.008)) as slow:  # 2 MB a second
+        async with support.chat(slow, tmp_path, timeouts=Timeouts(send=0.25)) as chat:
+            assert (await chat.create(UPLOAD))["outcome"] == "created"
 
 
 async def test_a_result_with_a_failing_status_leaves_the_outcome_open(chat: Chat) -> None:

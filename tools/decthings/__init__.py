@@ -1,7 +1,7 @@
 """The Decthings API: its wire format, tensors, types, errors and a client over httpx."""
 
 from .blobs import Blob, BlobSource
-from .client import DEFAULT_URL, DecthingsClient
+from .client import DEFAULT_URL, DecthingsClient, Delivery, Timeouts
 from .errors import (
     ApiError,
     BlobChanged,
@@ -26,6 +26,7 @@ __all__ = [
     "ConnectionFailed",
     "DecthingsClient",
     "DecthingsError",
+    "Delivery",
     "InvalidRequest",
     "InvalidResponse",
     "Media",
@@ -34,5 +35,6 @@ __all__ = [
     "Tensor",
     "TensorError",
     "TensorType",
+    "Timeouts",
     "TooManyCalls",
 ]

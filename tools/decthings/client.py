@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
 from typing import Any, cast
 
 import anyio
@@ -27,11 +29,30 @@ from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels
 from .wire import detach_blobs, encode_head
 
 DEFAULT_URL = "https://api.decthings.com/v0"
-TIMEOUT = httpx.Timeout(connect=5, write=20, read=20, pool=5)
-"""Seconds, each for one phase."""
 
-MAX_SECONDS = 28.0
-"""For a whole call without an upload. With the look-ups after a lost answer a tool stays below 45."""
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds: until a connection stands, that sending may stand still, and that the answer may keep one waiting."""
+
+    connect: float = 5
+    send: float = 20
+    answer: float = 20
+    request: float = 28
+    """For all of that together, unless there is an upload: one may last, as long as it goes on."""
+
+
+_SMALL_PIECE, _LARGE_PIECE = 1 << 16, 1 << 20
+_GOOD_TIME = 0.1
+"""Seconds for a piece."""
+
+
+class Delivery:
+    """How far a request has got. `complete` turns true when its last byte is handed to the connection."""
+
+    def __init__(self) -> None:
+        self.begun = self.complete = False
+
 
 _CAUSES: dict[type[BaseException], str] = {
     httpx.ProxyError: "the proxy refused it",
@@ -55,16 +76,25 @@ class DecthingsClient:
     when no usable answer comes; its `may_have_acted` tells whether the request can have had an effect.
     """
 
-    def __init__(self, http: httpx.AsyncClient, url: str = DEFAULT_URL, api_key: SecretStr | None = None) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        url: str = DEFAULT_URL,
+        api_key: SecretStr | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
         self._http = http
         self._url = url.rstrip("/")
         self._api_key = api_key
+        self._timeouts = timeouts or Timeouts()
         self.in_sandbox = False
         """Whether the last answer came from an embedded Decthings, which says so in its Server header."""
 
-    async def create_model(self, params: CreateModelParams, on_sent: OnSent | None = None) -> CreatedModel:
+    async def create_model(
+        self, params: CreateModelParams, on_sent: OnSent | None = None, delivery: Delivery | None = None
+    ) -> CreatedModel:
         """`isNowCreating`: true while an initial state is being made, absent when Decthings does not say."""
-        result = await self.call("Model", "createModel", params, on_sent=on_sent)
+        result = await self.call("Model", "createModel", params, on_sent=on_sent, delivery=delivery)
         model_id = result.get("modelId")
         if not isinstance(model_id, str) or not model_id:
             raise InvalidResponse("Decthings' answer names no modelId.", may_have_acted=True)
@@ -87,17 +117,17 @@ class DecthingsClient:
     async def get_datasets(self, params: ListParams | None = None) -> ListOfDatasets:
         return cast(ListOfDatasets, await self._list("Dataset", "getDatasets", "datasets", params))
 
-    async def delete_model(self, model_id: str) -> None:
+    async def delete_model(self, model_id: str, delivery: Delivery | None = None) -> None:
         """A creation that is under way is cancelled."""
-        await self.call("Model", "deleteModel", {"modelId": model_id})
+        await self.call("Model", "deleteModel", {"modelId": model_id}, delivery=delivery)
 
-    async def update_model(self, model_id: str, properties: ModelProperties) -> None:
-        await self.call("Model", "updateModel", {"modelId": model_id, "properties": properties})
+    async def update_model(self, model_id: str, properties: ModelProperties, delivery: Delivery | None = None) -> None:
+        await self.call("Model", "updateModel", {"modelId": model_id, "properties": properties}, delivery=delivery)
 
-    async def snapshot_model(self, model_id: str, snapshot_name: str) -> str:
+    async def snapshot_model(self, model_id: str, snapshot_name: str, delivery: Delivery | None = None) -> str:
         """The id of the new snapshot."""
         params = {"modelId": model_id, "snapshotName": snapshot_name}
-        snapshot_id = (await self.call("Model", "snapshotModel", params)).get("snapshotId")
+        snapshot_id = (await self.call("Model", "snapshotModel", params, delivery=delivery)).get("snapshotId")
         if not isinstance(snapshot_id, str) or not snapshot_id:
             raise InvalidResponse("Decthings' answer names no snapshotId.", may_have_acted=True)
         return snapshot_id
@@ -121,32 +151,36 @@ class DecthingsClient:
         timeout: float | None = None,
         on_sent: OnSent | None = None,
         on_date: OnDate | None = None,
+        delivery: Delivery | None = None,
     ) -> dict[str, Any]:
         """One RPC; its `result`.
 
         Args:
             params: in the form of the API page, with `Blob` and `Tensor` where it has binary data.
             timeout: seconds to wait for the answer, for methods that block.
+            delivery: is kept up to date, for those who are cancelled and want to know.
         """
         document, blobs = detach_blobs(params)
-        body = _Body(encode_head(document, [size_of(blob) for blob in blobs]), blobs, on_sent)
-        limits = httpx.Timeout(TIMEOUT)
-        if timeout is not None:
-            limits.read = timeout
+        delivery = delivery or Delivery()
+        body = _Body(encode_head(document, [size_of(blob) for blob in blobs]), blobs, on_sent, delivery)
+        allowed = self._timeouts
+        limits = httpx.Timeout(
+            connect=allowed.connect, pool=allowed.connect, write=allowed.send, read=timeout or allowed.answer
+        )
         # An upload may take its time, as long as it goes on; so may a method that blocks.
         unbounded = timeout is not None or any(isinstance(blob, BlobSource) for blob in blobs)
         request = self._http.stream(
             "POST", f"{self._url}/{api}/{method}", content=body, headers=self._headers(body.size), timeout=limits
         )
         try:
-            with anyio.fail_after(None if unbounded else MAX_SECONDS):
+            with anyio.fail_after(None if unbounded else allowed.request):
                 async with request as response:
                     self._note_headers(response, on_date)
-                    return without(await read_result(response, request_complete=body.complete), self._api_key)
+                    return without(await read_result(response, request_complete=delivery.complete), self._api_key)
         except ApiError as error:
             raise ApiError(without(error.code, self._api_key), without(error.details, self._api_key)) from None
         except RecursionError as error:
-            raise InvalidResponse("The answer is nested too deeply.", may_have_acted=body.complete) from error
+            raise InvalidResponse("The answer is nested too deeply.", may_have_acted=delivery.complete) from error
         except httpx.PoolTimeout as error:
             raise TooManyCalls("This server has as many calls under way as it makes at a time.") from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
@@ -154,7 +188,7 @@ class DecthingsClient:
         except httpx.LocalProtocolError as error:
             raise InvalidRequest("The request could not be written as HTTP.") from error
         except (httpx.RequestError, TimeoutError) as error:
-            raise _broken_off(error, body) from error
+            raise _broken_off(error, delivery) from error
 
     def _note_headers(self, response: httpx.Response, on_date: OnDate | None) -> None:
         self.in_sandbox = response.headers.get("server", "").startswith("decthings-mcp-sandbox")
@@ -175,31 +209,43 @@ class DecthingsClient:
 
 
 class _Body:
-    """A request frame as it is sent. `complete` turns true when its last byte is handed over."""
+    """A request frame as it is sent."""
 
-    def __init__(self, head: bytes, blobs: Sequence[Blob], on_sent: OnSent | None) -> None:
+    def __init__(self, head: bytes, blobs: Sequence[Blob], on_sent: OnSent | None, delivery: Delivery) -> None:
         self._parts = [head, *blobs]
         self._on_sent = on_sent
+        self._delivery = delivery
+        delivery.begun = delivery.complete = False  # a call that is repeated begins anew
         self.size = sum(map(size_of, self._parts))
-        self.begun = False
-        self.complete = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         sent = 0
-        async for piece in pieces_of(self._parts):
+        async for piece in self._paced():
             sent += len(piece)
-            self.begun = True
             # Before the yield: what is handed over may arrive, whatever is heard of it afterwards.
-            self.complete = sent == self.size
+            self._delivery.begun, self._delivery.complete = True, sent == self.size
             yield piece
             if self._on_sent is not None:
                 await self._on_sent(sent, self.size)
 
+    async def _paced(self) -> AsyncIterator[bytes]:
+        """Pieces as large as the connection takes in good time: a time-out for one is not meant for a slow line."""
+        length = _SMALL_PIECE
+        async for piece in pieces_of(self._parts):
+            start = 0
+            while start < len(piece):
+                part = piece[start : start + length]
+                start += len(part)
+                begun = monotonic()
+                yield part
+                taken = monotonic() - begun
+                length = min(length * 2, _LARGE_PIECE) if taken < _GOOD_TIME else max(length // 2, _SMALL_PIECE)
 
-def _broken_off(error: Exception, body: _Body) -> NoResponse | RequestCutShort | ConnectionFailed:
-    if not body.begun:
+
+def _broken_off(error: Exception, delivery: Delivery) -> NoResponse | RequestCutShort | ConnectionFailed:
+    if not delivery.begun:
         return ConnectionFailed("No connection to Decthings could be made: it timed out.")
-    if body.complete:
+    if delivery.complete:
         return NoResponse(f"The request was sent, and Decthings' answer did not come whole ({_name(error)}).")
     return RequestCutShort(f"The connection broke before the whole request was sent ({_name(error)}).")
 

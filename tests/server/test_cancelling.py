@@ -1,0 +1,91 @@
+"""What became of a call that was cancelled stands in the log."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+from fault_proxy import FAULTS, fault_proxy, models_named
+from test_stdio import ARGUMENTS, connect, process, receive, send
+
+CALL: dict[str, Any] = {
+    "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "create_model", "arguments": ARGUMENTS},
+}  # fmt: skip
+CANCEL: dict[str, Any] = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
+
+
+def log_line(running: subprocess.Popen[str]) -> str:
+    assert running.stderr is not None
+    return running.stderr.readline().partition(": ")[2]
+
+
+def finish(running: subprocess.Popen[str]) -> None:
+    assert running.stdin is not None
+    running.stdin.close()
+    assert running.wait(5) == 0
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "EOF", "SIGTERM"])
+def test_what_was_done_all_the_same_is_found_out(ending: str, tmp_path: Path) -> None:
+    with (
+        support.sandbox(tmp_path / "sandbox") as sandbox,
+        fault_proxy(sandbox, FAULTS["acted, silence"]) as proxy,
+        process("--api-url", proxy.url, cwd=tmp_path, DECTHINGS_API_KEY="any-key-at-all") as running,
+    ):
+        connect(running)
+        send(running, CALL)
+        while not models_named(tmp_path / "sandbox", "n"):
+            assert running.poll() is None
+        if ending == "cancelled":
+            send(running, CANCEL)
+        elif ending == "EOF":
+            assert running.stdin is not None
+            running.stdin.close()
+        else:
+            running.send_signal(signal.SIGTERM)
+        line = log_line(running)
+        assert "create_model of 'n' was cancelled and done all the same" in line
+        assert models_named(tmp_path / "sandbox", "n")[0] in line
+
+
+def test_a_call_that_was_cancelled_before_it_was_sent_did_nothing(tmp_path: Path) -> None:
+    (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(30 << 20))
+    options = {"type": "upload", "format": "tflite", "data": {"path": "m.tflite"}}
+    params = {"name": "create_model", "arguments": {**ARGUMENTS, "options": options}}
+    begun = threading.Event()
+
+    def take_a_little(connection: socket.socket, _: Any) -> None:
+        begun.set()
+        connection.recv(1)
+
+    with (
+        support.upstream(take_a_little, stop_at=1000) as up,
+        process("--api-url", up.url, "--files", str(tmp_path), cwd=tmp_path, DECTHINGS_API_KEY="k") as running,
+    ):
+        connect(running)
+        send(running, {**CALL, "params": params})
+        assert begun.wait(10)
+        send(running, CANCEL, {"jsonrpc": "2.0", "id": 3, "method": "ping"})
+        assert receive(running)["id"] in (2, 3)
+        assert "before all of it was sent: nothing was done" in log_line(running)
+        finish(running)
+
+
+def test_a_call_whose_outcome_cannot_be_found_out_is_told_as_open(tmp_path: Path) -> None:
+    with (
+        support.upstream(support.stay_silent) as silent,
+        process("--api-url", silent.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running,
+    ):
+        connect(running)
+        send(running, CALL)
+        while not silent.requests:
+            assert running.poll() is None
+        running.send_signal(signal.SIGTERM)
+        assert "after all of it was sent: it may have been done" in log_line(running)
+        assert running.wait(2) == 143

@@ -1,0 +1,94 @@
+"""What is told of snapshot_model, update_model and delete_model when Decthings' answer is lost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import support
+from decthings_mcp.tools.decthings import Timeouts
+from fault_proxy import FAULTS, fault_proxy
+from support import Chat, Upstream
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+
+METHODS = {"snapshot_model": "snapshotModel", "update_model": "updateModel", "delete_model": "deleteModel"}
+LOST = [
+    "acted, answer ends at byte 0", "acted, reset at byte 20", "acted, silence", "acted, status 502 Bad Gateway",
+    "acted, JSON is broken", "acted, result is null", "acted, not HTTP",
+    "not acted, closed", "not acted, reset", "not acted, silence", "not acted, bad gateway", "not acted, too large",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    with support.sandbox(tmp_path_factory.mktemp("sandbox")) as url:
+        yield url
+
+
+@pytest.fixture
+async def direct(sandbox_url: str, tmp_path: Path) -> AsyncGenerator[Chat]:
+    """Past every fault: what it shows is the truth."""
+    async with support.chat(Upstream(url=sandbox_url), tmp_path) as chat:
+        yield chat
+
+
+def arguments(tool: str, model_id: str, name: str) -> dict[str, Any]:
+    more = {"snapshot_model": {"snapshotName": "v1"}, "update_model": {"description": "new", "tags": []},
+            "delete_model": {"confirmName": name}}  # fmt: skip
+    return {"modelId": model_id, **more[tool]}
+
+
+def is_done(tool: str, models: list[dict[str, Any]]) -> bool:
+    if tool == "delete_model":
+        return not models
+    (model,) = models
+    return bool(model["snapshots"]) if tool == "snapshot_model" else model["description"] == "new"
+
+
+@pytest.mark.parametrize("tool", METHODS)
+@pytest.mark.parametrize("fault", LOST)
+async def test_what_is_told_is_true(fault: str, tool: str, sandbox_url: str, direct: Chat, tmp_path: Path) -> None:
+    name = f"{tool} {fault}"
+    created = await direct.create({"name": name, "description": "d", "options": {"type": "code", "language": "go"}})
+    model_id = created["result"]["modelId"]
+    with fault_proxy(sandbox_url, FAULTS[fault], METHODS[tool]) as proxy:
+        short = Timeouts(connect=2, send=2, answer=0.3)
+        async with support.chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, timeouts=short) as chat:
+            answer = await chat.call(tool, arguments(tool, model_id, name))
+        assert proxy.calls == 1
+    done = is_done(tool, (await direct.call("find_models", {"ids": [model_id], "detail": True}))["models"])
+    outcome = answer.get("error", answer)["outcome"]
+    assert done == fault.startswith("acted")
+    assert outcome == "done" if done else outcome in ("not_done", "unknown")
+    if done:
+        assert answer["lookUp"]["answers"] == 1
+    elif outcome == "unknown":
+        assert "find_models" in answer["nextStep"] or "Make the same call again" in answer["nextStep"]
+
+
+async def test_without_any_answer_the_outcome_stays_open(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.reply = support.http(b"", "502 Bad Gateway")
+    async with support.chat(upstream, tmp_path) as chat:
+        for tool in ("snapshot_model", "update_model"):
+            error = (await chat.call(tool, arguments(tool, "m", "n")))["error"]
+            assert (error["outcome"], error["lookUp"]["answers"]) == ("unknown", 0)
+
+
+async def test_a_snapshot_of_that_name_from_before_is_not_taken_for_the_new_one(
+    sandbox_url: str, direct: Chat, tmp_path: Path
+) -> None:
+    created = await direct.create({"name": "twice", "description": "d", "options": {"type": "code", "language": "go"}})
+    given = arguments("snapshot_model", created["result"]["modelId"], "twice")
+    await direct.call("snapshot_model", given)
+    models = (await direct.call("find_models", {"names": ["twice"], "detail": True}))["models"]
+    an_hour_ago = models[0] | {"snapshots": [models[0]["snapshots"][0] | {"createdAt": 1}]}
+    page = support.frame({"result": {"models": [an_hour_ago], "total": 1, "offset": 0, "limit": 20}})
+    dated = page.replace(b"\r\n\r\n", b"\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n\r\n", 1)
+    with support.upstream(lambda c, r: c.sendall(dated if r.path.endswith("getModels") else b"")) as up:
+        async with support.chat(up, tmp_path) as chat:
+            answer = await chat.call("snapshot_model", given)
+    assert answer["error"]["outcome"] == "unknown"
+    assert "before you take another" in answer["nextStep"]

@@ -1,0 +1,44 @@
+"""What goes on after the call that began it has ended: finding out what became of a call that was cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio.abc import TaskGroup
+
+_SECONDS_AT_THE_END = 0.4
+"""For what is still under way when the server ends."""
+
+
+class Background:
+    """Its work is not touched by what cancels the calls, not even by the end of the server, for a moment."""
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self._tasks = tasks
+        self._scopes: set[anyio.CancelScope] = set()
+
+    def start(self, work: Callable[[], Awaitable[None]]) -> None:
+        scope = anyio.CancelScope(shield=True)
+        self._scopes.add(scope)
+        self._tasks.start_soon(self._run, work, scope)
+
+    async def _run(self, work: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
+        with scope:
+            await work()
+        self._scopes.discard(scope)
+
+    def end_soon(self) -> None:
+        for scope in self._scopes:
+            scope.deadline = min(scope.deadline, anyio.current_time() + _SECONDS_AT_THE_END)
+
+
+@asynccontextmanager
+async def open_background() -> AsyncGenerator[Background]:
+    async with anyio.create_task_group() as tasks:
+        background = Background(tasks)
+        try:
+            yield background
+        finally:
+            background.end_soon()
