@@ -120,7 +120,7 @@ def upstream(
 ) -> Generator[Upstream]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         if slowly is not None:  # a line that holds little
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 10)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
         scheme = "https" if tls else "http"
         server = Upstream(
             reply,

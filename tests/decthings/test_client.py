@@ -9,16 +9,19 @@ from typing import Any
 
 import httpx
 import pytest
+import support
 from decthings_mcp.tools.decthings import (
     ApiError,
     BlobChanged,
     BlobSource,
     ConnectionFailed,
+    DecthingsClient,
     InvalidRequest,
     InvalidResponse,
     NoResponse,
     RequestCutShort,
     Tensor,
+    Timeouts,
     responses,
 )
 from decthings_mcp.tools.decthings.types import CreateModelParams
@@ -192,6 +195,16 @@ class Pieces(BlobSource):
             yield piece
         if self._error:
             raise self._error
+
+
+async def test_a_slow_line_is_not_a_dead_one() -> None:
+    small_buffer = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 << 10)]
+    with support.upstream(created(), slowly=(64 << 10, 0.04)) as slow:  # 1.6 MB a second
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(socket_options=small_buffer)) as http:
+            client = DecthingsClient(http, slow.url, timeouts=Timeouts(send=0.4))
+            blob = Pieces(bytes(1 << 20), bytes(1 << 20), size=2 << 20)
+            params: CreateModelParams = {**PARAMS, "options": {"type": "upload", "format": "onnx", "data": blob}}
+            assert await client.create_model(params)
 
 
 def upload(data: Any) -> CreateModelParams:

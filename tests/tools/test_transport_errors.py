@@ -91,13 +91,6 @@ async def test_a_peer_that_stops_reading_is_noticed(tmp_path: Path) -> None:
     assert (error["code"], error["outcome"]) == ("request_cut_short", "not_created")
 
 
-async def test_a_slow_line_is_given_its_time(tmp_path: Path) -> None:
-    (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(3 << 20))
-    with support.upstream(support.created(), slowly=(16 << 10, 0.008)) as slow:  # 2 MB a second
-        async with support.chat(slow, tmp_path, timeouts=Timeouts(send=0.25)) as chat:
-            assert (await chat.create(UPLOAD))["outcome"] == "created"
-
-
 async def test_a_result_with_a_failing_status_leaves_the_outcome_open(chat: Chat) -> None:
     chat.upstream.reply = support.created().replace(b"200 OK", b"400 Bad Request")
     assert (await chat.create(ARGUMENTS))["error"]["outcome"] == "unknown"
