@@ -8,6 +8,7 @@ from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, Elicitati
 from pydantic import BaseModel, Field
 
 from .errors import Declined
+from .text import in_a_line
 
 _FIRST_WITHOUT_BACK_CHANNEL = "2026-07-28"
 
@@ -46,11 +47,6 @@ def require(answer: ElicitationResult[Confirmed]) -> None:
 
 def ask_to_publish(name: str | None, context: Context[Any, Any]) -> Question:
     return ask(f'Let everyone on Decthings find and use the model "{in_a_line(name)}"?', context)
-
-
-def in_a_line(text: str | None) -> str:
-    """Text of others within a question of ours cannot pass for a part of it."""
-    return " ".join((text or "").split())
 
 
 NOW_PUBLIC = "Everyone on Decthings can now find and use the model."

@@ -14,14 +14,14 @@ from typing_extensions import TypedDict
 from . import listing
 from .answers import CHANGES, output_schema, success
 from .backend import backend_of
-from .confirming import Confirmed, Question, ask, can_ask, in_a_line, require
+from .confirming import Confirmed, Question, ask, can_ask, require
 from .decthings import types
 from .errors import NameDiffers
 from .progress import Progress
 from .reading import Reader
 from .schema_nodes import object_of, text
 from .settling import LookUp, confirmation, settled
-from .text import harmless
+from .text import harmless, in_a_line
 from .tool import DecthingsTool
 
 

@@ -3,7 +3,8 @@
 A path is resolved through every symbolic link before it is compared with the folders. Then the file
 is opened from its folder downwards without following links, so that what is opened is what was
 checked even when a link is put in its place in between. It is opened anew to be sent, and has to be
-the same, unchanged file: hundreds of files in one call hold no descriptors.
+the same, unchanged file: hundreds of files in one call hold no descriptors. Names are compared as they are
+spelled on disk, so a file system that ignores case can only make a path be refused.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import anyio.to_thread
 from .decthings import BlobChanged, BlobSource
 from .errors import FileNotAllowed, FileNotFound, FileNotReadable
 from .protobuf import ReadAt
-from .text import harmless, join_words
+from .text import harmless, in_a_line, join_words
 
 _PIECE = 1024 * 1024
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -118,7 +119,7 @@ class Files:
             FileNotFound, FileNotReadable: it is inside, and cannot be opened.
         """
         folder, parts = self._locate(path)
-        name = harmless(Path(path).name, 100) or "That"
+        name = in_a_line(harmless(Path(path).name, 100)) or "That"
         try:
             file = FileBlob(name, lambda: _open_below(folder, parts))
         except FileNotFoundError:

@@ -28,6 +28,11 @@ def harmless(text: str, limit: int = 500) -> str:
     return _HARMFUL.sub("\ufffd", cut)
 
 
+def in_a_line(text: str | None) -> str:
+    """Text of others within a sentence of ours cannot pass for one of its own."""
+    return " ".join((text or "").split())
+
+
 def harmless_json(value: Any, depth: int = _MAX_DEPTH, *, items: int = _MAX_ITEMS, text: int = 500) -> Any:
     """A JSON value from outside, bounded in width, depth and the length of its texts. What is cut says so."""
     if isinstance(value, str):

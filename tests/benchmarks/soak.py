@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from processes import INITIALIZE, OURS
+from processes import INITIALIZE
 
 _AT_A_TIME = 10
+_CANCELLED = 10_000_000
+"""The ids of calls that are cancelled start here."""
 
 
 async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,15 +72,31 @@ def _call(number: int) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}
 
 
+_COUNTING = """
+import asyncio, gc, signal, sys
+from decthings_mcp.server.__main__ import main
+
+def tell(*_):
+    left = [task for task in gc.get_objects() if isinstance(task, asyncio.Task) and not task.done()]
+    print("tasks", len(left), file=sys.stderr, flush=True)
+
+signal.signal(signal.SIGUSR1, tell)
+sys.exit(main())
+"""
+"""The server, which tells how many tasks it has when it is asked by a signal."""
+
+
 async def soak(calls: int) -> None:
     listening = await asyncio.start_server(upstream, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v0"
     process = await asyncio.create_subprocess_exec(
-        *OURS, "--api-url", url, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 24,
+        sys.executable, "-c", _COUNTING, "--api-url", url, limit=1 << 24,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         env={**os.environ, "DECTHINGS_API_KEY": "k"},
     )  # fmt: skip
     assert process.stdin is not None
     assert process.stdout is not None
+    assert process.stderr is not None
 
     def send(message: dict[str, Any]) -> None:
         assert process.stdin is not None
@@ -90,16 +109,31 @@ async def soak(calls: int) -> None:
     for number in range(1, _AT_A_TIME + 1):
         send(_call(number))
     for done in range(1, calls + 1):
-        answer = json.loads(await process.stdout.readline())["result"]["structuredContent"]
+        while (message := json.loads(await process.stdout.readline()))["id"] >= _CANCELLED:
+            pass
+        answer = message["result"]["structuredContent"]
         told = answer.get("error", {}).get("code") or ("looked up" if "lookUp" in answer else "done")
         outcomes[told] = outcomes.get(told, 0) + 1
         if done + _AT_A_TIME <= calls:
             send(_call(done + _AT_A_TIME))
+        if done % 100 == 0:
+            send(_call(_CANCELLED + done))
+            send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": _CANCELLED + done}})
         if done % max(1, calls // 10) == 0:
-            print(f"{done:7} calls, {done / (time.perf_counter() - begun):5.0f}/s, {_state(process.pid)}", flush=True)
+            process.send_signal(signal.SIGUSR1)
+            tasks = await _tasks(process.stderr)
+            rate = done / (time.perf_counter() - begun)
+            print(f"{done:7} calls, {rate:5.0f}/s, {_state(process.pid)}, {tasks} tasks", flush=True)
     print(", ".join(f"{count} {told}" for told, count in sorted(outcomes.items())))
     process.stdin.close()
     print(f"ended with status {await process.wait()}")
+
+
+async def _tasks(stderr: asyncio.StreamReader) -> int:
+    """Other lines tell of calls that were cancelled."""
+    while not (line := (await stderr.readline()).decode()).startswith("tasks "):
+        pass
+    return int(line.split()[1])
 
 
 def _state(pid: int) -> str:

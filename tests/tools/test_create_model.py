@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 from decthings_mcp.tools.decthings.tensors import TENSOR_TYPES, Media, decode_tensors
 from mcp_types import TextContent
 from support import Chat, frame, http
@@ -463,3 +467,20 @@ async def test_a_crash_is_an_answer_that_leaves_the_outcome_open(
     assert (error["code"], error["outcome"]) == ("internal_error", "unknown")
     assert "TypeError" in caplog.text
     assert "NoneType" not in str(error)
+
+
+async def test_a_crash_in_one_call_does_not_end_another(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    crashed, under_way, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def wait_for_the_crash(connection: socket.socket, _: support.Request) -> None:
+        loop.call_soon_threadsafe(under_way.set)
+        assert crashed.wait(10)
+        connection.sendall(support.created())
+
+    chat.upstream.reply = wait_for_the_crash
+    other = asyncio.create_task(chat.create(arguments(CODE)))
+    await under_way.wait()
+    monkeypatch.setattr("decthings_mcp.tools.listing.list_params", None)
+    assert (await chat.call("find_models", {}))["error"]["code"] == "internal_error"
+    crashed.set()
+    assert (await other)["outcome"] == "created"
