@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import ssl
 import sys
@@ -79,8 +80,10 @@ class Upstream:
 
 
 def stay_silent(connection: socket.socket, _: Request) -> None:
-    """Until the other side hangs up."""
-    connection.recv(1)
+    """Until the other side hangs up, or for a while. What it sends meanwhile is not read."""
+    watched = select.poll()
+    watched.register(connection, select.POLLRDHUP)
+    watched.poll(10_000)
 
 
 def read_request(

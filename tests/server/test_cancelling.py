@@ -60,9 +60,9 @@ def test_a_call_that_was_cancelled_before_it_was_sent_did_nothing(tmp_path: Path
     params = {"name": "create_model", "arguments": {**ARGUMENTS, "options": options}}
     begun = threading.Event()
 
-    def take_a_little(connection: socket.socket, _: Any) -> None:
+    def take_a_little(connection: socket.socket, request: support.Request) -> None:
         begun.set()
-        connection.recv(1)
+        support.stay_silent(connection, request)
 
     with (
         support.upstream(take_a_little, stop_at=1000) as up,
