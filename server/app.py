@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -13,9 +14,10 @@ from urllib.parse import urlsplit
 import httpx
 from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
+from mcp.server.request_state import RequestStateSecurity
 from pydantic import SecretStr
 
-from ..tools.backend import Backend
+from ..tools.backend import Backend, UploadSlots
 from ..tools.background import open_background
 from ..tools.catalog import TOOLS
 from ..tools.decthings import DecthingsClient
@@ -50,17 +52,29 @@ _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover")
 
 
-def create_server(settings: Settings) -> MCPServer[Backend]:
+def create_server(
+    settings: Settings,
+    *,
+    state_security: RequestStateSecurity | None = None,
+    uploads_at_a_time: int | None = None,
+) -> MCPServer[Backend]:
+    """
+    Args:
+        state_security: seals what a question leaves with the client; without it, by a key of this process.
+        uploads_at_a_time: of each caller over HTTP.
+    """
+
     @asynccontextmanager
     async def lifespan(_: MCPServer[Backend]) -> AsyncGenerator[Backend]:
         async with AsyncExitStack() as stack:
             yield Backend(
                 await _connect(settings, stack),
-                Files(settings.files),
+                Files(settings.files, shared=settings.shared),
                 check_uploads=settings.check_uploads,
                 retry_seconds=settings.retry_seconds,
                 call_seconds=settings.call_seconds,
                 background=await stack.enter_async_context(open_background()),
+                uploads=UploadSlots(uploads_at_a_time),
             )
 
     tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.reads_only)]
@@ -72,6 +86,7 @@ def create_server(settings: Settings) -> MCPServer[Backend]:
         instructions=INSTRUCTIONS,
         tools=list(tools),
         lifespan=lifespan,
+        request_state_security=state_security,
         subscriptions=False,  # nothing that is listed ever changes
         middleware=[conforming([tool.name for tool in tools], servers)],
         cache_hints=dict.fromkeys(_CACHED, _FOR_AN_HOUR),
@@ -88,14 +103,22 @@ async def _connect(settings: Settings, stack: AsyncExitStack) -> DecthingsClient
     try:
         if settings.sandbox:
             return await _connect_to_sandbox(settings, stack)
-        if isinstance(settings.api_key, NotConfigured):
+        if isinstance(settings.api_key, NotConfigured) and not settings.callers_bring_keys:
             return settings.api_key
-        http = await stack.enter_async_context(_http(mounts=_without_proxy(settings.api_url)))
-        return DecthingsClient(http, settings.api_url, settings.api_key, settings.timeouts)
+        http = await stack.enter_async_context(http_client(settings))
+        return DecthingsClient(http, settings.api_url, settings.secret_key, settings.timeouts)
     except (OSError, ValueError, sqlite3.Error) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
         what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "Connections cannot be set up"
         return NotConfigured(f"{what}: {harmless(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
+
+
+def http_client(settings: Settings) -> httpx.AsyncClient:
+    """
+    Raises:
+        OSError, ValueError: the system's proxy or certificates cannot be used.
+    """
+    return _http(mounts=_without_proxy(settings.api_url))
 
 
 def _without_proxy(url: str) -> dict[str, None]:
@@ -118,6 +141,7 @@ def _http(**options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         follow_redirects=False,
         headers={"User-Agent": f"decthings-mcp/{VERSION}"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one caller's would go out with another's call
         limits=httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=30),
         **options,
     )

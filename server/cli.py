@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from .logs import configure_logging
 from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
 
@@ -25,7 +23,7 @@ def run(argv: Sequence[str]) -> int:
     except SettingsError as error:
         print(f"decthings-mcp: {error}", file=sys.stderr)
         return 2
-    configure_logging(settings.log_level, settings.api_key if isinstance(settings.api_key, SecretStr) else None)
+    configure_logging(settings.log_level, settings.secret_key)
     for warning in settings.warnings:
         logging.getLogger(__name__).warning(warning)
     return options.run(settings, options)
@@ -38,13 +36,26 @@ def _working_folder() -> Path | None:
         return None
 
 
-def _serve(settings: Settings, _: argparse.Namespace) -> int:
+def _serve(settings: Settings, options: argparse.Namespace) -> int:
+    if options.http:
+        return _serve_http(settings, options)
     from .app import create_server
     from .stdio import serve_stdio
 
     server = create_server(settings)
     gc.freeze()  # what is loaded stays: the collector need not look at it again
     return serve_stdio(server)
+
+
+def _serve_http(settings: Settings, options: argparse.Namespace) -> int:
+    from .http import serve_http
+    from .http_settings import HttpSettings
+
+    try:
+        return serve_http(settings, HttpSettings.load(options, settings))
+    except SettingsError as error:
+        print(f"decthings-mcp: {error}", file=sys.stderr)
+        return 2
 
 
 def _call(settings: Settings, options: argparse.Namespace) -> int:
@@ -77,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     parser.set_defaults(run=_serve, for_sandbox=False)
+    _add_http_options(parser)
     shared: dict[str, Any] = {
         "parents": [_shared_options(argparse.SUPPRESS)],  # else a command would reset what stands before it
         "allow_abbrev": False,
@@ -92,6 +104,34 @@ def parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--port", type=int, default=8787, help="0 takes a free one (default: %(default)s)")
     sandbox.set_defaults(run=_sandbox, for_sandbox=True)
     return parser
+
+
+def _add_http_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("Streamable HTTP")
+    group.add_argument("--http", action="store_true", help="serve Streamable HTTP instead of stdio")
+    group.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    group.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
+    group.add_argument("--path", default="/mcp", help="of the MCP endpoint (default: %(default)s)")
+    group.add_argument("--workers", type=int, default=1, metavar="N", help="processes; more than one: --stateless")
+    group.add_argument(
+        "--tenancy",
+        choices=("single", "per-caller"),
+        default="single",
+        help="whose account: the server's key, or a key that each request brings in Decthings-Api-Key",
+    )
+    group.add_argument("--token-file", type=Path, metavar="FILE", help="a name and a token of each caller on a line")
+    group.add_argument("--allowed-host", action="append", metavar="NAME", help="name clients use; repeatable")
+    group.add_argument("--allowed-origin", action="append", metavar="URL", help="of web pages; repeatable")
+    group.add_argument(
+        "--trusted-proxy", action="append", metavar="ADDRESS", help="whose X-Forwarded-For is believed; repeatable"
+    )
+    group.add_argument("--calls-per-second", type=float, default=20, metavar="N", help="of one caller (default: 20)")
+    group.add_argument("--uploads-at-a-time", type=int, default=4, metavar="N", help="of one caller (default: 4)")
+    group.add_argument("--state-key-file", type=Path, metavar="FILE", help="a secret that all replicas share")
+    group.add_argument(
+        "--stateless", action="store_true", help="keep no sessions, so that every request can go to any replica"
+    )
+    group.add_argument("--metrics-port", type=int, metavar="PORT", help="serve Prometheus metrics there")
 
 
 def _shared_options(default: str | None) -> argparse.ArgumentParser:

@@ -7,6 +7,7 @@ import sys
 
 from pydantic import SecretStr
 
+from ..tools.decthings.client import IN_USE
 from ..tools.decthings.json_values import without
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -20,7 +21,7 @@ class _WithoutKey(logging.Formatter):
         self._key = key
 
     def format(self, record: logging.LogRecord) -> str:
-        return without(super().format(record), self._key)
+        return without(without(super().format(record), self._key), IN_USE.get())
 
 
 def configure_logging(level: str, key: SecretStr | None) -> None:

@@ -55,6 +55,9 @@ class SettingsError(Exception):
 @dataclass(frozen=True)
 class Settings:
     api_url: str = DEFAULT_URL
+    shared: bool = False
+    """Whether it serves people on other machines."""
+    callers_bring_keys: bool = False
     api_key: SecretStr | NotConfigured = field(default_factory=lambda: _no_key())
     files: Sequence[Path] = ()
     check_uploads: bool = True
@@ -69,6 +72,10 @@ class Settings:
     log_level: str = "WARNING"
     warnings: Sequence[str] = ()
     """What the person who starts the server should know, for the log."""
+
+    @property
+    def secret_key(self) -> SecretStr | None:
+        return self.api_key if isinstance(self.api_key, SecretStr) else None
 
     def offers(self, tool: str, *, reads_only: bool) -> bool:
         return (not self.tools or tool in self.tools) and (reads_only or not self.read_only)
@@ -90,7 +97,9 @@ class Settings:
             if options.sandbox
             else checked_url((options.api_url or environ.get("DECTHINGS_API_URL", "")).strip() or DEFAULT_URL),
             api_key=key,
-            files=_folders(options.files, environ, cwd),
+            files=_folders(options.files, environ, None if options.http else cwd),
+            shared=options.http,
+            callers_bring_keys=options.http and options.tenancy == "per-caller",
             check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
             tools=_tools(options.tools),
             read_only=options.read_only,

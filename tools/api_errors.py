@@ -58,9 +58,10 @@ ADVICE = {
         "Ask the person whether the source model was built and has its program file, or name another source.",
     ),
     "bad_credentials": Advice(
-        "Decthings does not accept the API key of this server.",
-        "Ask the person to put a valid key into the server's configuration (DECTHINGS_API_KEY or "
-        "DECTHINGS_API_KEY_FILE) and to restart it. Never put a key into the chat.",
+        "Decthings does not accept the API key that this server was given.",
+        "Ask the person to put a valid key into the configuration: DECTHINGS_API_KEY or DECTHINGS_API_KEY_FILE of the "
+        "server, which has to be restarted then, or the header Decthings-Api-Key where the server takes it from there. "
+        "Never put a key into the chat.",
     ),
     "too_many_requests": Advice(
         "too many requests came from this account.",

@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mcp.server.mcpserver import Context
+from pydantic import SecretStr
 
 from .background import Background
 from .decthings import DecthingsClient
-from .errors import NotConfigured
+from .errors import NotConfigured, TooManyUploads
 from .files import Files
 from .times import LONGEST_CALL
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a request over HTTP. `api_key` is the key that came with it, if there was to be one."""
+
+    name: str
+    api_key: SecretStr | None = None
+
+
+class UploadSlots:
+    """How many uploads each caller has under way."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._taken = Counter[str]()
+
+    @contextmanager
+    def take(self, caller: str) -> Generator[None]:
+        """
+        Raises:
+            TooManyUploads: the caller has as many as allowed.
+        """
+        if self._limit is not None and self._taken[caller] >= self._limit:
+            raise TooManyUploads(self._limit)
+        self._taken[caller] += 1
+        try:
+            yield
+        finally:
+            self._taken[caller] -= 1
+            if not self._taken[caller]:
+                del self._taken[caller]
 
 
 @dataclass(frozen=True)
@@ -26,6 +62,8 @@ class Backend:
     call_seconds: float = LONGEST_CALL
     """For a whole call of a tool, unless it uploads."""
     background: Background | None = None
+    uploads: UploadSlots = field(default_factory=UploadSlots)
+    caller: Caller = field(default_factory=lambda: Caller("stdio"))
 
     @property
     def in_sandbox(self) -> bool:
@@ -40,6 +78,25 @@ class Backend:
             raise self.client
         return self.client
 
+    def for_caller(self, caller: Caller) -> Backend:
+        """With the caller's own key, if one came with the request."""
+        client = self.client
+        if caller.api_key is not None and isinstance(client, DecthingsClient):
+            client = client.with_key(caller.api_key)
+        return replace(self, client=client, caller=caller)
+
+
+CALLER = "decthings_mcp.caller"
+"""Where an HTTP request's scope names its caller."""
+_BACKEND = "decthings_mcp.backend"
+
 
 def backend_of(context: Context[Any, Any]) -> Backend:
-    return context.request_context.lifespan_context
+    backend: Backend = context.request_context.lifespan_context
+    request: Any = context.request_context.request
+    if request is None or CALLER not in request.scope:
+        return backend
+    # Kept with the request and nowhere else: a key is used for the calls of its own request alone.
+    if _BACKEND not in request.scope:
+        request.scope[_BACKEND] = backend.for_caller(request.scope[CALLER])
+    return request.scope[_BACKEND]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from typing import Annotated, Any, cast
 
 import anyio.to_thread
@@ -51,7 +52,8 @@ async def create_model(
     progress = Progress(context)
     on_sent = _upload_progress(progress) if opening.sent else None
     # An upload may last, as long as it goes on.
-    with anyio.fail_after(None if opening.sent else backend.call_seconds):
+    slot = backend.uploads.take(backend.caller.name) if opening.sent else nullcontext()
+    with slot, anyio.fail_after(None if opening.sent else backend.call_seconds):
         try:
             created, evidence = await settled(
                 f"create_model of {harmless(arguments['name'], 100)!r}",

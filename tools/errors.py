@@ -11,6 +11,7 @@ ToolFailure
 │   ├── FileNotReadable           file_not_readable
 │   └── NotAModelFile             not_a_model_file
 ├── TookTooLong                 took_too_long
+├── TooManyUploads              too_many_uploads: of one caller, over HTTP
 ├── LookedUp                    no_response or invalid_response, and what was found out since
 └── InternalError               internal_error: a fault of this server; all others send nothing to Decthings
 
@@ -110,6 +111,18 @@ class TookTooLong(ToolFailure):
     def __init__(self, *, may_have_acted: bool) -> None:
         self.may_have_acted = may_have_acted
         super().__init__("Decthings did not finish in the time that a call has.", "Make the same call again later.")
+
+
+class TooManyUploads(ToolFailure):
+    code = "too_many_uploads"
+    retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} uploads of this caller are under way, as many as this server allows. Nothing was sent.",
+            "Wait until one of them has ended, then make the same call again.",
+            {"retryAfterSeconds": 10},
+        )
 
 
 class InternalError(ToolFailure):

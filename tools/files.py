@@ -107,9 +107,14 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
 
 
 class Files:
-    """`folders` exist. Relative paths start at the first one."""
+    """`folders` exist. Relative paths start at the first one.
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+    Args:
+        shared: with people on other machines, whose own files are out of reach.
+    """
+
+    def __init__(self, folders: Sequence[Path], *, shared: bool = False) -> None:
+        self._shared = shared
         self._folders = [Path(os.path.realpath(folder)) for folder in folders]
 
     def find(self, path: str) -> FileBlob:
@@ -138,6 +143,12 @@ class Files:
 
     def _locate(self, path: str) -> tuple[Path, tuple[str, ...]]:
         """The allowed folder that holds the path, and the way down from there."""
+        if not self._folders and self._shared:
+            raise FileNotAllowed(
+                "This server is on another machine and shares no folder, so it cannot read files by a path.",
+                "Give the data as base64 if it is small. Otherwise ask the people who run this server to share a "
+                "folder with --files and to put the file there.",
+            )
         if not self._folders:
             raise FileNotAllowed(
                 "This server may not read any files.",

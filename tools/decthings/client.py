@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
@@ -62,6 +63,9 @@ _CAUSES: dict[type[BaseException], str] = {
     ConnectionRefusedError: "nothing listens there",
 }
 
+IN_USE: ContextVar[SecretStr | None] = ContextVar("decthings_api_key", default=None)
+"""The key of the call that is under way, so that a log can leave it out."""
+
 OnDate = Callable[[float], None]
 """Called with the time on Decthings' clock, from its Date header: milliseconds since 1970."""
 
@@ -89,6 +93,10 @@ class DecthingsClient:
         self._timeouts = timeouts or Timeouts()
         self.in_sandbox = False
         """Whether the last answer came from an embedded Decthings, which says so in its Server header."""
+
+    def with_key(self, api_key: SecretStr) -> DecthingsClient:
+        """The same, over the same connections, for another account."""
+        return DecthingsClient(self._http, self._url, api_key, self._timeouts)
 
     async def create_model(
         self, params: CreateModelParams, on_sent: OnSent | None = None, delivery: Delivery | None = None
@@ -162,6 +170,7 @@ class DecthingsClient:
         """
         document, blobs = detach_blobs(params)
         delivery = delivery or Delivery()
+        IN_USE.set(self._api_key)
         body = _Body(encode_head(document, [size_of(blob) for blob in blobs]), blobs, on_sent, delivery)
         allowed = self._timeouts
         limits = httpx.Timeout(

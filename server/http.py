@@ -1,0 +1,169 @@
+"""Serving over Streamable HTTP: behind any load balancer, in any number, with no state that ties them together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import uvicorn
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.request_state import RequestStateSecurity
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors import Multiprocess
+
+from .access import Access
+from .access_log import AccessLog
+from .app import create_server
+from .health import Health
+from .http_settings import HttpSettings
+from .logs import configure_logging
+from .requests import Gate, WholeBody
+from .settings import Settings, SettingsError
+
+_log = logging.getLogger(__name__)
+
+_GRACE_SECONDS = 10
+_HEADER_SECONDS = 10.0
+_IDLE_SECONDS = 75
+"""Longer than a proxy in front keeps its connections, so that it is the proxy that closes them."""
+_MAX_HEADER_BYTES = 16 * 1024
+_MAX_CONNECTIONS = 2_000
+
+
+def serve_http(settings: Settings, http: HttpSettings) -> int:
+    """Until SIGTERM (0) or SIGINT (130): open calls get ten seconds. The exit status."""
+    config = _config(settings, http)
+    if http.token_file is not None:
+        Access(http)  # what is wrong with the file is told now
+    try:
+        listening = config.bind_socket()
+    except SystemExit:
+        raise SettingsError(f"{http.host}:{http.port} cannot be listened on; another program may do so.") from None
+    # uvicorn raises the signal that ended it once more: this is where it ends.
+    signal.signal(signal.SIGTERM, _end_in_peace)
+    host, port = listening.getsockname()[:2]
+    _log.warning("Serving on http://%s:%d%s", f"[{host}]" if ":" in host else host, port, http.path)
+    with listening:
+        if http.workers > 1:
+            Multiprocess(config, [listening]).run()
+        else:
+            uvicorn.Server(config).run([listening])
+    return 0
+
+
+def _end_in_peace(_number: int, _frame: object) -> None:
+    pass
+
+
+def _config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        partial(create_app, settings, http),
+        factory=True,
+        host=http.host,
+        port=http.port,
+        workers=http.workers,
+        http=_ImpatientProtocol,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(http.trusted_proxies),
+        forwarded_allow_ips=list(http.trusted_proxies),
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        limit_concurrency=_MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+    )
+
+
+def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
+    """
+    Raises:
+        SettingsError: the token file cannot be used.
+    """
+    configure_logging(settings.log_level, settings.secret_key)  # a worker process has not done so yet
+    keys = [key.get_secret_value() for key in http.state_keys]
+    server = create_server(
+        settings, state_security=RequestStateSecurity(keys=keys), uploads_at_a_time=http.uploads_at_a_time
+    )
+    security = TransportSecuritySettings(allowed_hosts=http.hosts, allowed_origins=http.origins)
+    manager = StreamableHTTPSessionManager(
+        server._lowlevel_server,  # pyright: ignore[reportPrivateUsage]
+        stateless=http.stateless,
+        security_settings=security,
+    )
+    health = Health(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with manager.run(), health.run():
+            yield
+
+    endpoint: ASGIApp = Gate(WholeBody(AuthContextMiddleware(manager.handle_request)), Access(http))
+    if http.allowed_origins:
+        endpoint = CORSMiddleware(
+            endpoint,
+            allow_origins=http.allowed_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["Mcp-Session-Id", "Mcp-Protocol-Version", "Retry-After"],
+        )
+    routes = [
+        Route(http.path, endpoint),
+        Route("/healthz", health.alive),
+        Route("/readyz", health.ready),
+    ]
+    return AccessLog(Starlette(routes=routes, lifespan=lifespan))
+
+
+class _ImpatientProtocol(H11Protocol):
+    """Closes a connection whose next request does not come to the end of its head, and open streams at the end."""
+
+    _head_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._expect_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Between requests uvicorn's own time-out for idle connections holds, until the first byte.
+        if self._is_within_head():
+            self._expect_head()
+        elif self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self._is_busy() and self.scope["method"] == "GET":
+            self.transport.close()  # a stream for messages from the server never ends by itself
+
+    def _is_within_head(self) -> bool:
+        return not self._is_busy() and bool(self.conn.trailing_data[0])
+
+    def _is_busy(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request
+        return cycle is not None and not cycle.response_complete
+
+    def _expect_head(self) -> None:
+        if self._head_due is None:
+            self._head_due = asyncio.get_running_loop().call_later(_HEADER_SECONDS, self.transport.close)

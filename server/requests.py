@@ -1,0 +1,83 @@
+"""What every HTTP request passes before MCP sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..tools.backend import CALLER
+from .access import Access, Refusal
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+BODY_SECONDS = 30.0
+_TOO_LARGE = f"A request holds {MAX_BODY_BYTES >> 20} MiB at the most. Larger data has to come from a file."
+
+
+class Gate:
+    """Lets in who may call. MCP sees the caller as the user, whose sessions and questions are nobody else's."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        admitted = self._access.admit(Headers(scope=scope), scope["query_string"])
+        if isinstance(admitted, Refusal):
+            await refuse(admitted.status, admitted.message, admitted.headers)(scope, receive, send)
+            return
+        scope[CALLER] = admitted
+        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=admitted.name, scopes=[]))
+        await self._app(scope, receive, send)
+
+
+class WholeBody:
+    """Reads a body within its limits, and only then hands the request on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with anyio.fail_after(BODY_SECONDS):
+                body = await _read(receive, Headers(scope=scope).get("content-length", ""))
+        except TimeoutError:
+            await refuse(408, "The request did not come whole in time.")(scope, receive, send)
+            return
+        if body is None:
+            await refuse(413, _TOO_LARGE)(scope, receive, send)
+            return
+        first: list[Message] = [body]
+
+        async def replay() -> Message:
+            return first.pop() if first else await receive()
+
+        await self._app(scope, replay, send)
+
+
+async def _read(receive: Receive, announced: str) -> Message | None:
+    """The body as one message, or what came instead; None when it is too large."""
+    if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
+        return None
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            return None
+        if not message.get("more_body", False):
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+
+def refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """As a JSON-RPC error, which clients show. Its code is the status: those of JSON-RPC mean other things."""
+    error: dict[str, Any] = {"jsonrpc": "2.0", "id": None, "error": {"code": status, "message": message}}
+    return JSONResponse(error, status, {**(headers or {}), "Connection": "close"} if status == 413 else headers)
