@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -16,6 +17,8 @@ from ..tools.backend import CALLER
 from ..tools.text import harmless
 
 _MAX_TEXT = 100
+_PROBES = ("GET /healthz", "GET /readyz")
+"""Asked every few seconds; only told when they fail."""
 
 
 class AccessLog:
@@ -39,9 +42,14 @@ class AccessLog:
         try:
             await self._app(scope, receive, watch)
         finally:
-            seconds = round(perf_counter() - begun, 4)
-            sys.stderr.write(json.dumps(_line(scope, status, sent, seconds)) + "\n")
-            sys.stderr.flush()
+            _write(_line(scope, status, sent, round(perf_counter() - begun, 4)))
+
+
+def _write(line: dict[str, Any]) -> None:
+    if line["status"] == HTTPStatus.OK and line["request"] in _PROBES:
+        return
+    sys.stderr.write(json.dumps(line) + "\n")
+    sys.stderr.flush()
 
 
 def _line(scope: MutableMapping[str, Any], status: int, sent: int, seconds: float) -> dict[str, Any]:

@@ -8,19 +8,21 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 import httpx
 from mcp.server import MCPServer
 from mcp.server.caching import CacheHint
+from mcp.server.context import ServerMiddleware
 from mcp.server.request_state import RequestStateSecurity
 from pydantic import SecretStr
 
 from ..tools.backend import Backend, UploadSlots
 from ..tools.background import open_background
 from ..tools.catalog import TOOLS
-from ..tools.decthings import DecthingsClient
+from ..tools.decthings import DecthingsClient, DecthingsError
+from ..tools.decthings.client import OnCall
 from ..tools.errors import NotConfigured
 from ..tools.files import Files
 from ..tools.prompts import add_prompts
@@ -52,23 +54,33 @@ _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover")
 
 
+class Observer(ServerMiddleware[Any], Protocol):
+    """Sees what the server does, and has no part in it."""
+
+    def note_request(self, method: str, error: DecthingsError | None, sent: int, seconds: float) -> None:
+        """After a call to Decthings."""
+        ...
+
+
 def create_server(
     settings: Settings,
     *,
     state_security: RequestStateSecurity | None = None,
     uploads_at_a_time: int | None = None,
+    observer: Observer | None = None,
 ) -> MCPServer[Backend]:
     """
     Args:
         state_security: seals what a question leaves with the client; without it, by a key of this process.
         uploads_at_a_time: of each caller over HTTP.
+        observer: is told of every message and of every call to Decthings.
     """
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Backend]) -> AsyncGenerator[Backend]:
         async with AsyncExitStack() as stack:
             yield Backend(
-                await _connect(settings, stack),
+                await _connect(settings, stack, observer),
                 Files(settings.files, shared=settings.shared),
                 check_uploads=settings.check_uploads,
                 retry_seconds=settings.retry_seconds,
@@ -88,7 +100,7 @@ def create_server(
         lifespan=lifespan,
         request_state_security=state_security,
         subscriptions=False,  # nothing that is listed ever changes
-        middleware=[conforming([tool.name for tool in tools], servers)],
+        middleware=[*([observer] if observer else []), conforming([tool.name for tool in tools], servers)],
         cache_hints=dict.fromkeys(_CACHED, _FOR_AN_HOUR),
         log_level=cast(Literal["WARNING"], settings.log_level),
     )
@@ -98,15 +110,18 @@ def create_server(
     return server
 
 
-async def _connect(settings: Settings, stack: AsyncExitStack) -> DecthingsClient | NotConfigured:
+async def _connect(
+    settings: Settings, stack: AsyncExitStack, observer: Observer | None
+) -> DecthingsClient | NotConfigured:
     """What cannot be set up is told by every call: a server that does not start tells nobody."""
+    on_call = None if observer is None else observer.note_request
     try:
         if settings.sandbox:
-            return await _connect_to_sandbox(settings, stack)
+            return await _connect_to_sandbox(settings, stack, on_call)
         if isinstance(settings.api_key, NotConfigured) and not settings.callers_bring_keys:
             return settings.api_key
         http = await stack.enter_async_context(http_client(settings))
-        return DecthingsClient(http, settings.api_url, settings.secret_key, settings.timeouts)
+        return DecthingsClient(http, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, sqlite3.Error) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
         what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "Connections cannot be set up"
@@ -127,12 +142,12 @@ def _without_proxy(url: str) -> dict[str, None]:
     return {f"all://{parts.netloc}": None} if is_loopback(parts.hostname or "") else {}
 
 
-async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack) -> DecthingsClient:
+async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack, on_call: OnCall | None) -> DecthingsClient:
     from .sandbox import OWN_KEY, create_sandbox  # the store is not needed otherwise
 
     transport = httpx.ASGITransport(create_sandbox(settings.sandbox_data))
     http = await stack.enter_async_context(_http(transport=transport))
-    client = DecthingsClient(http, _SANDBOX_URL, SecretStr(OWN_KEY))
+    client = DecthingsClient(http, _SANDBOX_URL, SecretStr(OWN_KEY), on_call=on_call)
     client.in_sandbox = True
     return client
 

@@ -132,6 +132,7 @@ def _add_http_options(parser: argparse.ArgumentParser) -> None:
         "--stateless", action="store_true", help="keep no sessions, so that every request can go to any replica"
     )
     group.add_argument("--metrics-port", type=int, metavar="PORT", help="serve Prometheus metrics there")
+    group.add_argument("--metrics-host", default="127.0.0.1", help="address for them (default: %(default)s)")
 
 
 def _shared_options(default: str | None) -> argparse.ArgumentParser:

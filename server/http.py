@@ -22,9 +22,10 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
+from . import tracing
 from .access import Access
 from .access_log import AccessLog
-from .app import create_server
+from .app import Observer, create_server
 from .health import Health
 from .http_settings import HttpSettings
 from .logs import configure_logging
@@ -44,8 +45,9 @@ _MAX_CONNECTIONS = 2_000
 def serve_http(settings: Settings, http: HttpSettings) -> int:
     """Until SIGTERM (0) or SIGINT (130): open calls get ten seconds. The exit status."""
     config = _config(settings, http)
-    if http.token_file is not None:
-        Access(http)  # what is wrong with the file is told now
+    Access(http)  # what is wrong with the token file is told now
+    if http.metrics_port is not None and http.workers > 1:
+        _serve_metrics_of_workers(http)
     try:
         listening = config.bind_socket()
     except SystemExit:
@@ -60,6 +62,13 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
         else:
             uvicorn.Server(config).run([listening])
     return 0
+
+
+def _serve_metrics_of_workers(http: HttpSettings) -> None:
+    from .metrics import serve_metrics, share_between_processes
+
+    share_between_processes()
+    serve_metrics(http.metrics_port or 0, http.metrics_host, None)
 
 
 def _end_in_peace(_number: int, _frame: object) -> None:
@@ -95,9 +104,14 @@ def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
         SettingsError: the token file cannot be used.
     """
     configure_logging(settings.log_level, settings.secret_key)  # a worker process has not done so yet
+    if tracing.is_wanted():
+        tracing.set_up_tracing()
     keys = [key.get_secret_value() for key in http.state_keys]
     server = create_server(
-        settings, state_security=RequestStateSecurity(keys=keys), uploads_at_a_time=http.uploads_at_a_time
+        settings,
+        state_security=RequestStateSecurity(keys=keys),
+        uploads_at_a_time=http.uploads_at_a_time,
+        observer=_metrics(http),
     )
     security = TransportSecuritySettings(allowed_hosts=http.hosts, allowed_origins=http.origins)
     manager = StreamableHTTPSessionManager(
@@ -127,6 +141,17 @@ def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
         Route("/readyz", health.ready),
     ]
     return AccessLog(Starlette(routes=routes, lifespan=lifespan))
+
+
+def _metrics(http: HttpSettings) -> Observer | None:
+    if http.metrics_port is None:
+        return None
+    from .metrics import Metrics, serve_metrics
+
+    metrics = Metrics()
+    if http.workers == 1:
+        serve_metrics(http.metrics_port, http.metrics_host, metrics)
+    return metrics
 
 
 class _ImpatientProtocol(H11Protocol):

@@ -6,6 +6,7 @@ import os
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +39,7 @@ class HttpSettings:
     stateless: bool = False
     """Whether clients with a handshake get no session, so that their requests can go to any process."""
     metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
 
     @classmethod
     def load(cls, options: Namespace, settings: Settings) -> HttpSettings:
@@ -59,6 +61,7 @@ class HttpSettings:
             uploads_at_a_time=options.uploads_at_a_time,
             stateless=options.stateless or options.workers > 1,
             metrics_port=options.metrics_port,
+            metrics_host=options.metrics_host,
             **({} if options.state_key_file is None else {"state_keys": _state_keys(options.state_key_file)}),
         )
         http.check_who_may_call(settings)
@@ -72,6 +75,8 @@ class HttpSettings:
                 "--tenancy per-caller means that every caller brings a key; take away the server's own one "
                 "(DECTHINGS_API_KEY, DECTHINGS_API_KEY_FILE, --api-key-file) and --sandbox."
             )
+        if self.metrics_port is not None and find_spec("prometheus_client") is None:
+            raise SettingsError("Metrics need one more package: pip install 'decthings-mcp[metrics]'.")
         if not self.is_on_loopback and self.tenancy == "single" and self.token_file is None:
             raise SettingsError(
                 f"On {self.host} anybody who reaches this port could use the server's account. Name the callers in a "

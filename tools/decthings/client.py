@@ -18,6 +18,7 @@ from .blobs import Blob, BlobSource, pieces_of, size_of
 from .errors import (
     ApiError,
     ConnectionFailed,
+    DecthingsError,
     InvalidRequest,
     InvalidResponse,
     NoResponse,
@@ -52,7 +53,8 @@ class Delivery:
     """How far a request has got. `complete` turns true when its last byte is handed to the connection."""
 
     def __init__(self) -> None:
-        self.begun = self.complete = False
+        self.sent = 0
+        self.complete = False
 
 
 _CAUSES: dict[type[BaseException], str] = {
@@ -68,6 +70,9 @@ IN_USE: ContextVar[SecretStr | None] = ContextVar("decthings_api_key", default=N
 
 OnDate = Callable[[float], None]
 """Called with the time on Decthings' clock, from its Date header: milliseconds since 1970."""
+
+OnCall = Callable[[str, DecthingsError | None, int, float], None]
+"""Called with the method, the error if there was one, the bytes sent and the seconds, after each call."""
 
 OnSent = Callable[[int, int], Awaitable[None]]
 """Awaited with the bytes handed to the connection so far, and those there are in all."""
@@ -86,8 +91,10 @@ class DecthingsClient:
         url: str = DEFAULT_URL,
         api_key: SecretStr | None = None,
         timeouts: Timeouts | None = None,
+        on_call: OnCall | None = None,
     ) -> None:
         self._http = http
+        self._on_call = on_call
         self._url = url.rstrip("/")
         self._api_key = api_key
         self._timeouts = timeouts or Timeouts()
@@ -96,7 +103,7 @@ class DecthingsClient:
 
     def with_key(self, api_key: SecretStr) -> DecthingsClient:
         """The same, over the same connections, for another account."""
-        return DecthingsClient(self._http, self._url, api_key, self._timeouts)
+        return DecthingsClient(self._http, self._url, api_key, self._timeouts, self._on_call)
 
     async def create_model(
         self, params: CreateModelParams, on_sent: OnSent | None = None, delivery: Delivery | None = None
@@ -168,9 +175,28 @@ class DecthingsClient:
             timeout: seconds to wait for the answer, for methods that block.
             delivery: is kept up to date, for those who are cancelled and want to know.
         """
-        document, blobs = detach_blobs(params)
         delivery = delivery or Delivery()
         IN_USE.set(self._api_key)
+        begun, failure = monotonic(), None
+        try:
+            return await self._call(f"{api}/{method}", params, timeout, on_sent, on_date, delivery)
+        except DecthingsError as error:
+            failure = error
+            raise
+        finally:
+            if self._on_call is not None:
+                self._on_call(method, failure, delivery.sent, monotonic() - begun)
+
+    async def _call(
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        timeout: float | None,
+        on_sent: OnSent | None,
+        on_date: OnDate | None,
+        delivery: Delivery,
+    ) -> dict[str, Any]:
+        document, blobs = detach_blobs(params)
         body = _Body(encode_head(document, [size_of(blob) for blob in blobs]), blobs, on_sent, delivery)
         allowed = self._timeouts
         limits = httpx.Timeout(
@@ -179,7 +205,7 @@ class DecthingsClient:
         # An upload may take its time, as long as it goes on; so may a method that blocks.
         unbounded = timeout is not None or any(isinstance(blob, BlobSource) for blob in blobs)
         request = self._http.stream(
-            "POST", f"{self._url}/{api}/{method}", content=body, headers=self._headers(body.size), timeout=limits
+            "POST", f"{self._url}/{path}", content=body, headers=self._headers(body.size), timeout=limits
         )
         try:
             with anyio.fail_after(None if unbounded else allowed.request):
@@ -224,18 +250,18 @@ class _Body:
         self._parts = [head, *blobs]
         self._on_sent = on_sent
         self._delivery = delivery
-        delivery.begun = delivery.complete = False  # a call that is repeated begins anew
+        delivery.sent, delivery.complete = 0, False  # a call that is repeated begins anew
         self.size = sum(map(size_of, self._parts))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        sent = 0
+        delivery = self._delivery
         async for piece in self._paced():
-            sent += len(piece)
             # Before the yield: what is handed over may arrive, whatever is heard of it afterwards.
-            self._delivery.begun, self._delivery.complete = True, sent == self.size
+            delivery.sent += len(piece)
+            delivery.complete = delivery.sent == self.size
             yield piece
             if self._on_sent is not None:
-                await self._on_sent(sent, self.size)
+                await self._on_sent(delivery.sent, self.size)
 
     async def _paced(self) -> AsyncIterator[bytes]:
         """Pieces as large as the connection takes in good time: a time-out for one is not meant for a slow line."""
@@ -252,7 +278,7 @@ class _Body:
 
 
 def _broken_off(error: Exception, delivery: Delivery) -> NoResponse | RequestCutShort | ConnectionFailed:
-    if not delivery.begun:
+    if not delivery.sent:
         return ConnectionFailed("No connection to Decthings could be made: it timed out.")
     if delivery.complete:
         return NoResponse(f"The request was sent, and Decthings' answer did not come whole ({_name(error)}).")
