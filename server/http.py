@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import socket
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -40,6 +42,7 @@ _IDLE_SECONDS = 75
 """Longer than a proxy in front keeps its connections, so that it is the proxy that closes them."""
 _MAX_HEADER_BYTES = 16 * 1024
 _MAX_CONNECTIONS = 2_000
+_BACKLOG = 2_048
 
 
 def serve_http(settings: Settings, http: HttpSettings) -> int:
@@ -48,10 +51,7 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
     Access(http)  # what is wrong with the token file is told now
     if http.metrics_port is not None and http.workers > 1:
         _serve_metrics_of_workers(http)
-    try:
-        listening = config.bind_socket()
-    except SystemExit:
-        raise SettingsError(f"{http.host}:{http.port} cannot be listened on; another program may do so.") from None
+    listening = _listen(http.host, http.port)
     # uvicorn raises the signal that ended it once more: this is where it ends.
     signal.signal(signal.SIGTERM, _end_in_peace)
     host, port = listening.getsockname()[:2]
@@ -62,6 +62,27 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
         else:
             uvicorn.Server(config).run([listening])
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """
+    Raises:
+        SettingsError: the address cannot be listened on.
+    """
+    with ExitStack() as stack:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            # The protocol is named: asyncio sends without delay only where it knows that it is TCP.
+            listening = stack.enter_context(socket.socket(family, kind, protocol))
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(_BACKLOG)  # who connects from here on is served, be it a moment later
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "there is no such address"
+            raise SettingsError(f"{host}:{port} cannot be listened on: {reason}.") from None
+        listening.set_inheritable(True)  # to worker processes
+        stack.pop_all()
+        return listening
 
 
 def _serve_metrics_of_workers(http: HttpSettings) -> None:
@@ -119,14 +140,16 @@ def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
         stateless=http.stateless,
         security_settings=security,
     )
+    gate = Gate(WholeBody(AuthContextMiddleware(manager.handle_request)), Access(http))
     health = Health(settings)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         async with manager.run(), health.run():
             yield
+            await gate.wait_until_empty()
 
-    endpoint: ASGIApp = Gate(WholeBody(AuthContextMiddleware(manager.handle_request)), Access(http))
+    endpoint: ASGIApp = gate
     if http.allowed_origins:
         endpoint = CORSMiddleware(
             endpoint,

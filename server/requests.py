@@ -17,6 +17,8 @@ from .access import Access, Refusal
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 30.0
+_LAST_SECONDS = 2.0
+_ENDING = "This server is ending. What became of the call stands in its log; the same call can be made again."
 _TOO_LARGE = f"A request holds {MAX_BODY_BYTES >> 20} MiB at the most. Larger data has to come from a file."
 
 
@@ -26,6 +28,7 @@ class Gate:
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
         self._access = access
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         admitted = self._access.admit(Headers(scope=scope), scope["query_string"])
@@ -34,7 +37,33 @@ class Gate:
             return
         scope[CALLER] = admitted
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=admitted.name, scopes=[]))
-        await self._app(scope, receive, send)
+        self._open += 1
+        try:
+            await _answered_even_when_cut_off(self._app, scope, receive, send)
+        finally:
+            self._open -= 1
+
+    async def wait_until_empty(self) -> None:
+        """For a moment: what was cut off has to tell the log what became of it."""
+        with anyio.move_on_after(_LAST_SECONDS):
+            while self._open:  # noqa: ASYNC110 - an event for this moment alone is not worth its state
+                await anyio.sleep(0.01)
+
+
+async def _answered_even_when_cut_off(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """A request is only cancelled from outside when it has outlasted the time that the end of the server leaves."""
+    begun = False
+
+    async def watch(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    try:
+        await app(scope, receive, watch)
+    except anyio.get_cancelled_exc_class():
+        if not begun:
+            await refuse(503, _ENDING)(scope, receive, send)
 
 
 class WholeBody:

@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -83,7 +84,7 @@ def stay_silent(connection: socket.socket, _: Request) -> None:
     """Until the other side hangs up, or for a while. What it sends meanwhile is not read."""
     watched = select.poll()
     watched.register(connection, select.POLLRDHUP)
-    watched.poll(10_000)
+    watched.poll(30_000)
 
 
 def read_request(
@@ -175,6 +176,14 @@ def environment(**variables: str) -> dict[str, str]:
 
 def server_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "decthings_mcp.server", *arguments]
+
+
+def run_server(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Until it ends by itself."""
+    return subprocess.run(
+        server_command(*arguments), cwd=cwd, env=environment(**variables), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
 
 
 def stdio(*arguments: str, cwd: Path | None = None, **variables: str) -> StdioServerParameters:

@@ -117,12 +117,17 @@ async def settled(
     def look_up(error: DecthingsError) -> LookUp:
         return LookUp(error, client, begun, backend.call_seconds * LOOK_UP_SHARE)
 
+    async def called_or_looked_up() -> tuple[T, dict[str, Any] | None]:
+        try:
+            given = await repeated(lambda: call(client, delivery), backend.retry_seconds, on_pause=progress.tell_pause)
+        except DecthingsError as error:
+            if not error.may_have_acted:
+                raise
+            return await look(look_up(error))
+        return given, None
+
     try:
-        given = await repeated(lambda: call(client, delivery), backend.retry_seconds, on_pause=progress.tell_pause)
-    except DecthingsError as error:
-        if not error.may_have_acted:
-            raise
-        return await look(look_up(error))
+        return await called_or_looked_up()
     except anyio.get_cancelled_exc_class():
         if not delivery.complete:
             _log.warning("%s was cancelled before all of it was sent: nothing was done", what)
@@ -130,7 +135,6 @@ async def settled(
             error = NoResponse("All of it was sent.")
             backend.background.start(lambda: _tell_the_log(what, look, look_up(error)))
         raise
-    return given, None
 
 
 async def _tell_the_log(what: str, look: Look[Any], look_up: LookUp) -> None:

@@ -46,7 +46,7 @@ def _blanked(value: Any, secret: str) -> Any:
     if isinstance(value, str):
         return value.replace(secret, "[API key]")
     if is_object(value):
-        return {name: _blanked(member, secret) for name, member in value.items()}
+        return {_blanked(name, secret): _blanked(member, secret) for name, member in value.items()}
     return [_blanked(item, secret) for item in value] if is_list(value) else value
 
 

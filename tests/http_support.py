@@ -1,0 +1,122 @@
+"""Servers over HTTP for the tests: as processes, and as one side of a raw conversation."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import httpx2
+import support
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+TOKENS = {"anna": "token-of-anna-0123456789", "bert": "token-of-bert-0123456789"}
+MODERN: dict[str, Any] = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
+}
+CREATE: dict[str, Any] = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
+
+
+@dataclass
+class HttpServer:
+    url: str
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list[str])
+    """What it has said on stderr."""
+
+    @property
+    def root(self) -> str:
+        return self.url.removesuffix("/mcp")
+
+    def access_log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    def end(self, number: int) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@contextmanager
+def http_server(*arguments: str, cwd: Path, **variables: str) -> Generator[HttpServer]:
+    """On a free port, which its log tells."""
+    with subprocess.Popen(
+        support.server_command("--http", "--port", "0", *arguments), cwd=cwd, env=support.environment(**variables),
+        text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        server = HttpServer("", process)
+        for line in process.stderr:
+            server.lines.append(line)
+            if found := re.search(r"Serving on (\S+)", line):
+                server.url = found[1]
+                break
+        reader = threading.Thread(target=lambda: server.lines.extend(process.stderr or ()))
+        reader.start()
+        try:
+            assert server.url, "".join(server.lines)
+            yield server
+        finally:
+            process.terminate()
+            process.wait(30)
+            reader.join()
+
+
+@contextmanager
+def sandbox_server(*arguments: str, cwd: Path, **variables: str) -> Generator[HttpServer]:
+    with http_server("--sandbox", "--sandbox-data", str(cwd / "sandbox"), *arguments, cwd=cwd, **variables) as server:
+        yield server
+
+
+@asynccontextmanager
+async def connected(url: str, headers: Mapping[str, str] | None = None, **options: Any) -> AsyncGenerator[Client]:
+    """A client that sends the headers with every request."""
+    async with (
+        httpx2.AsyncClient(headers=dict(headers or {}), timeout=60) as http,
+        Client(streamable_http_client(url, http_client=http), **options) as client,
+    ):
+        yield client
+
+
+def bearer(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {TOKENS[name]}"}
+
+
+def token_file(folder: Path) -> Path:
+    path = folder / "tokens"
+    path.write_text("# who may call\n" + "".join(f"{name} {token}\n" for name, token in TOKENS.items()))
+    return path
+
+
+def post(url: str, method: str, headers: Mapping[str, str] | None = None, **params: Any) -> httpx.Response:
+    """One request without a handshake."""
+    named = {"Mcp-Name": str(params["name"])} if "name" in params else {}
+    return httpx.post(
+        url,
+        json={"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": MODERN}},
+        headers={
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": "2026-07-28",
+            "Mcp-Method": method,
+            **named,
+            **(headers or {}),
+        },
+        timeout=60,
+    )
+
+
+def call(url: str, tool: str, arguments: dict[str, Any], headers: Mapping[str, str] | None = None, **more: Any) -> Any:
+    """The result of a tool call, as JSON."""
+    response = post(url, "tools/call", headers, name=tool, arguments=arguments, **more)
+    if response.headers["content-type"].startswith("text/event-stream"):
+        data = [line[5:] for line in response.text.splitlines() if line.startswith("data:")]
+        return json.loads(data[-1])
+    return response.json()

@@ -1,0 +1,247 @@
+"""Who may call over HTTP, with which key, and how often: and nothing of one caller in anything of another."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import socket
+import threading
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import support
+from decthings_mcp.server.access import Access, Refusal
+from decthings_mcp.server.http_settings import HttpSettings
+from decthings_mcp.tools.backend import Caller
+from http_support import (
+    CREATE,
+    TOKENS,
+    HttpServer,
+    bearer,
+    call,
+    http_server,
+    post,
+    sandbox_server,
+    token_file,
+)
+
+PER_CALLER = ("--tenancy", "per-caller")
+EVERYWHERE = ("--host", "0.0.0.0")  # noqa: S104
+
+
+def own_key(key: str) -> dict[str, str]:
+    return {"Decthings-Api-Key": key}
+
+
+@pytest.fixture(scope="module")
+def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServer]:
+    cwd = tmp_path_factory.mktemp("tokens")
+    with sandbox_server("--token-file", str(token_file(cwd)), "--calls-per-second", "1000", cwd=cwd) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (EVERYWHERE, "--token-file"),
+        ((*EVERYWHERE, "--token-file", "{tokens}"), "--allowed-host"),
+        (("--tenancy", "per-caller"), "take away the server's own"),
+        (("--token-file", "none"), "cannot be read"),
+        (("--token-file", "{short}"), "16 characters"),
+        (("--token-file", "{empty}"), "names nobody"),
+        (("--state-key-file", "{short}"), "32 characters"),
+        (("--workers", "0"), "greater than 0"),
+    ],
+)  # fmt: skip
+def test_what_would_let_anybody_in_or_mix_keys_is_refused_at_the_start(
+    arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "short").write_text("anna secret\n")
+    (tmp_path / "empty").write_text("# nobody\n")
+    files = {"tokens": token_file(tmp_path), "short": tmp_path / "short", "empty": tmp_path / "empty"}
+    given = [argument.format(**files) for argument in arguments]
+    ended = support.run_server("--http", "--port", "0", *given, cwd=tmp_path, DECTHINGS_API_KEY="the-servers-own-key")
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not any(secret in ended.stderr for secret in (*TOKENS.values(), "the-servers-own-key"))
+
+
+def test_a_caller_needs_a_token_that_the_server_knows(with_tokens: HttpServer) -> None:
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": TOKENS["anna"]},
+        {"Authorization": "Basic eA=="},
+    ):
+        refused = post(with_tokens.url, "tools/list", headers)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Bearer")
+        assert "token" in refused.json()["error"]["message"]
+    assert post(with_tokens.url, "tools/list", bearer("anna")).status_code == 200
+
+
+def test_a_token_is_not_passed_on_and_a_key_is_not_taken_where_the_server_has_its_own(tmp_path: Path) -> None:
+    with (
+        support.upstream(support.created()) as up,
+        http_server(
+            "--api-url", up.url, "--token-file", str(token_file(tmp_path)), cwd=tmp_path, DECTHINGS_API_KEY=support.KEY
+        ) as server,
+    ):
+        call(server.url, "create_model", CREATE, bearer("anna"))
+        refused = post(server.url, "tools/list", {**bearer("anna"), **own_key("somebody's")})
+    assert up.requests[0].headers["authorization"] == f"Bearer {support.KEY}"
+    assert TOKENS["anna"] not in str(up.requests)
+    assert refused.status_code == 400
+
+
+def test_the_log_names_callers_and_no_tokens(with_tokens: HttpServer) -> None:
+    post(with_tokens.url, "tools/list", bearer("bert"))
+    assert with_tokens.access_log()[-1]["caller"] == "bert"
+    assert not any(token in "".join(with_tokens.lines) for token in TOKENS.values())
+
+
+def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("decthings_mcp.server.access._LOOK_AGAIN_SECONDS", 0)
+    path = token_file(tmp_path)
+    access = Access(HttpSettings(token_file=path))
+    headers = {"authorization": "Bearer token-of-carl-0123456789"}
+    assert isinstance(access.admit(headers, b""), Refusal)
+    path.write_text("carl token-of-carl-0123456789\n")
+    assert access.admit(headers, b"") == Caller("carl")
+    assert isinstance(access.admit({"authorization": f"Bearer {TOKENS['anna']}"}, b""), Refusal)
+    path.write_text("broken\n")  # what it said before holds
+    assert access.admit(headers, b"") == Caller("carl")
+
+
+def test_a_session_is_nobody_elses(with_tokens: HttpServer) -> None:
+    opened = httpx.post(
+        with_tokens.url,
+        json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}},
+        headers={**bearer("anna"), "Accept": "application/json, text/event-stream"},
+    )  # fmt: skip
+    listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    for name, status in [("bert", 404), ("anna", 200)]:
+        headers = {
+            **bearer(name),
+            "Accept": "application/json, text/event-stream",
+            "Mcp-Session-Id": opened.headers["mcp-session-id"],
+        }
+        assert httpx.post(with_tokens.url, json=listing, headers=headers).status_code == status
+
+
+def test_each_request_brings_its_own_key_where_the_server_has_none(tmp_path: Path) -> None:
+    with (
+        support.upstream(support.created()) as up,
+        http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server,
+    ):
+        assert post(server.url, "tools/list").status_code == 401
+        assert post(server.url, "tools/list", own_key("two words")).status_code == 401
+        call(server.url, "create_model", CREATE, {**own_key("key-of-anna"), "Authorization": "Bearer something-else"})
+        call(server.url, "create_model", CREATE, own_key("key-of-bert"))
+    assert [request.headers["authorization"] for request in up.requests] == ["Bearer key-of-anna", "Bearer key-of-bert"]
+    assert "something-else" not in str(up.requests)
+
+
+def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
+    with http_server(*PER_CALLER, "--token-file", str(token_file(tmp_path)), cwd=tmp_path) as server:
+        assert post(server.url, "tools/list", own_key("a-key")).status_code == 401
+        assert post(server.url, "tools/list", bearer("anna")).status_code == 401
+        assert post(server.url, "tools/list", {**bearer("anna"), **own_key("a-key")}).status_code == 200
+
+
+@pytest.mark.parametrize("stateless", [False, True])
+def test_nothing_of_one_caller_is_in_anything_of_another(stateless: bool, tmp_path: Path) -> None:
+    """A hundred at a time; Decthings echoes the key in every place that an answer has, and sets a cookie with it."""
+    keys = {"anna": "canary-anna-51f0c2", "bert": "canary-bert-93d7aa"}
+
+    def echo(connection: socket.socket, request: support.Request | None) -> None:
+        while request is not None:  # the connection is kept for whoever comes next
+            key = request.headers["authorization"].removeprefix("Bearer ")
+            params, _ = support.decode_request(request.body)
+            marked = {"mark": params["description"], "echo": [key, {key: key}]}
+            answer = support.frame({"error": {"code": "quota_exceeded", **marked}})
+            connection.sendall(answer.replace(b"\r\n\r\n", f"\r\nSet-Cookie: key={key}\r\n\r\n".encode(), 1))
+            if (request := support.read_request(connection)) is not None:
+                up.requests.append(request)
+
+    def ask(number: int) -> tuple[str, str]:
+        name = ("anna", "bert")[number % 2]
+        given = {**CREATE, "name": f"{name}-{number}", "description": f"mark of {name}"}
+        return name, json.dumps(call(server.url, "create_model", given, own_key(keys[name])))
+
+    options = ["--log-level", "DEBUG", "--calls-per-second", "10000", *(["--stateless"] if stateless else [])]
+    with (
+        support.upstream(echo) as up,
+        http_server("--api-url", up.url, *PER_CALLER, *options, cwd=tmp_path) as server,
+        ThreadPoolExecutor(100) as pool,
+    ):
+        answers = list(pool.map(ask, range(400)))
+        assert server.end(signal.SIGTERM) == 0
+    assert len(answers) == 400
+    for name, answer in answers:
+        other = "bert" if name == "anna" else "anna"
+        assert f"mark of {name}" in answer
+        assert f"mark of {other}" not in answer
+        assert not any(key in answer for key in keys.values())
+    for request in up.requests:
+        params, _ = support.decode_request(request.body)
+        assert request.headers["authorization"] == f"Bearer {keys[params['name'].partition('-')[0]]}"
+        assert "cookie" not in request.headers
+    assert up.connections < len(up.requests) / 2
+    log = "".join(server.lines)
+    assert len(log) > 100_000
+    assert not any(key in log for key in keys.values())
+
+
+def test_calls_beyond_the_rate_are_told_when_to_come_again(tmp_path: Path) -> None:
+    tokens = str(token_file(tmp_path))
+    with sandbox_server("--token-file", tokens, "--calls-per-second", "1", cwd=tmp_path) as server:
+        answers = [post(server.url, "tools/list", bearer("anna")) for _ in range(4)]
+        assert post(server.url, "tools/list", bearer("bert")).status_code == 200  # each has an allowance
+    assert [answer.status_code for answer in answers[:2]] == [200, 200]
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert "nothing was done" in answers[-1].json()["error"]["message"]
+
+
+def test_uploads_beyond_those_allowed_at_a_time_are_told(tmp_path: Path) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def answer_later(connection: socket.socket, _: support.Request) -> None:
+        under_way.set()
+        assert go_on.wait(20)
+        connection.sendall(support.created())
+
+    data = base64.b64encode(b"\x1c\0\0\0TFL3" + bytes(100)).decode()
+    upload = {**CREATE, "options": {"type": "upload", "format": "tflite", "data": {"base64": data}}}
+    first: list[Any] = []
+    with (
+        support.upstream(answer_later) as up,
+        http_server(
+            "--api-url", up.url, "--uploads-at-a-time", "1", cwd=tmp_path, DECTHINGS_API_KEY=support.KEY
+        ) as server,
+    ):
+        calling = threading.Thread(target=lambda: first.append(call(server.url, "create_model", upload)))
+        calling.start()
+        assert under_way.wait(10)
+        second = call(server.url, "create_model", upload)["result"]["structuredContent"]
+        go_on.set()
+        calling.join(10)
+        third = call(server.url, "create_model", upload)["result"]["structuredContent"]
+    assert (second["error"]["code"], second["error"]["outcome"]) == ("too_many_uploads", "not_created")
+    assert second["error"]["retryAfterSeconds"] > 0
+    assert first[0]["result"]["structuredContent"]["outcome"] == third["outcome"] == "created"
+
+
+def test_a_forwarded_address_is_only_believed_from_a_proxy_that_is_named(tmp_path: Path) -> None:
+    for trusted, client in [((), "127.0.0.1"), (("--trusted-proxy", "127.0.0.1"), "203.0.113.9")]:
+        with sandbox_server(*trusted, cwd=tmp_path) as server:
+            post(server.url, "tools/list", {"X-Forwarded-For": "203.0.113.9"})
+        assert server.access_log()[-1]["client"] == client

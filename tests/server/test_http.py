@@ -1,0 +1,240 @@
+"""The server over Streamable HTTP, as a process: both revisions, its limits, and how it ends."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import socket
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import support
+from decthings_mcp.server.settings import TOOL_NAMES
+from http_support import CREATE, HttpServer, call, connected, http_server, post, sandbox_server
+from mcp.shared.exceptions import MCPError
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServer]:
+    cwd = tmp_path_factory.mktemp("http")
+    (cwd / "m.onnx").write_bytes(b"no model")
+    with sandbox_server("--calls-per-second", "1000", cwd=cwd) as running:
+        yield running
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("mode", "revision"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
+async def test_both_revisions_create_a_model(mode: str, revision: str, server: HttpServer) -> None:
+    async with connected(server.url, mode=mode) as client:
+        assert client.protocol_version == revision
+        assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOL_NAMES)
+        created = await client.call_tool("create_model", {**CREATE, "name": mode})
+        again = await client.call_tool("create_model", {**CREATE, "name": mode})
+    assert (created.structured_content or {})["outcome"] == "created"
+    assert (again.structured_content or {})["error"]["code"] == "name_already_used"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+async def test_progress_is_told_while_a_call_lasts(mode: str, server: HttpServer) -> None:
+    from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
+
+    state = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
+    options = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID, "initialState": state}
+    steps: list[float] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        steps.append(progress)
+
+    async with connected(server.url, mode=mode) as client:
+        given = {**CREATE, "name": f"waiting {mode}", "options": options}
+        created = (await client.call_tool("create_model", given)).structured_content or {}
+        waited = await client.call_tool(
+            "wait_for_model", {"modelId": created["result"]["modelId"]}, progress_callback=note
+        )
+    assert (waited.structured_content or {})["state"] == "ready"
+    assert len(steps) >= 2
+    assert steps == sorted(set(steps))
+
+
+def test_no_path_is_read_unless_a_folder_is_shared(server: HttpServer, tmp_path: Path) -> None:
+    upload = {"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}}  # there is one in the working folder
+    answer = call(server.url, "create_model", {**CREATE, "options": upload})["result"]["structuredContent"]
+    assert answer["error"]["code"] == "file_not_allowed"
+    assert "base64" in answer["nextStep"]
+    assert "--files" in answer["nextStep"]
+    (tmp_path / "m.onnx").write_bytes(b"no model")
+    with sandbox_server("--files", str(tmp_path), cwd=tmp_path) as shared:
+        answer = call(shared.url, "create_model", {**CREATE, "options": upload})["result"]["structuredContent"]
+    assert answer["error"]["code"] == "not_a_model_file"
+
+
+def test_a_host_or_an_origin_that_is_not_named_is_refused(server: HttpServer) -> None:
+    for headers, status in [
+        ({"Host": "evil.example"}, 421), ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://localhost:3000"}, 200), ({}, 200),
+    ]:  # fmt: skip
+        assert post(server.url, "tools/list", headers).status_code == status
+
+
+def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
+    named = ("--allowed-host", "mcp.example.com", "--allowed-origin", "https://app.example.com")
+    with sandbox_server(*named, cwd=tmp_path) as server:
+        for headers, status in [
+            ({"Host": "mcp.example.com"}, 200), ({"Host": "mcp.example.com:8443"}, 200),
+            ({"Host": "mcp.example.com.evil.example"}, 421), ({"Origin": "https://app.example.com"}, 200),
+            ({"Origin": "https://app.example.com.evil.example"}, 403),
+        ]:  # fmt: skip
+            assert post(server.url, "tools/list", headers).status_code == status, headers
+        asked = httpx.options(
+            server.url,
+            headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"},
+        )
+    assert asked.headers["access-control-allow-origin"] == "https://app.example.com"
+
+
+def test_a_key_in_the_address_is_refused_and_stands_in_no_log(server: HttpServer) -> None:
+    response = post(f"{server.url}?decthings_api_key=canary-in-the-query", "tools/list")
+    assert response.status_code == 400
+    assert "headers" in response.json()["error"]["message"]
+    assert "canary-in-the-query" not in "".join(server.lines)
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_request_that_is_too_large_is_told_so(chunked: bool, server: HttpServer) -> None:
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": "x" * (5 << 20)}}).encode()
+    content = iter([body[:1_000_000], body[1_000_000:]]) if chunked else body
+    response = httpx.post(server.url, content=content, headers={"Content-Type": "application/json"})
+    assert response.status_code == 413
+    assert "4 MiB" in response.json()["error"]["message"]
+
+
+def test_a_large_request_within_the_limit_is_served(server: HttpServer) -> None:
+    data = base64.b64encode(b"\x1c\0\0\0TFL3" + bytes(100_000)).decode()
+    upload = {"type": "upload", "format": "tflite", "data": {"base64": data}}
+    answer = call(server.url, "create_model", {**CREATE, "name": "base64", "options": upload})["result"]
+    assert answer["structuredContent"]["upload"]["bytes"] == 100_008
+
+
+def test_one_line_of_json_tells_of_each_request(server: HttpServer) -> None:
+    call(server.url, "find_models", {}, {"User-Agent": "x"})
+    lines = [line for line in server.access_log() if line.get("name") == "find_models"]
+    assert {name: lines[-1][name] for name in ("client", "caller", "request", "method", "status")} == {
+        "client": "127.0.0.1", "caller": "anyone", "request": "POST /mcp", "method": "tools/call", "status": 200,
+    }  # fmt: skip
+    assert lines[-1]["seconds"] < 60
+
+
+def test_a_header_cannot_write_lines_of_its_own_into_the_log(server: HttpServer) -> None:
+    post(server.url, "tools/list", {"Mcp-Name": "x" * 5_000})
+    (line,) = [line for line in server.access_log() if str(line.get("name", "")).startswith("xxx")]
+    assert len(line["name"]) == 100
+
+
+def test_health_is_told_without_a_token_and_by_any_host(server: HttpServer, tmp_path: Path) -> None:
+    for path in ("healthz", "readyz", "readyz?decthings"):
+        assert httpx.get(f"{server.root}/{path}", headers={"Host": "10.0.0.1"}).status_code == 200
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        gone = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
+    with http_server("--api-url", gone, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as alone:
+        assert httpx.get(f"{alone.root}/readyz").status_code == 200
+        answer = httpx.get(f"{alone.root}/readyz?decthings")
+    assert (answer.status_code, answer.json()["decthings"]) == (503, False)
+
+
+def test_decthings_is_asked_for_its_health_without_a_key_and_now_and_then(tmp_path: Path) -> None:
+    with (
+        support.upstream(support.http(b"", "401 Unauthorized")) as up,
+        http_server("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
+    ):
+        assert [httpx.get(f"{server.root}/readyz?decthings").status_code for _ in range(3)] == [200] * 3
+    (request,) = up.requests
+    assert "authorization" not in request.headers
+
+
+def listens(server: HttpServer) -> bool:
+    try:
+        httpx.get(f"{server.root}/healthz", timeout=1)
+    except httpx.TransportError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    under_way, go_on = threading.Event(), threading.Event()
+
+    def answer_later(connection: socket.socket, _: support.Request) -> None:
+        under_way.set()
+        assert go_on.wait(10)
+        connection.sendall(support.created())
+
+    answers: list[Any] = []
+    with (
+        support.upstream(answer_later) as up,
+        http_server("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
+    ):
+        calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
+        calling.start()
+        assert under_way.wait(10)
+        server.process.send_signal(number)
+        while listens(server):
+            assert server.process.poll() is None
+        go_on.set()
+        calling.join(10)
+        assert server.process.wait(10) == status
+    assert answers[0]["result"]["structuredContent"]["outcome"] == "created"
+
+
+def test_a_call_that_outlasts_the_end_is_told_and_settled_in_the_log(tmp_path: Path) -> None:
+    answers: list[Any] = []
+    with (
+        support.upstream(support.stay_silent) as silent,
+        http_server("--api-url", silent.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
+    ):
+        calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
+        calling.start()
+        while not silent.requests:
+            assert server.process.poll() is None
+        assert server.end(signal.SIGTERM) == 0
+        calling.join(10)
+    assert answers[0]["error"]["code"] == 503
+    assert "create_model of 'n' was cancelled after all of it was sent" in "".join(server.lines)
+
+
+@pytest.mark.anyio
+async def test_an_idle_session_with_an_open_stream_does_not_hold_the_end(tmp_path: Path) -> None:
+    with sandbox_server(cwd=tmp_path) as server:
+        with anyio.fail_after(8):  # less than what open calls are given
+            try:
+                async with connected(server.url, mode="legacy") as client:
+                    await client.list_tools()
+                    assert await anyio.to_thread.run_sync(server.end, signal.SIGTERM) == 0
+            except* (MCPError, httpx.HTTPError):
+                pass
+
+
+@pytest.mark.anyio
+async def test_several_workers_serve_one_address_without_sessions(tmp_path: Path) -> None:
+    with sandbox_server("--workers", "2", "--calls-per-second", "1000", cwd=tmp_path) as server:
+        for mode in ("legacy", "auto"):
+            async with connected(server.url, mode=mode) as client:
+                for number in range(5):
+                    created = await client.call_tool("create_model", {**CREATE, "name": f"{mode} {number}"})
+                    assert (created.structured_content or {})["outcome"] == "created"
+        assert server.end(signal.SIGTERM) == 0
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = support.run_server("--http", "--sandbox", "--sandbox-data", str(tmp_path), "--port", port, cwd=tmp_path)
+    assert ended.returncode == 2
+    assert "cannot be listened on: Address already in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
