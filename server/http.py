@@ -47,11 +47,11 @@ _BACKLOG = 2_048
 
 def serve_http(settings: Settings, http: HttpSettings) -> int:
     """Until SIGTERM (0) or SIGINT (130): open calls get ten seconds. The exit status."""
-    config = _config(settings, http)
+    config = uvicorn_config(settings, http)
     Access(http)  # what is wrong with the token file is told now
     if http.metrics_port is not None and http.workers > 1:
         _serve_metrics_of_workers(http)
-    listening = _listen(http.host, http.port)
+    listening = listen(http.host, http.port)
     # uvicorn raises the signal that ended it once more: this is where it ends.
     signal.signal(signal.SIGTERM, _end_in_peace)
     host, port = listening.getsockname()[:2]
@@ -64,7 +64,7 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
     return 0
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """
     Raises:
         SettingsError: the address cannot be listened on.
@@ -96,7 +96,7 @@ def _end_in_peace(_number: int, _frame: object) -> None:
     pass
 
 
-def _config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
+def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
     return uvicorn.Config(
         partial(create_app, settings, http),
         factory=True,

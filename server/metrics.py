@@ -9,13 +9,14 @@ from typing import Any
 
 import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp_types import CallToolResult, InputRequiredResult
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
+from pydantic import BaseModel
 
 from ..tools.answers import code_of
 from ..tools.api_errors import ADVICE
 from ..tools.decthings import ApiError, DecthingsError
+from ..tools.decthings.json_values import is_object
 from .settings import TOOL_NAMES, SettingsError
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45, 120, 600)
@@ -57,9 +58,10 @@ class Metrics:
             self._seconds.labels(tool).observe(perf_counter() - begun)
 
     def _outcome(self, tool: str, result: Any) -> str:
-        if isinstance(result, InputRequiredResult):
+        sent = result.model_dump(by_alias=True) if isinstance(result, BaseModel) else result
+        if not is_object(sent) or "inputRequests" in sent:
             return "asked"
-        answer: dict[str, Any] = (result.structured_content or {}) if isinstance(result, CallToolResult) else {}
+        answer: dict[str, Any] = sent.get("structuredContent") or {}
         error = answer.get("error")
         if error is None:
             return answer.get("outcome", "done")

@@ -101,7 +101,7 @@ def post(url: str, method: str, headers: Mapping[str, str] | None = None, **para
     named = {"Mcp-Name": str(params["name"])} if "name" in params else {}
     return httpx.post(
         url,
-        json={"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": MODERN}},
+        json={"jsonrpc": "2.0", "id": 7, "method": method, "params": {"_meta": MODERN, **params}},
         headers={
             "Accept": "application/json, text/event-stream",
             "MCP-Protocol-Version": "2026-07-28",

@@ -1,0 +1,78 @@
+"""Clients that take their time, and connections that carry nothing."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from decthings_mcp.server import http as http_module
+from decthings_mcp.server import requests
+from decthings_mcp.server.http_settings import HttpSettings
+from decthings_mcp.server.settings import Settings
+
+HEAD = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+
+
+@contextmanager
+def served(data: Path) -> Generator[socket.socket]:
+    """A connection to a server in this process, whose limits a test can set."""
+    settings = Settings(sandbox=True, sandbox_data=data, shared=True)
+    listening = http_module.listen("127.0.0.1", 0)
+    server = uvicorn.Server(http_module.uvicorn_config(settings, HttpSettings()))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        with socket.create_connection(listening.getsockname(), 10) as connection:
+            yield connection
+    finally:
+        server.should_exit = True
+        thread.join(20)
+
+
+def test_a_head_without_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_module, "_HEADER_SECONDS", 0.1)
+    for sent in (b"", b"POST /mcp HTT", HEAD):
+        with served(tmp_path) as connection:
+            connection.sendall(sent)
+            assert connection.recv(1000) == b""
+
+
+def test_a_second_head_is_not_waited_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_module, "_HEADER_SECONDS", 0.1)
+    with served(tmp_path) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b'{"status":"ok"}'):
+            answer += connection.recv(1000)
+        connection.sendall(HEAD)
+        assert connection.recv(1000) == b""
+
+
+def test_a_body_that_does_not_come_whole_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "BODY_SECONDS", 0.1)
+    with served(tmp_path) as connection:
+        connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 408")
+
+
+def test_headers_without_end_are_refused(tmp_path: Path) -> None:
+    with served(tmp_path) as connection:
+        connection.sendall(HEAD + b"X: " + b"y" * 20_000)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+
+
+def test_connections_beyond_the_limit_are_told_to_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_module, "_MAX_CONNECTIONS", 3)
+    with served(tmp_path) as first:
+        address = first.getpeername()
+        others = [socket.create_connection(address, 10) for _ in range(4)]
+        for connection in others:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"503" in b"".join(connection.recv(1000) for connection in others)
+        for connection in others:
+            connection.close()

@@ -1,0 +1,101 @@
+"""What can be seen of the server from outside: metrics and traces."""
+
+from __future__ import annotations
+
+import base64
+import re
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import support
+from http_support import CREATE, MODERN, call, http_server, sandbox_server
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return str(listening.getsockname()[1])
+
+
+def metrics_at(port: str) -> dict[str, float]:
+    lines = httpx.get(f"http://127.0.0.1:{port}/metrics").text.splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+def test_metrics_tell_calls_outcomes_and_what_decthings_said(tmp_path: Path) -> None:
+    port = free_port()
+    with sandbox_server("--metrics-port", port, cwd=tmp_path) as server:
+        call(server.url, "create_model", CREATE)
+        call(server.url, "create_model", CREATE)
+        call(server.url, "create_model", {"name": "n"})
+        data = base64.b64encode(b"\x1c\0\0\0TFL3" + bytes(50_000)).decode()
+        call(
+            server.url,
+            "create_model",
+            {**CREATE, "name": "u", "options": {"type": "upload", "format": "tflite", "data": {"base64": data}}},
+        )
+        call(server.url, "find_models", {})
+        call(server.url, "x" * 200, {})
+        seen = metrics_at(port)
+    calls = "decthings_mcp_tool_calls_total"
+    assert seen[f'{calls}{{outcome="created",tool="create_model"}}'] == 2
+    assert seen[f'{calls}{{outcome="not_created",tool="create_model"}}'] == 2
+    assert seen[f'{calls}{{outcome="done",tool="find_models"}}'] == 1
+    assert seen[f'{calls}{{outcome="refused",tool="other"}}'] == 1
+    assert seen['decthings_mcp_tool_errors_total{code="name_already_used",tool="create_model"}'] == 1
+    assert seen['decthings_mcp_tool_seconds_count{tool="create_model"}'] == 4
+    assert seen['decthings_mcp_decthings_requests_total{method="createModel",result="name_already_used"}'] == 1
+    assert seen["decthings_mcp_decthings_sent_bytes_total"] > 50_000
+    assert seen["decthings_mcp_tool_calls_under_way"] == 0
+
+
+def test_codes_that_decthings_makes_up_are_one_label(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        support.upstream(support.frame({"error": {"code": "brand_new_42"}})) as up,
+        http_server("--api-url", up.url, "--metrics-port", port, cwd=tmp_path, DECTHINGS_API_KEY=support.KEY) as server,
+    ):
+        call(server.url, "create_model", CREATE)
+        seen = metrics_at(port)
+    assert seen['decthings_mcp_tool_errors_total{code="other",tool="create_model"}'] == 1
+    assert "brand_new_42" not in str(seen)
+
+
+def test_workers_are_counted_together(tmp_path: Path) -> None:
+    port = free_port()
+    with sandbox_server("--metrics-port", port, "--workers", "2", cwd=tmp_path) as server:
+        for number in range(10):
+            call(server.url, "create_model", {**CREATE, "name": str(number)})
+        assert metrics_at(port)['decthings_mcp_tool_calls_total{outcome="created",tool="create_model"}'] == 10
+
+
+def spans_of(requests: list[support.Request]) -> dict[str, Span]:
+    exports = [ExportTraceServiceRequest.FromString(request.body) for request in requests]
+    return {s.name: s for e in exports for r in e.resource_spans for scope in r.scope_spans for s in scope.spans}
+
+
+def test_a_trace_goes_through_the_server_to_decthings_and_holds_no_key(tmp_path: Path) -> None:
+    parent = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    with (
+        support.upstream(support.http(b"", "200 OK", "application/x-protobuf")) as collector,
+        support.upstream(support.created()) as up,
+        http_server(
+            "--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY=support.KEY,
+            OTEL_EXPORTER_OTLP_ENDPOINT=collector.url.removesuffix("/v0"), OTEL_EXPORTER_OTLP_COMPRESSION="none",
+        ) as server,
+    ):  # fmt: skip
+        call(server.url, "create_model", CREATE, _meta={**MODERN, **parent})
+        assert server.end(signal.SIGTERM) == 0
+    spans = spans_of(collector.requests)
+    tool, request = spans["tools/call create_model"], spans["POST"]
+    assert {span.trace_id.hex() for span in (tool, request)} == {TRACE}
+    assert tool.parent_span_id.hex() == PARENT
+    assert request.parent_span_id == tool.span_id
+    assert re.fullmatch(f"00-{TRACE}-{request.span_id.hex()}-01", up.requests[0].headers["traceparent"])
+    assert support.KEY.encode() not in b"".join(r.body for r in collector.requests)
