@@ -63,9 +63,18 @@ def _unencodable(value: Any, names: list[Any]) -> Iterator[list[Any]]:
     elif is_object(value):
         for name, member in value.items():
             yield from _unencodable(member, [*names, name])
-    elif is_list(value) and not (all(type(item) is str for item in value) and "".join(value).isascii()):
+    elif is_list(value) and not _all_encodable(value):
         for index, item in enumerate(value):
             yield from _unencodable(item, [*names, index])
+
+
+_PLAIN = frozenset({int, float, bool, type(None)})
+
+
+def _all_encodable(items: list[Any]) -> bool:
+    """At once, for long rows of elements."""
+    kinds = set(map(type, items))
+    return kinds <= _PLAIN or (kinds == {str} and "".join(items).isascii())
 
 
 def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapping[str, Union]) -> Problem:

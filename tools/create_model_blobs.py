@@ -9,6 +9,7 @@ from .backend import Backend
 from .create_model_arguments import ProviderArgument
 from .decthings import Blob, Media, Tensor
 from .decthings.blobs import size_of
+from .decthings.tensors import MEDIA_TYPES
 from .files import FileBlob
 from .model_files import check_model_file
 from .protobuf import ReadAt
@@ -52,7 +53,10 @@ class Opening:
         return {**provider, "data": {"type": "data", "data": tensors}}
 
     def _tensor(self, tensor: TensorFields) -> Tensor:
-        return Tensor(tensor["type"], tensor["shape"], [self._element(element) for element in tensor["data"]])
+        type_, elements = tensor["type"], tensor["data"]
+        if type_ == "binary" or type_ in MEDIA_TYPES:  # the others name no files
+            elements = [self._element(element) for element in elements]
+        return Tensor(type_, tensor["shape"], elements)
 
     def _element(self, element: Any) -> Any:
         if isinstance(element, FilePath):

@@ -58,6 +58,8 @@ class Reader:
             return self._members(value, schema, path, place, ignored)
         if schema["type"] == "array":
             items = value if is_list(value) else [value]
+            if schema["items"]["type"] == "string" and f"{path}[]" not in self.rewrites:
+                return items  # texts stay as they are, and there can be a million of them
             return [
                 self._value(item, schema["items"], f"{path}[]", f"{place}[{i}]", ignored)
                 for i, item in enumerate(items)

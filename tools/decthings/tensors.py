@@ -15,6 +15,7 @@ import math
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, get_args
 
 from .blobs import Blob, join, size_of
@@ -76,6 +77,9 @@ def _encode(tensor: Tensor) -> Iterator[Blob]:
     if tensor.type in _STRUCT_CODES:
         yield _pack(tensor.type, tensor.elements)
         return
+    if tensor.type == "string":
+        yield from _encode_texts(tensor.elements)
+        return
     elements = [list(_variable_element(tensor.type, i, e)) for i, e in enumerate(tensor.elements)]
     sizes = [sum(map(size_of, parts)) for parts in elements]
     prefixes = [encode_varint(size) for size in sizes]
@@ -83,6 +87,18 @@ def _encode(tensor: Tensor) -> Iterator[Blob]:
     for prefix, parts in zip(prefixes, elements, strict=True):
         yield prefix
         yield from parts
+
+
+def _encode_texts(texts: Sequence[str]) -> Iterator[bytes]:
+    try:
+        encoded = list(map(str.encode, texts))
+    except UnicodeEncodeError:
+        for index, text in enumerate(texts):
+            _utf8(text, index)
+        raise
+    body = b"".join(chain.from_iterable(zip(map(encode_varint, map(len, encoded)), encoded, strict=True)))
+    yield encode_varint(len(body))
+    yield body
 
 
 def shape_problem(shape: Sequence[int], count: int) -> str | None:
@@ -131,9 +147,7 @@ def describe_type(type_: str) -> str:
 
 
 def _variable_element(type_: TensorType, index: int, element: Any) -> Iterator[Blob]:
-    if type_ == "string":
-        yield _utf8(element, index)
-    elif type_ == "binary":
+    if type_ == "binary":
         yield element
     else:
         name = _utf8(element.format, index)

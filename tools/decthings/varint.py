@@ -11,9 +11,12 @@ class MalformedFrame(ValueError):
     """Bytes that are not what the format says. The text says what is wrong, not what the bytes are."""
 
 
+_SHORTEST = [bytes([value]) for value in range(0xFD)]
+
+
 def encode_varint(value: int) -> bytes:
-    if value < 0xFD:
-        return value.to_bytes(1)
+    if 0 <= value < 0xFD:
+        return _SHORTEST[value]
     for marker, width in _WIDTHS.items():
         if value < 1 << 8 * width:
             return marker.to_bytes(1) + value.to_bytes(width)
