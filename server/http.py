@@ -40,8 +40,11 @@ _GRACE_SECONDS = 10
 _HEADER_SECONDS = 10.0
 _IDLE_SECONDS = 75
 """Longer than a proxy in front keeps its connections, so that it is the proxy that closes them."""
+_LAST_REQUEST_SECONDS = 1.0
+_CLOSE = (b"connection", b"close")
 _MAX_HEADER_BYTES = 16 * 1024
 _MAX_CONNECTIONS = 2_000
+_MAX_SESSIONS = 2_000
 _BACKLOG = 2_048
 
 
@@ -138,6 +141,7 @@ def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
     manager = StreamableHTTPSessionManager(
         server._lowlevel_server,  # pyright: ignore[reportPrivateUsage]
         stateless=http.stateless,
+        max_sessions=_MAX_SESSIONS,
         security_settings=security,
     )
     gate = Gate(WholeBody(AuthContextMiddleware(manager.handle_request)), Access(http))
@@ -201,9 +205,19 @@ class _ImpatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        super().shutdown()
-        if self._is_busy() and self.scope["method"] == "GET":
+        """A proxy may be sending on a connection that it has kept: that request is still served, and is the last."""
+        if _CLOSE not in self.server_state.default_headers:
+            self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
+        if not self._is_busy():
+            asyncio.get_running_loop().call_later(_LAST_REQUEST_SECONDS, self._close_if_idle)
+        elif self.scope["method"] == "GET":
             self.transport.close()  # a stream for messages from the server never ends by itself
+        else:
+            super().shutdown()
+
+    def _close_if_idle(self) -> None:
+        if not self._is_busy():
+            self.transport.close()
 
     def _is_within_head(self) -> bool:
         return not self._is_busy() and bool(self.conn.trailing_data[0])

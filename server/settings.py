@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import stat
+import tempfile
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -153,7 +154,10 @@ def _sandbox_data(options: Namespace) -> Path:
 
 
 def default_sandbox_data() -> Path:
-    return platformdirs.user_data_path("decthings-mcp", appauthor=False) / "sandbox"
+    try:
+        return platformdirs.user_data_path("decthings-mcp", appauthor=False) / "sandbox"
+    except RuntimeError:  # an account without a home, as containers have
+        return Path(tempfile.gettempdir()) / "decthings-mcp-sandbox"
 
 
 def checked_url(url: str) -> str:

@@ -18,12 +18,17 @@ from decthings_mcp.server.settings import Settings
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
+SERVERS: list[uvicorn.Server] = []
+"""Those that `served` has started."""
+
+
 @contextmanager
 def served(data: Path) -> Generator[socket.socket]:
     """A connection to a server in this process, whose limits a test can set."""
     settings = Settings(sandbox=True, sandbox_data=data, shared=True)
     listening = http_module.listen("127.0.0.1", 0)
     server = uvicorn.Server(http_module.uvicorn_config(settings, HttpSettings()))
+    SERVERS.append(server)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
     try:
@@ -64,6 +69,30 @@ def test_headers_without_end_are_refused(tmp_path: Path) -> None:
     with served(tmp_path) as connection:
         connection.sendall(HEAD + b"X: " + b"y" * 20_000)
         assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+
+
+def test_a_request_that_crosses_the_end_on_a_kept_connection_is_still_answered(tmp_path: Path) -> None:
+    with served(tmp_path) as connection:
+        ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        connection.sendall(ask)
+        assert b"200 OK" in connection.recv(1000)
+        SERVERS[-1].should_exit = True
+        while listens(connection.getpeername()):
+            pass
+        connection.sendall(ask)
+        answer = b""
+        while more := connection.recv(1000):
+            answer += more
+    assert b"200 OK" in answer
+    assert b"connection: close" in answer.lower()
+
+
+def listens(address: tuple[str, int]) -> bool:
+    try:
+        with socket.create_connection(address, 1):
+            return True
+    except OSError:
+        return False
 
 
 def test_connections_beyond_the_limit_are_told_to_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
