@@ -6,7 +6,7 @@ import hashlib
 from contextlib import nullcontext
 from typing import Annotated, Any, cast
 
-import anyio.to_thread
+import anyio
 from mcp.server.mcpserver import Context, ElicitationResult, Resolve
 from mcp_types import CallToolResult
 
@@ -33,7 +33,7 @@ async def _ask_if_public(arguments: Any, context: Context[Any, Any]) -> Question
         return Confirmed(confirm=True)
     backend = backend_of(context)
     backend.connected()
-    await anyio.to_thread.run_sync(Opening(backend).options, arguments["options"])  # nobody is asked in vain
+    await Opening(backend).options(arguments["options"])  # nobody is asked in vain
     return ask_to_publish(harmless(arguments["name"], 200), context)
 
 
@@ -47,7 +47,7 @@ async def create_model(
     backend = backend_of(context)
     backend.connected()
     opening = Opening(backend)
-    options = await anyio.to_thread.run_sync(opening.options, arguments["options"])
+    options = await opening.options(arguments["options"])
     params = cast(types.CreateModelParams, {**arguments, "options": options})
     progress = Progress(context)
     on_sent = _upload_progress(progress) if opening.sent else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
+import anyio.to_thread
+
 from .backend import Backend
 from .create_model_arguments import ProviderArgument
 from .decthings import Blob, Media, Tensor
@@ -24,12 +26,16 @@ class Opening:
         self._backend = backend
         self.sent: dict[str, Blob] = {}
 
-    def options(self, options: Any) -> Any:
+    async def options(self, options: Any) -> Any:
+        """In a thread, where files are opened or numbers are many."""
+        if options["type"] not in ("upload", "basedOnModelSnapshot"):
+            return options
+        return await anyio.to_thread.run_sync(self._opened, options)
+
+    def _opened(self, options: Any) -> Any:
         if options["type"] == "upload":
             return {**options, "data": self._model_file(options["format"], options["data"])}
-        if options["type"] == "basedOnModelSnapshot":
-            return {**options, "initialState": self._state(options["initialState"])}
-        return options
+        return {**options, "initialState": self._state(options["initialState"])}
 
     def _model_file(self, format_: str, source: Source) -> Blob:
         blob = self.sent["data"] = self._blob(source)

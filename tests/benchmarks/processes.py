@@ -63,14 +63,19 @@ class Server:
 
 @contextmanager
 def server(command: list[str], *arguments: str, **environ: str) -> Generator[Server]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DECTHINGS")}
     started = time.perf_counter()
     with subprocess.Popen(
-        [*command, *arguments], env={**inherited, **environ}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [*command, *arguments], env=environment(**environ), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as running:
         yield Server(running, started)
         assert running.stdin is not None
         running.stdin.close()
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Ours, without what could configure the server, and with `variables`."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("DECTHINGS")}
+    return {**inherited, **variables}
 
 
 def peak_mib(pid: int) -> float:

@@ -76,7 +76,7 @@ def arguments(data: bytes) -> None:
         checked, ignored = tool.checked(given)
         assert all(isinstance(name, str) for name in ignored)
         if tool is CREATE_MODEL:
-            checked["options"] = Opening(_WITHOUT_FILES).options(checked["options"])
+            checked["options"] = _LOOP.run(Opening(_WITHOUT_FILES).options(checked["options"]))
             document, blobs = detach_blobs(checked)
             encode_head(document, list(map(size_of, blobs)))
     except (ToolFailure, InvalidRequest) as error:
