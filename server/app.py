@@ -157,6 +157,6 @@ def _http(**options: Any) -> httpx.AsyncClient:
         follow_redirects=False,
         headers={"User-Agent": f"decthings-mcp/{VERSION}"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one caller's would go out with another's call
-        limits=httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=30),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=30),
         **options,
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 import support
@@ -22,10 +24,13 @@ from decthings_mcp.tools.decthings import (
     RequestCutShort,
     Tensor,
     Timeouts,
+    TooManyCalls,
     responses,
+    slots,
 )
 from decthings_mcp.tools.decthings.types import CreateModelParams
 from decthings_mcp.tools.decthings.wire import decode_response, encode_response
+from pydantic import SecretStr
 from support import Request, Upstream, created, decthings, frame, stay_silent
 from support import http as http_response
 
@@ -313,3 +318,34 @@ async def test_results_without_their_members_are_told(http: httpx.AsyncClient, u
         await client.snapshot_model("m", "v1")
     with pytest.raises(InvalidResponse, match="how the creation ended"):
         await client.wait_for_model_to_be_created("m")
+
+
+async def test_calls_beyond_the_slots_are_told_and_those_that_last_have_their_own(
+    upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "QUICK", 2)
+    full = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def answer_or_not(connection: socket.socket, request: Request) -> None:
+        if request.path.endswith("getDatasets"):
+            connection.sendall(frame({"result": {"datasets": [], "total": 0}}))
+            return
+        if len(upstream.requests) == 4:
+            loop.call_soon_threadsafe(full.set)
+        stay_silent(connection, request)
+
+    upstream.reply = answer_or_not
+    async with httpx.AsyncClient(trust_env=False) as http, anyio.create_task_group() as tasks:
+        client = DecthingsClient(http, upstream.url, timeouts=Timeouts(connect=0.2))
+        for _ in range(2):
+            tasks.start_soon(client.wait_for_model_to_be_created, "m", 60)
+        assert (await client.get_datasets())["total"] == 0
+        upstream.requests.clear()
+        upstream.requests += [Request("", {}, b"")] * 2
+        for _ in range(2):
+            tasks.start_soon(client.create_model, PARAMS)
+        await full.wait()
+        with pytest.raises(TooManyCalls):
+            await client.with_key(SecretStr("another-account")).get_datasets()
+        tasks.cancel_scope.cancel()

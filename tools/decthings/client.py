@@ -23,10 +23,10 @@ from .errors import (
     InvalidResponse,
     NoResponse,
     RequestCutShort,
-    TooManyCalls,
 )
 from .json_values import is_list, is_object, without
 from .responses import read_date, read_result
+from .slots import Slots
 from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
 from .wire import detach_blobs, encode_head
 
@@ -92,9 +92,11 @@ class DecthingsClient:
         api_key: SecretStr | None = None,
         timeouts: Timeouts | None = None,
         on_call: OnCall | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._http = http
         self._on_call = on_call
+        self._slots = slots or Slots()
         self._url = url.rstrip("/")
         self._api_key = api_key
         self._timeouts = timeouts or Timeouts()
@@ -103,7 +105,7 @@ class DecthingsClient:
 
     def with_key(self, api_key: SecretStr) -> DecthingsClient:
         """The same, over the same connections, for another account."""
-        return DecthingsClient(self._http, self._url, api_key, self._timeouts, self._on_call)
+        return DecthingsClient(self._http, self._url, api_key, self._timeouts, self._on_call, self._slots)
 
     async def create_model(
         self, params: CreateModelParams, on_sent: OnSent | None = None, delivery: Delivery | None = None
@@ -203,21 +205,19 @@ class DecthingsClient:
             connect=allowed.connect, pool=allowed.connect, write=allowed.send, read=timeout or allowed.answer
         )
         # An upload may take its time, as long as it goes on; so may a method that blocks.
-        unbounded = timeout is not None or any(isinstance(blob, BlobSource) for blob in blobs)
+        lasting = timeout is not None or any(isinstance(blob, BlobSource) for blob in blobs)
         request = self._http.stream(
             "POST", f"{self._url}/{path}", content=body, headers=self._headers(body.size), timeout=limits
         )
         try:
-            with anyio.fail_after(None if unbounded else allowed.request):
-                async with request as response:
+            with anyio.fail_after(None if lasting else allowed.request):
+                async with self._slots.take(allowed.connect, lasting=lasting), request as response:
                     self._note_headers(response, on_date)
                     return without(await read_result(response, request_complete=delivery.complete), self._api_key)
         except ApiError as error:
             raise ApiError(without(error.code, self._api_key), without(error.details, self._api_key)) from None
         except RecursionError as error:
             raise InvalidResponse("The answer is nested too deeply.", may_have_acted=delivery.complete) from error
-        except httpx.PoolTimeout as error:
-            raise TooManyCalls("This server has as many calls under way as it makes at a time.") from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
             raise ConnectionFailed(f"No connection to Decthings could be made: {_why(error)}.") from error
         except httpx.LocalProtocolError as error:
@@ -227,8 +227,7 @@ class DecthingsClient:
 
     def _note_headers(self, response: httpx.Response, on_date: OnDate | None) -> None:
         self.in_sandbox = response.headers.get("server", "").startswith("decthings-mcp-sandbox")
-        date = read_date(response.headers.get("date", ""))
-        if on_date is not None and date is not None:
+        if on_date is not None and (date := read_date(response.headers.get("date", ""))) is not None:
             on_date(date.timestamp() * 1000)
 
     def _headers(self, content_length: int) -> dict[str, str]:
