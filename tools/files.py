@@ -9,14 +9,15 @@ spelled on disk, so a file system that ignores case can only make a path be refu
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import stat
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-import anyio.to_thread
 
 from .decthings import BlobChanged, BlobSource
 from .errors import FileNotAllowed, FileNotFound, FileNotReadable
@@ -24,6 +25,8 @@ from .protobuf import ReadAt
 from .text import harmless, in_a_line, join_words
 
 _PIECE = 1024 * 1024
+_AHEAD = 3
+"""Pieces that are read while one is being sent."""
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # O_PATH needs no right to list a folder that is only passed through.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -62,21 +65,31 @@ class FileBlob(BlobSource):
             yield lambda offset, length: _read_at(descriptor, offset, length)
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        self._hash = hashlib.sha256()
+        with _Reading(self) as reading:
+            self._hash = reading.hash
+            ahead = deque(reading.next_piece() for _ in range(_AHEAD))
+            sent = 0
+            while sent < self.size:
+                piece = await asyncio.wrap_future(ahead.popleft())
+                ahead.append(reading.next_piece())
+                sent += len(piece)
+                yield piece
+
+    def open_again(self) -> int:
+        """
+        Raises:
+            BlobChanged: it is no longer there.
+        """
         try:
-            descriptor = await anyio.to_thread.run_sync(self._open)
+            return self._open()
         except OSError as error:
             raise BlobChanged(f"{self.name} was there, and can no longer be opened.") from error
-        try:
-            offset = 0
-            while offset < self.size:
-                piece = await anyio.to_thread.run_sync(self._next_piece, descriptor, offset)
-                offset += len(piece)
-                yield piece
-        finally:
-            os.close(descriptor)
 
-    def _next_piece(self, descriptor: int, offset: int) -> bytes:
+    def piece(self, descriptor: int, offset: int) -> bytes:
+        """
+        Raises:
+            BlobChanged: it is not the file that was named, or not as it was then.
+        """
         try:
             piece = _read_at(descriptor, offset, min(_PIECE, self.size - offset))
         except OSError as error:
@@ -84,7 +97,6 @@ class FileBlob(BlobSource):
         # Before each piece goes out, the last one too: without that the request is incomplete and has no effect.
         if not piece or _identity(os.fstat(descriptor)) != _identity(self._status):
             raise BlobChanged(f"{self.name} was changed while it was being sent.")
-        self._hash.update(piece)
         return piece
 
     @contextmanager
@@ -94,6 +106,42 @@ class FileBlob(BlobSource):
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+class _Reading:
+    """A file that is read and hashed in a thread of its own, ahead of what is being sent."""
+
+    def __init__(self, file: FileBlob) -> None:
+        self.hash = hashlib.sha256()
+        self._file = file
+        self._thread = ThreadPoolExecutor(1, "upload")
+        self._descriptor: int | None = None
+        self._offset = 0
+
+    def __enter__(self) -> _Reading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.submit(self._close)  # behind a read that may be under way
+        self._thread.shutdown(wait=False)
+
+    def next_piece(self) -> Future[bytes]:
+        """Nothing behind the end."""
+        return self._thread.submit(self._read)
+
+    def _read(self) -> bytes:
+        if self._descriptor is None:
+            self._descriptor = self._file.open_again()
+        if self._offset == self._file.size:
+            return b""
+        piece = self._file.piece(self._descriptor, self._offset)
+        self._offset += len(piece)
+        self.hash.update(piece)
+        return piece
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
 
 
 def _read_at(descriptor: int, offset: int, length: int) -> bytes:

@@ -1,19 +1,26 @@
-"""Seconds and peak memory of uploading a file to a loopback sink, next to the official client.
+"""Uploading a file to a loopback sink: seconds and memory, next to sendfile, curl and the official client.
 
-python tests/benchmarks/upload.py [MIB]
+python tests/benchmarks/upload.py [ROUNDS] [MIB ...]
 """
 
 from __future__ import annotations
 
+import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from processes import OURS, peak_mib, server
+
+SIZES = (64, 256, 1024)
 
 _RESULT = b'{"result":{"modelId":"m","isNowCreating":false}}'
 _ANSWER = (
@@ -21,6 +28,21 @@ _ANSWER = (
     + bytes([len(_RESULT)])
     + _RESULT
 )
+_SENDFILE = """
+import os, socket, sys
+print("at rest", flush=True)
+input()
+host, port = sys.argv[1].split("/")[2].split(":")
+with socket.create_connection((host, int(port))) as connection, open(sys.argv[2], "rb") as file:
+    size = os.fstat(file.fileno()).st_size
+    connection.sendall(b"POST / HTTP/1.1\\r\\nContent-Length: %d\\r\\n\\r\\n" % size)
+    offset = 0
+    while offset < size:
+        offset += os.sendfile(connection.fileno(), file.fileno(), offset, size - offset)
+    print(connection.recv(1000), flush=True)
+input()
+"""
+"""The limit: nothing passes through the program."""
 _OFFICIAL = """
 import sys
 from decthings_api.client_sync import DecthingsClientSync
@@ -32,40 +54,58 @@ print(client.model.create_model({"name": "n", "description": "d", "options": opt
 input()
 """
 
+Measured = tuple[float, float]
+"""Seconds, and MiB above what the process has at rest."""
 
-def serve_sink(listening: socket.socket) -> None:
+
+@contextmanager
+def sink() -> Generator[str]:
+    """The URL of a Decthings that throws away what it gets."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=_serve_sink, args=(listening,), daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
+
+
+def _serve_sink(listening: socket.socket) -> None:
     while True:
-        connection, _ = listening.accept()
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
         threading.Thread(target=_swallow, args=(connection,), daemon=True).start()
 
 
 def _swallow(connection: socket.socket) -> None:
     buffer = memoryview(bytearray(1 << 20))
-    head = b""
-    while b"\r\n\r\n" not in head:
-        head += connection.recv(65536)
-    head, _, body = head.partition(b"\r\n\r\n")
-    (length,) = (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
-    received = len(body)
-    while received < length:
-        received += connection.recv_into(buffer)
-    connection.sendall(_ANSWER)
+    with connection:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(65536)
+        head, _, body = head.partition(b"\r\n\r\n")
+        if b"100-continue" in head.lower():
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+        received, length = len(body), int(lengths[0].split(b":")[1])
+        while received < length:
+            received += connection.recv_into(buffer)
+        connection.sendall(_ANSWER)
+        connection.recv(1)
 
 
-def ours(url: str, path: Path) -> None:
+def ours(url: str, path: Path) -> Measured:
     with server(OURS, "--files", str(path.parent), "--api-url", url, DECTHINGS_API_KEY="k") as started:
         started.connect()
-        started.ask("tools/list")
+        started.ask("tools/call", name="find_models", arguments={"limit": "none"})  # the whole server is there
         rest, begun = started.peak_mib(), time.perf_counter()
         options = {"type": "upload", "format": "tflite", "data": {"path": path.name}}
         arguments = {"name": "n", "description": "d", "options": options}
         answer = started.ask("tools/call", name="create_model", arguments=arguments, _meta={"progressToken": "p"})
         assert answer["result"]["structuredContent"]["upload"]["bytes"] == path.stat().st_size
-        _report("decthings-mcp", begun, rest, started.peak_mib())
+        return time.perf_counter() - begun, started.peak_mib() - rest
 
 
-def official(url: str, path: Path) -> None:
-    command = [sys.executable, "-W", "ignore", "-c", _OFFICIAL, url, str(path)]
+def script(text: str, url: str, path: Path) -> Measured:
+    command = [sys.executable, "-W", "ignore", "-c", text, url, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdin is not None
         assert running.stdout is not None
@@ -73,27 +113,53 @@ def official(url: str, path: Path) -> None:
         rest, begun = peak_mib(running.pid), time.perf_counter()
         print(file=running.stdin, flush=True)
         assert "modelId" in running.stdout.readline()
-        _report("decthings-api", begun, rest, peak_mib(running.pid))
+        measured = time.perf_counter() - begun, peak_mib(running.pid) - rest
         print(file=running.stdin, flush=True)
+        return measured
 
 
-def _report(name: str, begun: float, rest: float, peak: float) -> None:
-    print(f"{name:15} {time.perf_counter() - begun:6.2f} s, peak {peak:.0f} MiB, {peak - rest:.0f} above rest")
+def curl(url: str, path: Path) -> Measured:
+    """The time of the transfer alone, as curl tells it; the program's start is not in it."""
+    told = subprocess.run(
+        ["curl", "-s", "-o", "/dev/null", "-w", "%{time_total}", "-X", "POST", "-T", str(path), url],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return float(told.stdout), 0.0
+
+
+def rows(rounds: int, sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
+    ways: dict[str, Callable[[str, Path], Measured]] = {
+        "ours": ours,
+        "limit": lambda url, path: script(_SENDFILE, url, path),
+        "official": lambda url, path: script(_OFFICIAL, url, path),
+        **({"curl": curl} if shutil.which("curl") else {}),
+    }
+    found: list[dict[str, Any]] = []
+    for mib in sizes:
+        with tempfile.TemporaryDirectory() as folder, sink() as url:
+            path = Path(folder) / "model.tflite"
+            path.write_bytes(b"\x1c\0\0\0TFL3" + bytes((mib << 20) - 8))
+            times: dict[str, list[Measured]] = {name: [] for name in ways}
+            for _ in range(rounds):
+                for name, way in ways.items():
+                    times[name].append(way(url, path))
+        row: dict[str, Any] = {"what": f"upload of {mib} MiB", "unit": "s"}
+        for name, measured in times.items():
+            row[name] = statistics.median(seconds for seconds, _ in measured)
+            row[f"{name} MiB"] = statistics.median(peak for _, peak in measured)
+        found.append(row)
+    return found
 
 
 def main() -> None:
-    mib = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
-    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=serve_sink, args=(listening,), daemon=True).start()
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
-        path = Path(folder) / "model.tflite"
-        with path.open("wb") as file:
-            file.write(b"\x1c\0\0\0TFL3")
-            file.truncate(mib << 20)
-        print(f"{mib} MiB")
-        for _ in range(3):
-            ours(url, path)
-        official(url, path)
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    for row in rows(rounds, tuple(map(int, sys.argv[2:])) or SIZES):
+        print(
+            f"{row['what']:20} {row['ours']:.2f} s, {row['ours'] / row['limit']:.1f} x sendfile's {row['limit']:.2f}; "
+            f"curl {row.get('curl', float('nan')) / row['limit']:.1f} x; official client "
+            f"{row['official'] / row['limit']:.1f} x; {row['ours MiB']:.0f} MiB above rest, official client "
+            f"{row['official MiB']:.0f}"
+        )
 
 
 if __name__ == "__main__":
