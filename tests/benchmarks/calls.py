@@ -69,7 +69,8 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @asynccontextmanager
-async def over_stdio(command: list[str]) -> AsyncGenerator[Call]:
+async def over_stdio(command: list[str]) -> AsyncGenerator[tuple[Call, int]]:
+    """And the server's process."""
     process = await asyncio.create_subprocess_exec(
         *command, env=environment(DECTHINGS_API_KEY="k"), limit=1 << 24,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
@@ -94,21 +95,24 @@ async def over_stdio(command: list[str]) -> AsyncGenerator[Call]:
     reading = asyncio.create_task(read())
     await ask(-1, "initialize", INITIALIZE)
     stdin.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
-    yield lambda number: ask(number, "tools/call", {"name": "create_model", "arguments": ARGUMENTS})
+    yield lambda number: ask(number, "tools/call", {"name": "create_model", "arguments": ARGUMENTS}), process.pid
     stdin.close()
     await process.wait()
     await reading
 
 
 @asynccontextmanager
-async def over_http(command: list[str], port: int) -> AsyncGenerator[Call]:
+async def over_http(
+    command: list[str], port: int, connected: int = max(CONCURRENCY)
+) -> AsyncGenerator[tuple[Call, int]]:
+    """And the server's process."""
     process = await asyncio.create_subprocess_exec(
         *command, env=environment(DECTHINGS_API_KEY="k"),
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     await _listening(port)
     connections = asyncio.LifoQueue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
-    for _ in range(max(CONCURRENCY)):
+    for _ in range(connected):
         connections.put_nowait(await asyncio.open_connection("127.0.0.1", port))
 
     async def call(number: int) -> None:
@@ -129,7 +133,7 @@ async def over_http(command: list[str], port: int) -> AsyncGenerator[Call]:
         assert b'"isError":true' not in await reader.readexactly(length)
         connections.put_nowait((reader, writer))
 
-    yield call
+    yield call, process.pid
     while not connections.empty():
         connections.get_nowait()[1].close()
     process.terminate()
@@ -168,7 +172,7 @@ async def measure(rounds: int) -> dict[tuple[str, str, int], list[float]]:
     for _ in range(rounds):
         for transport in ("stdio", "HTTP"):
             for name in ("decthings-mcp", "bare MCPServer"):
-                async with _server(transport, name, url) as call:
+                async with _server(transport, name, url) as (call, _):
                     await asyncio.gather(*(call(number) for number in range(100_000, 100_100)))
                     for place, concurrency in enumerate(CONCURRENCY):
                         measured = await milliseconds(call, concurrency, place * 10_000)

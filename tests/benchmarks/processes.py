@@ -78,6 +78,12 @@ def environment(**variables: str) -> dict[str, str]:
     return {**inherited, **variables}
 
 
+def peak_mib_of_tree(pid: int) -> float:
+    """Of a process and its children, each at its own peak."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return peak_mib(pid) + sum(map(peak_mib_of_tree, map(int, children)))
+
+
 def peak_mib(pid: int) -> float:
     """Of resident memory, so far (Linux)."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():

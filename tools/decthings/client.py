@@ -211,7 +211,7 @@ class DecthingsClient:
         )
         try:
             with anyio.fail_after(None if lasting else allowed.request):
-                async with self._slots.take(allowed.connect, lasting=lasting), request as response:
+                async with self._slots.take(allowed.answer, lasting=lasting), request as response:
                     self._note_headers(response, on_date)
                     return without(await read_result(response, request_complete=delivery.complete), self._api_key)
         except ApiError as error:

@@ -1,0 +1,69 @@
+"""One HTTP server with more and more calls at a time, and more and more processes: calls a second and memory.
+
+python tests/benchmarks/scale.py [ROUNDS]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from typing import Any
+
+from calls import answer, over_http
+from processes import OURS, peak_mib_of_tree
+
+CONCURRENCY = (1, 10, 100, 1_000)
+PROCESSES = (1, 2)
+CALLS = {1: 300, 10: 1_000, 100: 2_000, 1_000: 5_000}
+_PORT = 18_766
+
+
+async def measure(processes: int, url: str) -> dict[int, tuple[float, float]]:
+    """Calls a second and MiB of all processes, by concurrency."""
+    command = [*OURS, "--api-url", url, "--http", "--port", str(_PORT), "--calls-per-second", "100000"]
+    found: dict[int, tuple[float, float]] = {}
+    async with over_http([*command, "--workers", str(processes)], _PORT, max(CONCURRENCY)) as (call, pid):
+        await asyncio.gather(*(call(number) for number in range(50)))
+        for concurrency in CONCURRENCY:
+            numbers, begun = iter(range(CALLS[concurrency])), time.perf_counter()
+
+            async def work(numbers: Any = numbers) -> None:
+                for number in numbers:
+                    await call(number)
+
+            await asyncio.gather(*(work() for _ in range(concurrency)))
+            found[concurrency] = CALLS[concurrency] / (time.perf_counter() - begun), peak_mib_of_tree(pid)
+    return found
+
+
+async def measure_all(rounds: int) -> dict[tuple[int, int], tuple[float, float]]:
+    listening = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=2_048)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v0"
+    runs: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    for _ in range(rounds):
+        for processes in PROCESSES:
+            for concurrency, measured in (await measure(processes, url)).items():
+                runs.setdefault((processes, concurrency), []).append(measured)
+    listening.close()
+    return {at: (statistics.median(r for r, _ in seen), max(m for _, m in seen)) for at, seen in runs.items()}
+
+
+def rows(rounds: int) -> list[dict[str, Any]]:
+    return [
+        {"processes": processes, "concurrency": concurrency, "calls a second": rate, "MiB": mib}
+        for (processes, concurrency), (rate, mib) in asyncio.run(measure_all(rounds)).items()
+    ]
+
+
+def main() -> None:
+    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
+        print(
+            f"{row['processes']} processes, {row['concurrency']:5} at a time: "
+            f"{row['calls a second']:6.0f} calls a second, {row['MiB']:.0f} MiB"
+        )
+
+
+if __name__ == "__main__":
+    main()
