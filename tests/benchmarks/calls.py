@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import statistics
 import sys
 import time
@@ -140,6 +141,11 @@ async def over_http(
     await process.wait()
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
 async def _listening(port: int) -> None:
     while True:
         try:
@@ -185,7 +191,7 @@ def _server(transport: str, name: str, url: str) -> Any:
     ours = [*OURS, "--api-url", url]
     if transport == "stdio":
         return over_stdio(ours if name == "decthings-mcp" else [sys.executable, "-c", _BARE, url])
-    port = 18_765
+    port = free_port()
     if name == "decthings-mcp":
         return over_http([*ours, "--http", "--port", str(port), "--calls-per-second", "100000"], port)
     return over_http([sys.executable, "-c", _BARE, url, str(port)], port)

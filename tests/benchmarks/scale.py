@@ -11,20 +11,20 @@ import sys
 import time
 from typing import Any
 
-from calls import answer, over_http
+from calls import answer, free_port, over_http
 from processes import OURS, peak_mib_of_tree
 
 CONCURRENCY = (1, 10, 100, 1_000)
 PROCESSES = (1, 2)
 CALLS = {1: 300, 10: 1_000, 100: 2_000, 1_000: 5_000}
-_PORT = 18_766
 
 
 async def measure(processes: int, url: str) -> dict[int, tuple[float, float]]:
     """Calls a second and MiB of all processes, by concurrency."""
-    command = [*OURS, "--api-url", url, "--http", "--port", str(_PORT), "--calls-per-second", "100000"]
+    port = free_port()
+    command = [*OURS, "--api-url", url, "--http", "--port", str(port), "--calls-per-second", "100000"]
     found: dict[int, tuple[float, float]] = {}
-    async with over_http([*command, "--workers", str(processes)], _PORT, max(CONCURRENCY)) as (call, pid):
+    async with over_http([*command, "--workers", str(processes)], port, max(CONCURRENCY)) as (call, pid):
         await asyncio.gather(*(call(number) for number in range(50)))
         for concurrency in CONCURRENCY:
             numbers, begun = iter(range(CALLS[concurrency])), time.perf_counter()

@@ -337,7 +337,9 @@ async def test_calls_beyond_the_slots_are_told_and_those_that_last_have_their_ow
 
     upstream.reply = answer_or_not
     async with httpx.AsyncClient(trust_env=False) as http, anyio.create_task_group() as tasks:
-        client = DecthingsClient(http, upstream.url, timeouts=Timeouts(answer=0.2))
+        shared = slots.Slots()
+        client = DecthingsClient(http, upstream.url, slots=shared)
+        hurried = DecthingsClient(http, upstream.url, timeouts=Timeouts(answer=0.2), slots=shared)
         for _ in range(2):
             tasks.start_soon(client.wait_for_model_to_be_created, "m", 60)
         assert (await client.get_datasets())["total"] == 0
@@ -347,5 +349,5 @@ async def test_calls_beyond_the_slots_are_told_and_those_that_last_have_their_ow
             tasks.start_soon(client.create_model, PARAMS)
         await full.wait()
         with pytest.raises(TooManyCalls):
-            await client.with_key(SecretStr("another-account")).get_datasets()
+            await hurried.with_key(SecretStr("another-account")).get_datasets()
         tasks.cancel_scope.cancel()
