@@ -9,14 +9,36 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .logs import configure_logging
 from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
 
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
 
 def run(argv: Sequence[str]) -> int:
     """The exit status: 0, 1 when a call failed, 2 when the command line or the settings are wrong."""
+    loaded = _load(argv)
+    if isinstance(loaded, int):
+        return loaded
+    settings, options = loaded
+    return options.run(settings, options)
+
+
+def load_server(argv: Sequence[str]) -> MCPServer[Any] | int:
+    """What a command line that means stdio is served with, or the exit status when it is wrong."""
+    loaded = _load(argv)
+    if isinstance(loaded, int):
+        return loaded
+    from . import stdio  # noqa: F401 - so that it is loaded, too
+    from .app import create_server
+
+    return create_server(loaded[0])
+
+
+def _load(argv: Sequence[str]) -> tuple[Settings, argparse.Namespace] | int:
     options = parser().parse_args(argv)
     try:
         settings = Settings.load(options, os.environ, _working_folder())
@@ -26,7 +48,7 @@ def run(argv: Sequence[str]) -> int:
     configure_logging(settings.log_level, settings.secret_key)
     for warning in settings.warnings:
         logging.getLogger(__name__).warning(warning)
-    return options.run(settings, options)
+    return settings, options
 
 
 def _working_folder() -> Path | None:
