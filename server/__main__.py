@@ -35,8 +35,10 @@ def _run(argv: list[str]) -> int:
     status = serve_from_start(argv)
     if status is not None:
         return status
-    from .cli import run
+    from .importing import QuickImports
 
+    with QuickImports():
+        from .cli import run
     return run(argv)
 
 

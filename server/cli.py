@@ -8,9 +8,11 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .importing import QuickImports
 from .logs import configure_logging
 from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
 
@@ -30,12 +32,7 @@ def run(argv: Sequence[str]) -> int:
 def load_server(argv: Sequence[str]) -> MCPServer[Any] | int:
     """What a command line that means stdio is served with, or the exit status when it is wrong."""
     loaded = _load(argv)
-    if isinstance(loaded, int):
-        return loaded
-    from . import stdio  # noqa: F401 - so that it is loaded, too
-    from .app import create_server
-
-    return create_server(loaded[0])
+    return loaded if isinstance(loaded, int) else _server(loaded[0])
 
 
 def _load(argv: Sequence[str]) -> tuple[Settings, argparse.Namespace] | int:
@@ -61,12 +58,19 @@ def _working_folder() -> Path | None:
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     if options.http:
         return _serve_http(settings, options)
-    from .app import create_server
+    server = _server(settings)
     from .stdio import serve_stdio
 
+    return serve_stdio(server)
+
+
+def _server(settings: Settings) -> MCPServer[Any]:
+    with QuickImports():
+        import_module(".stdio", __package__)  # it is needed next
+        from .app import create_server
     server = create_server(settings)
     gc.freeze()  # what is loaded stays: the collector need not look at it again
-    return serve_stdio(server)
+    return server
 
 
 def _serve_http(settings: Settings, options: argparse.Namespace) -> int:

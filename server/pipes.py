@@ -59,16 +59,18 @@ def _message(line: str) -> SessionMessage | Exception:
 async def _write(
     connection: Connection, from_server: MemoryObjectReceiveStream[SessionMessage], repeated: anyio.Event
 ) -> None:
-    await _send(connection)
     async with from_server:
+        if connection.replayed:
+            _compare(_line(await from_server.receive()), connection.answer_to_replayed)
+            repeated.set()
+        await _send(connection)
         async for message in from_server:
-            line = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
-            if connection.replayed and not repeated.is_set():
-                _compare(line, connection.answer_to_replayed)
-                repeated.set()
-                continue
-            connection.unsent = line
+            connection.unsent = _line(message)
             await _send(connection)
+
+
+def _line(message: SessionMessage) -> bytes:
+    return message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
 
 
 async def _send(connection: Connection) -> None:

@@ -10,12 +10,13 @@ import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeGuard
 
 VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 _INFO_KEY = "io.modelcontextprotocol/clientInfo"
 
+_MEMBERS = {"jsonrpc", "id", "method", "params"}
 _LONGEST = 20_000
 _DEEPEST = 64
 _LARGEST = 15
@@ -23,7 +24,14 @@ _LARGEST = 15
 
 _OBJECT: dict[str, Any] = {}
 _OBJECTS: dict[str, Any] = {"*": _OBJECT}
-_INFO: dict[str, Any] = {"name": str, "version": str, "title": str, "description": str, "websiteUrl": str, "icons": None}
+_INFO: dict[str, Any] = {
+    "name": str,
+    "version": str,
+    "title": str,
+    "description": str,
+    "websiteUrl": str,
+    "icons": None,
+}
 _CAPABILITIES: dict[str, Any] = {
     "experimental": _OBJECTS,
     "extensions": _OBJECTS,
@@ -49,32 +57,34 @@ class Message:
 
 def read(line: str) -> Message | None:
     """None for whatever is not plain."""
+    message = _parsed(line)
+    if not _is_object(message) or message.get("jsonrpc") != "2.0" or not message.keys() <= _MEMBERS:
+        return None
+    method, id_, params = message.get("method"), message.get("id", ""), message.get("params")
+    if not isinstance(method, str) or not (params is None or _is_object(params)):
+        return None
+    if isinstance(id_, bool) or not isinstance(id_, int | str):
+        return None
+    text = f'"{id_}"' if isinstance(id_, str) else str(id_)
+    return Message(method, text if "id" in message else None, params)
+
+
+def _parsed(line: str) -> Any:
+    """None for what Python and the SDK may read differently."""
     if len(line) > _LONGEST or "\\" in line or line.count("{") + line.count("[") > _DEEPEST:
         return None
     try:
-        message = json.loads(
+        return json.loads(
             line, object_pairs_hook=_members, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
         )
     except (ValueError, RecursionError):
         return None
-    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
-        return None
-    method, params = message.get("method"), message.get("params")
-    known = {"jsonrpc", "id", "method", "params"}
-    if not isinstance(method, str) or not message.keys() <= known or not (params is None or isinstance(params, dict)):
-        return None
-    if "id" not in message:
-        return Message(method, None, params)
-    id_ = message["id"]
-    if isinstance(id_, bool) or not isinstance(id_, int | str):
-        return None
-    return Message(method, f'"{id_}"' if isinstance(id_, str) else str(id_), params)
 
 
 def version_of_handshake(message: Message) -> str | None:
     """The protocol version that a plain `initialize` asks for."""
     params = message.params or {}
-    if message.id is None or not params.keys() == {"protocolVersion", "capabilities", "clientInfo"}:
+    if message.id is None or params.keys() != {"protocolVersion", "capabilities", "clientInfo"}:
         return None
     version = params["protocolVersion"]
     plain = _is_info(params["clientInfo"]) and _has_shape(params["capabilities"], _CAPABILITIES)
@@ -90,9 +100,9 @@ def asks_nothing_special(message: Message) -> bool:
 def version_of_envelope(message: Message) -> str | None:
     """The protocol version of a plain request that comes without a handshake."""
     params = message.params or {}
-    if message.id is None or params.keys() != {"_meta"} or not isinstance(params["_meta"], dict):
+    if message.id is None or params.keys() != {"_meta"} or not _is_object(params["_meta"]):
         return None
-    meta: dict[str, Any] = dict(params["_meta"])
+    meta = dict(params["_meta"])
     version, capabilities = meta.pop(VERSION_KEY, None), meta.pop(CAPABILITIES_KEY, None)
     info = meta.pop(_INFO_KEY, {"name": "", "version": ""})
     plain = _is_info(info) and _has_shape(capabilities, _CAPABILITIES) and _is_progress(meta)
@@ -101,7 +111,7 @@ def version_of_envelope(message: Message) -> str | None:
 
 def _is_progress(meta: Any) -> bool:
     """Whether there is nothing in it but, perhaps, a progress token, which a list does not use."""
-    if not isinstance(meta, dict) or not meta.keys() <= {"progressToken"}:
+    if not _is_object(meta) or not meta.keys() <= {"progressToken"}:
         return False
     token = meta.get("progressToken", 0)
     return isinstance(token, int | str) and not isinstance(token, bool)
@@ -112,13 +122,17 @@ def _is_info(value: Any) -> bool:
 
 
 def _has_shape(value: Any, shape: Any) -> bool:
-    if not isinstance(shape, dict):
+    if not _is_object(shape):
         return shape is not None and isinstance(value, shape)
-    if not isinstance(value, dict):
+    if not _is_object(value):
         return False
     if "*" in shape:
         return all(_has_shape(member, shape["*"]) for member in value.values())
     return all(_has_shape(member, shape[name]) for name, member in value.items() if name in shape)
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

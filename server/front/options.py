@@ -6,6 +6,7 @@ It is when reading it in full cannot find anything wrong with it. Everything els
 from __future__ import annotations
 
 import os
+import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +17,7 @@ _IN_NAMES = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 _LONGEST_RETRY = 30
 
 
-def offered_tools(
-    argv: Sequence[str], environ: Mapping[str, str], tools: Mapping[str, bool]
-) -> Collection[str] | None:
+def offered_tools(argv: Sequence[str], environ: Mapping[str, str], tools: Mapping[str, bool]) -> Collection[str] | None:
     """The names of the tools that it offers; None when it is not plain.
 
     Args:
@@ -64,9 +63,11 @@ def _environment_is_good(environ: Mapping[str, str], given: Mapping[str, Sequenc
     except OSError:
         return False
     folders = [] if "--files" in given else environ.get("DECTHINGS_FILES", "").split(os.pathsep)
+    key_file = "" if "--api-key-file" in given else environ.get("DECTHINGS_API_KEY_FILE", "")
     retry, url = environ.get("DECTHINGS_RETRY_SECONDS", ""), environ.get("DECTHINGS_API_URL", "")
     return (
         not environ.get("DECTHINGS_TIMEOUT")
+        and (not key_file or _is_secret(key_file))
         and (not retry or _is_retry(retry))
         and (not url or _is_url(url))
         and all(_is_folder(folder) for folder in folders if folder)
@@ -82,7 +83,7 @@ def _is_folder(value: str) -> bool:
 
 
 def _is_retry(value: str) -> bool:
-    return value.isascii() and value.isdigit() and len(value) <= 2 and int(value) <= _LONGEST_RETRY  # noqa: PLR2004
+    return value.isascii() and value.isdigit() and len(value) <= 2 and int(value) <= _LONGEST_RETRY
 
 
 def _is_url(value: str) -> bool:
@@ -93,9 +94,20 @@ def _is_url(value: str) -> bool:
         host, _, port = host.partition(":")
         if host != "127.0.0.1" or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 1 << 16):
             return False
-    return scheme in ("http", "https") and bool(host) and _IN_NAMES.issuperset(host) and _IN_NAMES.issuperset(
-        path.replace("/", "")
+    return (
+        scheme in ("http", "https")
+        and bool(host)
+        and _IN_NAMES.issuperset(host)
+        and _IN_NAMES.issuperset(path.replace("/", ""))
     )
+
+
+def _is_secret(value: str) -> bool:
+    """Whether there is nothing to warn of. That it cannot be read is told by the first call."""
+    try:
+        return not os.stat(os.path.expanduser(value)).st_mode & stat.S_IROTH  # noqa: PTH111, PTH116
+    except (OSError, ValueError):
+        return True
 
 
 def _anything(_: str) -> bool:
@@ -103,7 +115,7 @@ def _anything(_: str) -> bool:
 
 
 _CHECKS: dict[str, Callable[[str], bool]] = {
-    "--api-key-file": _anything,  # what is wrong with it is told by the first call
+    "--api-key-file": _is_secret,
     "--api-url": _is_url,
     "--files": _is_folder,
     "--log-level": lambda value: value.upper() in ("WARNING", "ERROR", "CRITICAL"),  # others would log each message

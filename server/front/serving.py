@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import select
 import sys
 import threading
 
+from ..importing import QuickImports
 from . import connection, options, prepared
 from .session import Session
 
@@ -98,15 +98,16 @@ class _Loading:
 
     def __init__(self, argv: Sequence[str]) -> None:
         self._argv = argv
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._load, name="loading", daemon=True)
+        self._begun = False
         self._woken, self._wake = os.pipe()
         self._usual_patience = sys.getswitchinterval()
         self._result: MCPServer[Any] | int | BaseException = 0
 
     def begin(self) -> None:
-        if self._thread is None:
+        if not self._begun:
+            self._begun = True
             sys.setswitchinterval(_PATIENCE)
-            self._thread = threading.Thread(target=self._load, name="loading", daemon=True)
             self._thread.start()
 
     def is_done_before(self, reading: int | None = None, writing: int | None = None) -> bool:
@@ -117,7 +118,6 @@ class _Loading:
     def result(self) -> MCPServer[Any] | int:
         """The server, or the exit status when there is none. Raises what loading it has raised."""
         self.begin()
-        assert self._thread is not None
         self._thread.join()
         sys.setswitchinterval(self._usual_patience)
         os.close(self._woken)
@@ -127,16 +127,13 @@ class _Loading:
         return self._result
 
     def _load(self) -> None:
-        gc.disable()  # nothing that is imported is garbage
         try:
-            from ..cli import load_server
-
+            with QuickImports():
+                from ..cli import load_server
             self._result = load_server(self._argv)
         except BaseException as error:
             self._result = error
         finally:
-            gc.freeze()
-            gc.enable()
             os.write(self._wake, b"!")
 
 
