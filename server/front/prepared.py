@@ -60,8 +60,9 @@ def _is_installed(name: str, version: str) -> bool:
     for folder in sys.path:
         if os.path.isdir(os.path.join(folder, f"{name}-{version}.dist-info")):  # noqa: PTH112, PTH118
             return _is_only_version(folder, name)
-        if any(os.path.exists(os.path.join(folder, name + end)) for end in ("", ".py")):  # noqa: PTH110, PTH118
-            return False  # perhaps another one of that name
+        other = os.path.join(folder, name)  # noqa: PTH118
+        if os.path.isdir(other) or os.path.exists(f"{other}.py"):  # noqa: PTH110, PTH112
+            return False
     return False
 
 
