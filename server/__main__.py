@@ -15,9 +15,7 @@ def _end(number: int, _: object) -> None:
 def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     try:
-        from .cli import run
-
-        status = run(sys.argv[1:])
+        status = _run(sys.argv[1:])
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - it is when it was closed
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -29,6 +27,19 @@ def main() -> int:
             raise
         _end_unread()
     return status
+
+
+def _run(argv: list[str]) -> int:
+    from .front.serving import serve_from_start
+
+    status = serve_from_start(argv)
+    if status is not None:
+        return status
+    from .importing import QuickImports
+
+    with QuickImports():
+        from .cli import run
+    return run(argv)
 
 
 def _end_unread() -> NoReturn:

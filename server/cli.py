@@ -8,15 +8,34 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .importing import QuickImports
 from .logs import configure_logging
 from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
 
 
 def run(argv: Sequence[str]) -> int:
     """The exit status: 0, 1 when a call failed, 2 when the command line or the settings are wrong."""
+    loaded = _load(argv)
+    if isinstance(loaded, int):
+        return loaded
+    settings, options = loaded
+    return options.run(settings, options)
+
+
+def load_server(argv: Sequence[str]) -> MCPServer[Any] | int:
+    """What a command line that means stdio is served with, or the exit status when it is wrong."""
+    loaded = _load(argv)
+    return loaded if isinstance(loaded, int) else _server(loaded[0])
+
+
+def _load(argv: Sequence[str]) -> tuple[Settings, argparse.Namespace] | int:
     options = parser().parse_args(argv)
     try:
         settings = Settings.load(options, os.environ, _working_folder())
@@ -26,7 +45,7 @@ def run(argv: Sequence[str]) -> int:
     configure_logging(settings.log_level, settings.secret_key)
     for warning in settings.warnings:
         logging.getLogger(__name__).warning(warning)
-    return options.run(settings, options)
+    return settings, options
 
 
 def _working_folder() -> Path | None:
@@ -39,12 +58,19 @@ def _working_folder() -> Path | None:
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     if options.http:
         return _serve_http(settings, options)
-    from .app import create_server
+    server = _server(settings)
     from .stdio import serve_stdio
 
+    return serve_stdio(server)
+
+
+def _server(settings: Settings) -> MCPServer[Any]:
+    with QuickImports():
+        import_module(".stdio", __package__)  # it is needed next
+        from .app import create_server
     server = create_server(settings)
     gc.freeze()  # what is loaded stays: the collector need not look at it again
-    return serve_stdio(server)
+    return server
 
 
 def _serve_http(settings: Settings, options: argparse.Namespace) -> int:

@@ -12,21 +12,32 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 
+from .front.connection import Connection, claim
+from .front.serving import is_switched_off
+from .pipes import open_pipes
+
 _SECONDS_FOR_LAST_ANSWERS = 0.7
 
 
-def serve_stdio(server: MCPServer[Any]) -> int:
-    """Until stdin ends (0), the client goes away (0), or SIGINT or SIGTERM (130, 143). The exit status."""
+def serve_stdio(server: MCPServer[Any], connection: Connection | None = None) -> int:
+    """Until stdin ends (0), the client goes away (0), or SIGINT or SIGTERM (130, 143). The exit status.
+
+    Args:
+        connection: that has been begun already.
+    """
     if sys.stdin is None or sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         return 0  # they were closed: there is no client
-    return anyio.run(_serve, server)
+    if connection is None and not is_switched_off(os.environ):
+        connection = claim()
+    return anyio.run(_serve, server, connection)
 
 
-async def _serve(server: MCPServer[Any]) -> int:
+async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
     # MCPServer's own stdio loop has no place for signals.
     lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
     status = 0
-    async with stdio_server() as (reader, writer):
+    # Files, and what Windows has, cannot be awaited: the SDK reads and writes them in threads.
+    async with stdio_server() if connection is None else open_pipes(connection) as (reader, writer):
         try:
             async with anyio.create_task_group() as tasks:
 

@@ -14,7 +14,7 @@ from . import create_model_schema as schema
 from .answers import CREATES, success
 from .backend import backend_of
 from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
-from .create_model_arguments import ARGUMENTS, READER, CreateModelArguments
+from .create_model_arguments import READER, CreateModelArguments
 from .create_model_blobs import Opening
 from .decthings import ApiError, Blob, types
 from .decthings.blobs import size_of
@@ -112,7 +112,7 @@ CREATE_MODEL = DecthingsTool.define(
     create_model,
     reader=READER,
     published_schema=schema.PUBLISHED_SCHEMA,
-    adapter=ARGUMENTS,
+    takes=CreateModelArguments,
     title=schema.TITLE,
     description=schema.DESCRIPTION,
     effect=CREATES,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import AfterValidator, Field, TypeAdapter, with_config
+from pydantic import AfterValidator, Field, with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
@@ -128,4 +128,3 @@ READER = Reader(
         "options.initialState.params[].data": _union("type", dataset=types.DatasetReference, data=InlineArgument),
     },
 )
-ARGUMENTS: TypeAdapter[CreateModelArguments] = TypeAdapter(CreateModelArguments)

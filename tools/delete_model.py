@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context, ElicitationResult, Resolve
 from mcp_types import CallToolResult
-from pydantic import TypeAdapter, with_config
+from pydantic import with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
@@ -100,7 +100,7 @@ DELETE_MODEL = DecthingsTool.define(
             {"modelId": text(), "confirmName": text("The model's present name, exactly.")}, ("modelId", "confirmName")
         )
     ),
-    adapter=TypeAdapter(DeleteArguments),
+    takes=DeleteArguments,
     effect=CHANGES,
     destructive=True,
     idempotent=True,

@@ -6,7 +6,6 @@ from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
-from pydantic import TypeAdapter
 
 from . import listing
 from .answers import READS, success
@@ -48,7 +47,7 @@ def _key(key: dict[str, Any]) -> dict[str, Any]:
 FIND_DATASETS = DecthingsTool.define(
     find_datasets,
     reader=Reader(listing.input_schema()),
-    adapter=TypeAdapter(listing.ListArguments),
+    takes=listing.ListArguments,
     effect=READS,
     title="Find Decthings datasets",
     description="List the datasets this account can see: ids, names, and their keys with the types each accepts, "

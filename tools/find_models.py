@@ -6,7 +6,6 @@ from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
-from pydantic import TypeAdapter
 
 from . import listing
 from .answers import READS, success
@@ -44,7 +43,7 @@ def _snapshot(snapshot: dict[str, Any]) -> dict[str, Any]:
 FIND_MODELS = DecthingsTool.define(
     find_models,
     reader=Reader(listing.input_schema()),
-    adapter=TypeAdapter(listing.ListArguments),
+    takes=listing.ListArguments,
     effect=READS,
     title="Find Decthings models",
     description="List the models this account can see: ids, names, owners, snapshots (id, name), whether they are "

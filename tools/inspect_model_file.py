@@ -8,7 +8,7 @@ from typing import Any
 import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
-from pydantic import TypeAdapter, with_config
+from pydantic import with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
@@ -120,7 +120,7 @@ _VALUES = {"type": "array", "items": object_of({"name": text(), "elementType": t
 INSPECT_MODEL_FILE = DecthingsTool.define(
     inspect_model_file,
     reader=Reader(object_of({"path": text("In the server's files folder.")}, ("path",))),
-    adapter=TypeAdapter(InspectArguments),
+    takes=InspectArguments,
     effect=READS,
     title="Inspect a model file",
     description="Read the structure of an ONNX or TFLite file, not its weights: inputs and outputs with names, types "

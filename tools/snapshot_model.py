@@ -6,7 +6,7 @@ from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
-from pydantic import TypeAdapter, with_config
+from pydantic import with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
@@ -69,7 +69,7 @@ async def _find_taken(look_up: LookUp, model_id: str, name: str) -> tuple[str, d
 SNAPSHOT_MODEL = DecthingsTool.define(
     snapshot_model,
     reader=Reader(object_of({"modelId": text(), "snapshotName": text()}, ("modelId", "snapshotName"))),
-    adapter=TypeAdapter(SnapshotArguments),
+    takes=SnapshotArguments,
     effect=CHANGES,
     title="Take a snapshot of a Decthings model",
     description="Keep a model's code and active state as a snapshot, on which create_model can base new models "

@@ -40,7 +40,8 @@ class _CheckedArguments(ArgModelBase):
 
 class DecthingsTool(Tool):
     _reader: Reader = PrivateAttr()
-    _adapter: TypeAdapter[Any] = PrivateAttr()
+    _takes: Any = PrivateAttr()
+    _adapter: TypeAdapter[Any] | None = PrivateAttr(None)
     _effect: Effect = PrivateAttr()
 
     @classmethod
@@ -49,7 +50,7 @@ class DecthingsTool(Tool):
         call: Call,
         *,
         reader: Reader,
-        adapter: TypeAdapter[Any],
+        takes: Any,
         effect: Effect,
         title: str,
         description: str,
@@ -62,7 +63,7 @@ class DecthingsTool(Tool):
         Args:
             call: an async function, named like the tool, with the parameters of `Call` by these names:
                 `arguments`, `ignored`, `context`. Further ones are filled by their `Resolve`.
-            adapter: checks what the reader has read.
+            takes: the type of what the reader has read, once it is checked.
             published_schema: the reader's schema as tools/list shows it, if not as it is.
         """
         resolved = find_resolved_parameters(call)
@@ -85,7 +86,7 @@ class DecthingsTool(Tool):
                 open_world_hint=True,
             ),
         )
-        tool._reader, tool._adapter, tool._effect = reader, adapter, effect
+        tool._reader, tool._takes, tool._effect = reader, takes, effect
         return tool
 
     @property
@@ -99,6 +100,8 @@ class DecthingsTool(Tool):
             InvalidArguments: they are not what the schema says, read generously.
         """
         read, ignored = self._reader.read(arguments)
+        if self._adapter is None:  # takes a while to make, so only for tools that are called
+            self._adapter = TypeAdapter(self._takes)
         return check(read, self._adapter, self._reader.schema, self._reader.unions), ignored
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:

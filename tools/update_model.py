@@ -6,7 +6,7 @@ from typing import Annotated, Any, NotRequired, cast
 
 from mcp.server.mcpserver import Context, ElicitationResult, Resolve
 from mcp_types import CallToolResult
-from pydantic import AfterValidator, TypeAdapter, with_config
+from pydantic import AfterValidator, with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
@@ -118,7 +118,7 @@ UPDATE_MODEL = DecthingsTool.define(
         may_be_empty=frozenset({"description"}),
     ),
     published_schema=_schema(full=False),
-    adapter=TypeAdapter(Annotated[UpdateArguments, AfterValidator(_something_to_change)]),
+    takes=Annotated[UpdateArguments, AfterValidator(_something_to_change)],
     effect=CHANGES,
     idempotent=True,
     title="Update a Decthings model",

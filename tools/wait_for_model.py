@@ -9,7 +9,7 @@ import anyio
 from annotated_types import Ge, Le
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
-from pydantic import TypeAdapter, with_config
+from pydantic import with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
@@ -129,7 +129,7 @@ WAIT_FOR_MODEL = DecthingsTool.define(
             ("modelId",),
         )
     ),
-    adapter=TypeAdapter(WaitArguments),
+    takes=WaitArguments,
     effect=READS,
     title="Wait for a Decthings model",
     description="Wait until a model that is being created (isNowCreating) is ready or has failed. Answers with state: "

@@ -60,6 +60,9 @@ class Server:
     def peak_mib(self) -> float:
         return peak_mib(self.running.pid)
 
+    def resident_mib(self) -> float:
+        return _mib(self.running.pid, "VmRSS")
+
 
 @contextmanager
 def server(command: list[str], *arguments: str, **environ: str) -> Generator[Server]:
@@ -86,7 +89,11 @@ def peak_mib_of_tree(pid: int) -> float:
 
 def peak_mib(pid: int) -> float:
     """Of resident memory, so far (Linux)."""
+    return _mib(pid, "VmHWM")
+
+
+def _mib(pid: int, what: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{what}:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError("this system does not tell the peak of a process's memory")
+    raise RuntimeError("this system does not tell a process's memory")

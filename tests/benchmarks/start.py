@@ -1,4 +1,5 @@
-"""Seconds from the start of the process to the answer of tools/list on stdio, next to a bare MCPServer.
+"""Seconds from the start of the process to the answers of tools/list and of a first tool call on stdio, and from the
+end of stdin to the end of the process, next to a bare MCPServer; and its memory at rest (Linux).
 
 python tests/benchmarks/start.py [ROUNDS]
 """
@@ -7,29 +8,48 @@ from __future__ import annotations
 
 import statistics
 import sys
+import tempfile
 import time
+from typing import Any
 
 from processes import BARE, OURS, server
 
+_NAMES = ("tools/list, s", "first call, s", "exit, s", "rest, MiB")
+_BARE_CALL = {"name": "create_model", "arguments": {"name": "n", "description": "d"}}
+_CALL = {"name": "find_models", "arguments": {}}
 
-def seconds_to_tools_list(command: list[str]) -> tuple[float, float]:
-    """And MiB at rest."""
-    with server(command) as started:
+
+def measure(command: list[str], call: dict[str, Any], *arguments: str, **environ: str) -> list[float]:
+    """In the order of the names."""
+    with server(command, *arguments, **environ) as started:
+        assert started.running.stdin is not None
         started.connect()
         started.ask("tools/list")
-        return time.perf_counter() - started.started, started.peak_mib()
+        listed = time.perf_counter() - started.started
+        assert not started.ask("tools/call", **call)["result"].get("isError")
+        called = time.perf_counter() - started.started
+        mib = started.resident_mib()
+        ending = time.perf_counter()
+        started.running.stdin.close()
+        started.running.wait()
+        return [listed, called, time.perf_counter() - ending, mib]
 
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
-    times: dict[str, list[tuple[float, float]]] = {"decthings-mcp": [], "bare MCPServer": []}
-    for _ in range(rounds):
-        times["decthings-mcp"].append(seconds_to_tools_list(OURS))
-        times["bare MCPServer"].append(seconds_to_tools_list(BARE))
-    medians = {name: [statistics.median(values) for values in zip(*runs, strict=True)] for name, runs in times.items()}
-    for name, (seconds, mib) in medians.items():
-        print(f"{name:15} {seconds:.2f} s, peak {mib:.0f} MiB (medians of {rounds} alternating runs)")
-    print(f"ratio           {medians['decthings-mcp'][0] / medians['bare MCPServer'][0]:.2f}")
+    runs: dict[str, list[list[float]]] = {"bare MCPServer": [], "decthings-mcp": [], "without the front": []}
+    with tempfile.TemporaryDirectory() as data:
+        ours = ("--sandbox", "--sandbox-data", data)
+        for _ in range(rounds):
+            runs["bare MCPServer"].append(measure(BARE, _BARE_CALL))
+            runs["decthings-mcp"].append(measure(OURS, _CALL, *ours))
+            runs["without the front"].append(measure(OURS, _CALL, *ours, DECTHINGS_MCP_FRONT="0"))
+    print(f"medians of {rounds} alternating runs, and their ratios to the bare server's")
+    print(" " * 17, *(f"{name:>20}" for name in _NAMES))
+    medians = {name: [statistics.median(values) for values in zip(*of, strict=True)] for name, of in runs.items()}
+    for name, values in medians.items():
+        ratios = [value / bare for value, bare in zip(values, medians["bare MCPServer"], strict=True)]
+        print(f"{name:17}", *(f"{value:13.3f} ({ratio:.2f})" for value, ratio in zip(values, ratios, strict=True)))
 
 
 if __name__ == "__main__":

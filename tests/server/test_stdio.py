@@ -218,6 +218,7 @@ async def test_a_cancelled_call_ends_the_request_to_decthings(tmp_path: Path) ->
 
     with support.upstream(wait_for_end) as up:
         async with Client(support.stdio("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k")) as client:
+            await client.get_prompt("set_up_model", {"kind": "code"})  # the server is loaded
             with pytest.raises(MCPError):
                 await client.call_tool("create_model", ARGUMENTS, read_timeout_seconds=0.5)
             await asyncio.wait_for(closed.wait(), 5)

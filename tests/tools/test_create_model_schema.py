@@ -13,14 +13,16 @@ from decthings_mcp.server.settings import TOOL_NAMES
 from decthings_mcp.tools.catalog import TOOLS
 from decthings_mcp.tools.checking import check
 from decthings_mcp.tools.create_model import CREATE_MODEL
-from decthings_mcp.tools.create_model_arguments import ARGUMENTS, READER
+from decthings_mcp.tools.create_model_arguments import READER, CreateModelArguments
 from decthings_mcp.tools.errors import InvalidArguments, Problem
 from decthings_mcp.tools.tool import DecthingsTool
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from pydantic import TypeAdapter
 from support import Chat
 
+ARGUMENTS = TypeAdapter(CreateModelArguments)
 SCHEMA = CREATE_MODEL.parameters
 FULL_SCHEMA = dict(READER.schema)
 VALIDATOR = Draft202012Validator(SCHEMA)

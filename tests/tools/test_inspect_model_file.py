@@ -13,7 +13,7 @@ import tflite
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.checking import check
-from decthings_mcp.tools.create_model_arguments import ARGUMENTS, READER
+from decthings_mcp.tools.create_model_arguments import READER, CreateModelArguments
 from decthings_mcp.tools.files import Files
 from decthings_mcp.tools.model_structure import BrokenModel, ModelStructure
 from decthings_mcp.tools.onnx_structure import read_onnx
@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client
 from onnx import TensorProto, helper
+from pydantic import TypeAdapter
 from tflite_files import tflite_model
 
 TYPES = {
@@ -215,7 +216,12 @@ async def test_definitions_are_ready_for_create_model(inspect: Inspect, onnx_fil
     answer = await inspect("m.onnx", onnx_file)
     definitions = answer["parameterDefinitions"]
     options = {"type": "upload", "format": "onnx", "data": {"path": "m"}, "parameterDefinitions": definitions}
-    check({"name": "n", "description": "d", "options": options}, ARGUMENTS, READER.schema, READER.unions)
+    check(
+        {"name": "n", "description": "d", "options": options},
+        TypeAdapter(CreateModelArguments),
+        READER.schema,
+        READER.unions,
+    )
     rules = {"shape": [1, 4], "allowedTypes": ["f32"], "annotations": []}
     assert definitions["evaluateInput"] == [{"name": "input", "required": True, "rules": rules}]
     assert answer["inputs"] == [{"name": "input", "elementType": "float", "shape": [1, 4]}]

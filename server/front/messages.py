@@ -1,0 +1,152 @@
+"""A client's messages, as far as their answers are prepared.
+
+A message counts as understood only when the SDK would take it for the same without any doubt. Whatever is
+unusual about it, even if it is allowed, is left to the SDK: being slow is never wrong.
+"""
+
+from __future__ import annotations
+
+import json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeGuard
+
+VERSION_KEY = "io.modelcontextprotocol/protocolVersion"
+CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
+_INFO_KEY = "io.modelcontextprotocol/clientInfo"
+
+_MEMBERS = {"jsonrpc", "id", "method", "params"}
+_LONGEST = 20_000
+_DEEPEST = 64
+_LARGEST = 15
+"""Digits."""
+
+_OBJECT: dict[str, Any] = {}
+_OBJECTS: dict[str, Any] = {"*": _OBJECT}
+_INFO: dict[str, Any] = {
+    "name": str,
+    "version": str,
+    "title": str,
+    "description": str,
+    "websiteUrl": str,
+    "icons": None,
+}
+_CAPABILITIES: dict[str, Any] = {
+    "experimental": _OBJECTS,
+    "extensions": _OBJECTS,
+    "roots": {"listChanged": bool},
+    "sampling": {"context": _OBJECT, "tools": _OBJECT},
+    "elicitation": {"form": _OBJECT, "url": _OBJECT},
+    "tasks": {
+        "list": _OBJECT,
+        "cancel": _OBJECT,
+        "requests": {"sampling": {"createMessage": _OBJECT}, "elicitation": {"create": _OBJECT}},
+    },
+}
+"""What a member is if it is there: a type, an object with members of their own, or nothing that is understood.
+Others are ignored by the SDK, so they can be anything. "*" stands for all members."""
+
+
+class Message:
+    """One that is whole and plain: `id` is what stands in the line, None for a notification."""
+
+    def __init__(self, method: str, id_: str | None, params: dict[str, Any] | None) -> None:
+        self.method, self.id, self.params = method, id_, params
+
+
+def read(line: str) -> Message | None:
+    """None for whatever is not plain."""
+    message = _parsed(line)
+    if not _is_object(message) or message.get("jsonrpc") != "2.0" or not message.keys() <= _MEMBERS:
+        return None
+    method, id_, params = message.get("method"), message.get("id", ""), message.get("params")
+    if not isinstance(method, str) or not (params is None or _is_object(params)):
+        return None
+    if isinstance(id_, bool) or not isinstance(id_, int | str):
+        return None
+    text = f'"{id_}"' if isinstance(id_, str) else str(id_)
+    return Message(method, text if "id" in message else None, params)
+
+
+def _parsed(line: str) -> Any:
+    """None for what Python and the SDK may read differently."""
+    if len(line) > _LONGEST or "\\" in line or line.count("{") + line.count("[") > _DEEPEST:
+        return None
+    try:
+        return json.loads(
+            line, object_pairs_hook=_members, parse_int=_integer, parse_float=_refuse, parse_constant=_refuse
+        )
+    except (ValueError, RecursionError):
+        return None
+
+
+def version_of_handshake(message: Message) -> str | None:
+    """The protocol version that a plain `initialize` asks for."""
+    params = message.params or {}
+    if message.id is None or params.keys() != {"protocolVersion", "capabilities", "clientInfo"}:
+        return None
+    version = params["protocolVersion"]
+    plain = _is_info(params["clientInfo"]) and _has_shape(params["capabilities"], _CAPABILITIES)
+    return version if plain and isinstance(version, str) else None
+
+
+def asks_nothing_special(message: Message) -> bool:
+    """Whether a request after a handshake is plain."""
+    params = message.params or {}
+    return message.id is not None and params.keys() <= {"_meta"} and _is_progress(params.get("_meta", {}))
+
+
+def version_of_envelope(message: Message) -> str | None:
+    """The protocol version of a plain request that comes without a handshake."""
+    params = message.params or {}
+    if message.id is None or params.keys() != {"_meta"} or not _is_object(params["_meta"]):
+        return None
+    meta = dict(params["_meta"])
+    version, capabilities = meta.pop(VERSION_KEY, None), meta.pop(CAPABILITIES_KEY, None)
+    info = meta.pop(_INFO_KEY, {"name": "", "version": ""})
+    plain = _is_info(info) and _has_shape(capabilities, _CAPABILITIES) and _is_progress(meta)
+    return version if plain and isinstance(version, str) else None
+
+
+def _is_progress(meta: Any) -> bool:
+    """Whether there is nothing in it but, perhaps, a progress token, which a list does not use."""
+    if not _is_object(meta) or not meta.keys() <= {"progressToken"}:
+        return False
+    token = meta.get("progressToken", 0)
+    return isinstance(token, int | str) and not isinstance(token, bool)
+
+
+def _is_info(value: Any) -> bool:
+    return _has_shape(value, _INFO) and "name" in value and "version" in value
+
+
+def _has_shape(value: Any, shape: Any) -> bool:
+    if not _is_object(shape):
+        return shape is not None and isinstance(value, shape)
+    if not _is_object(value):
+        return False
+    if "*" in shape:
+        return all(_has_shape(member, shape["*"]) for member in value.values())
+    return all(_has_shape(member, shape[name]) for name, member in value.items() if name in shape)
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member stands there twice")
+    return members
+
+
+def _integer(text: str) -> int:
+    if text[0] == "-" or len(text) > _LARGEST:
+        raise ValueError("an unusual number")
+    return int(text)
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"an unusual value: {text}")

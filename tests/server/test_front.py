@@ -1,0 +1,185 @@
+"""The front cannot be told from the plain server, but for the time."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import support
+from conversations import (
+    WITHOUT_FRONT,
+    answers_of_sdk,
+    converse,
+    envelope,
+    handshake,
+    notification,
+    request,
+)
+from decthings_mcp.server.front import prepared
+from decthings_mcp.server.front.lines import Lines
+from decthings_mcp.server.front.prepare import document
+from decthings_mcp.server.front.session import Session
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+from sessions import CALL, INITIALIZED, LISTS, VERSIONS, sessions
+
+
+def load() -> prepared.Prepared:
+    found = prepared.load()
+    assert found is not None
+    return found
+
+
+def test_the_prepared_answers_are_those_of_the_code() -> None:
+    """After a change: python -m decthings_mcp.server.front.prepare"""
+    assert Path(prepared.FILE).read_text(encoding="utf-8") == document()
+
+
+def recorded() -> list[Any]:
+    return [pytest.param(session["lines"], id=session["client"]) for session in support.load_jsonl("sessions.jsonl")]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("lines", recorded())
+def test_recorded_sessions_are_answered_alike(lines: list[str], at_once: bool, tmp_path: Path) -> None:
+    told = converse(lines, tmp_path, at_once=at_once)
+    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_FRONT)
+    assert (told.status, told.log) == (0, [])
+
+
+@pytest.mark.parametrize("version", [*VERSIONS, "1999-01-01"])
+def test_every_handshake_and_list_is_answered_alike(version: str, tmp_path: Path) -> None:
+    lists = [request(f"é{number}", method, {}) for number, method in enumerate((*LISTS, "ping"))]
+    lines = [handshake(version=version), INITIALIZED, *lists, request(2, "tools/call", CALL), *lists]
+    assert converse(lines, tmp_path) == converse(lines, tmp_path, variables=WITHOUT_FRONT)
+
+
+@pytest.mark.parametrize("tools", [["--read-only"], ["--tools", "create_model, find_models"]])
+def test_a_choice_of_tools_is_listed_alike(tools: list[str], tmp_path: Path) -> None:
+    for lines in (
+        [handshake(), INITIALIZED, request(2, "tools/list")],
+        [request(1, "server/discover", envelope()), request(2, "tools/list", envelope())],
+    ):
+        assert converse(lines, tmp_path, *tools) == converse(lines, tmp_path, *tools, variables=WITHOUT_FRONT)
+
+
+@given(sessions())
+@settings(max_examples=400)
+def test_what_the_front_answers_and_what_it_leaves_are_those_of_the_sdk(lines: list[str]) -> None:
+    session = Session(load())
+    own = [session.answer(line) for line in lines]
+    answered = [answer for answer in own if answer is not None]
+    assert own == [*answered, *[None] * (len(own) - len(answered))]
+    expected = anyio.run(answers_of_sdk, lines)
+    assert answered == expected[: len(answered)]
+    # Whoever is told of the replayed messages only is in the same state.
+    rest = lines[len(answered) :]
+    replayed = anyio.run(answers_of_sdk, [*session.replayed, *rest])
+    assert replayed[len(session.replayed) :] == expected[len(answered) :]
+    if session.replayed:
+        assert replayed[0] == session.answer_to_replayed
+
+
+@given(lines=sessions(), at_once=st.booleans())
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_generated_sessions_are_answered_alike(lines: list[str], at_once: bool, tmp_path: Path) -> None:
+    cancelled = any("notifications/cancelled" in line for line in lines)
+    assume(not (at_once and cancelled))  # whether that comes in time is chance
+    told = converse(lines, tmp_path, at_once=at_once)
+    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_FRONT)
+
+
+@given(st.lists(st.binary(max_size=8) | st.sampled_from([b"\r", b"\n", b"\r\n", b"\xc3", b"\xa9", "\u2028".encode()])))
+@example([b"a\r", b"\nb\r", b"c"])
+def test_lines_are_those_of_a_text_stream(pieces: list[bytes]) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(b"".join(pieces)), encoding="utf-8", errors="replace")
+    lines = Lines()
+    divided = [line for piece in pieces for line in lines.feed(piece)] + lines.end()
+    assert divided == [line.removesuffix("\n") for line in stream]
+
+
+def test_answers_made_with_another_sdk_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = json.loads(Path(prepared.FILE).read_text(encoding="utf-8"))
+    made["madeWith"]["mcp"] = "2.3.99"
+    (tmp_path / "other.json").write_text(json.dumps(made))
+    monkeypatch.setattr(prepared, "FILE", str(tmp_path / "other.json"))
+    assert prepared.load() is None
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_it_is_loaded_ends_it_at_once_and_quietly(number: int, status: int, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        support.server_command(), cwd=tmp_path, env=support.environment(), text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        assert running.stdin is not None
+        assert running.stdout is not None
+        assert running.stderr is not None
+        print(handshake(), file=running.stdin, flush=True)
+        running.stdout.readline()
+        running.send_signal(number)
+        assert running.wait(5) == status
+        assert (running.stdout.read(), running.stderr.read()) == ("", "")
+
+
+@pytest.mark.parametrize("variables", [{}, WITHOUT_FRONT])
+def test_a_call_that_is_cancelled_while_it_is_loaded_is_never_answered(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    with support.upstream(support.stay_silent) as silent:
+        lines = [handshake(), INITIALIZED, request(2, "tools/list")]
+        call = request(3, "tools/call", CALL)
+        cancel = notification("notifications/cancelled", params={"requestId": 3})
+        command = support.server_command("--api-url", silent.url)
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=support.environment(DECTHINGS_API_KEY="k", **variables), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        ) as running:  # fmt: skip
+            assert running.stdin is not None
+            assert running.stdout is not None
+            print(*lines, call, cancel, request(4, "ping"), sep="\n", file=running.stdin, flush=True)
+            ids = [json.loads(running.stdout.readline())["id"] for _ in range(3)]
+            rest, _ = running.communicate(timeout=10)
+    assert (sorted(ids), rest) == ([1, 2, 4], "")
+
+
+def test_a_message_in_pieces_and_one_without_a_line_end_are_answered(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        support.server_command(), cwd=tmp_path, env=support.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        for piece in (handshake().encode()[:9], handshake().encode()[9:] + b"\r\n"):
+            running.stdin.write(piece)
+            running.stdin.flush()
+        assert json.loads(running.stdout.readline())["id"] == 1
+        rest, _ = running.communicate(request(2, "ping").encode(), timeout=10)
+    assert json.loads(rest)["id"] == 2
+    assert running.returncode == 0
+
+
+def test_what_prints_to_stdout_while_it_is_loaded_does_not_reach_the_client(tmp_path: Path) -> None:
+    (tmp_path / "httpx.py").write_text("print('a stray line', flush=True)\nraise ImportError('not the right one')\n")
+    told = subprocess.run(
+        support.server_command(), input=handshake() + "\n" + request(2, "tools/call", CALL) + "\n", cwd=tmp_path,
+        env=support.environment(PYTHONPATH=str(tmp_path)), text=True, capture_output=True, timeout=20, check=False,
+    )  # fmt: skip
+    assert [json.loads(line)["id"] for line in told.stdout.splitlines()] == [1]
+    assert "a stray line" in told.stderr
+    assert told.returncode == 1
+
+
+def test_the_server_takes_over_in_the_middle_of_a_conversation_and_nothing_is_lost(tmp_path: Path) -> None:
+    """More pings, one after the other, than fit into the time until the server is loaded."""
+    pings = [request(f"p{number}", "ping") for number in range(1500)]
+    told = converse([handshake(), INITIALIZED, *pings, request(2, "tools/call", CALL)], tmp_path)
+    ids = [json.loads(answer)["id"] for answer in told.answers]
+    assert ids == [1, *(f"p{number}" for number in range(1500)), 2]
+    assert {answer.partition(',"result":')[2] for answer in told.answers[1:-1]} == {"{}}\n"}
+    assert (told.status, told.log) == (0, [])
