@@ -137,9 +137,11 @@ def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
         uploads_at_a_time=http.uploads_at_a_time,
         observer=_metrics(http),
     )
+    lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
+    lowlevel.get_tool_input_schema = _without_headers
     security = TransportSecuritySettings(allowed_hosts=http.hosts, allowed_origins=http.origins)
     manager = StreamableHTTPSessionManager(
-        server._lowlevel_server,  # pyright: ignore[reportPrivateUsage]
+        lowlevel,
         stateless=http.stateless,
         max_sessions=_MAX_SESSIONS,
         security_settings=security,
@@ -168,6 +170,10 @@ def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
         Route("/readyz", health.ready),
     ]
     return AccessLog(Starlette(routes=routes, lifespan=lifespan))
+
+
+def _without_headers(_tool: str) -> None:
+    """No tool takes an argument from a header, so no schema has to be searched for such at every call."""
 
 
 def _metrics(http: HttpSettings) -> Observer | None:
