@@ -11,9 +11,9 @@ import socket
 import statistics
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from processes import INITIALIZE, OURS, environment
 
@@ -55,7 +55,9 @@ META = {
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 
-Call = Callable[[int], Awaitable[None]]
+
+class Call(Protocol):
+    def __call__(self, number: int, arguments: dict[str, Any] = ..., /) -> Awaitable[None]: ...
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -96,7 +98,11 @@ async def over_stdio(command: list[str]) -> AsyncGenerator[tuple[Call, int]]:
     reading = asyncio.create_task(read())
     await ask(-1, "initialize", INITIALIZE)
     stdin.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
-    yield lambda number: ask(number, "tools/call", {"name": "create_model", "arguments": ARGUMENTS}), process.pid
+
+    async def call(number: int, arguments: dict[str, Any] = ARGUMENTS, /) -> None:
+        await ask(number, "tools/call", {"name": "create_model", "arguments": arguments})
+
+    yield call, process.pid
     stdin.close()
     await process.wait()
     await reading
@@ -116,12 +122,12 @@ async def over_http(
     for _ in range(connected):
         connections.put_nowait(await asyncio.open_connection("127.0.0.1", port))
 
-    async def call(number: int) -> None:
+    async def call(number: int, arguments: dict[str, Any] = ARGUMENTS, /) -> None:
         reader, writer = await connections.get()
         if reader.at_eof():  # it was idle for too long
             writer.close()
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        params = {"name": "create_model", "arguments": ARGUMENTS, "_meta": META}
+        params = {"name": "create_model", "arguments": arguments, "_meta": META}
         body = json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
         writer.write(
             b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nContent-Length: %d\r\n"

@@ -35,8 +35,8 @@ def measure(command: list[str], call: dict[str, Any], *arguments: str, **environ
         return [listed, called, time.perf_counter() - ending, mib]
 
 
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
+def rows(rounds: int) -> list[dict[str, Any]]:
+    """Medians by server."""
     runs: dict[str, list[list[float]]] = {"bare MCPServer": [], "decthings-mcp": [], "without the front": []}
     with tempfile.TemporaryDirectory() as data:
         ours = ("--sandbox", "--sandbox-data", data)
@@ -44,12 +44,19 @@ def main() -> None:
             runs["bare MCPServer"].append(measure(BARE, _BARE_CALL))
             runs["decthings-mcp"].append(measure(OURS, _CALL, *ours))
             runs["without the front"].append(measure(OURS, _CALL, *ours, DECTHINGS_MCP_FRONT="0"))
+    return [
+        {"server": name, **dict(zip(_NAMES, map(statistics.median, zip(*of, strict=True)), strict=True))}
+        for name, of in runs.items()
+    ]
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
+    bare, *others = rows(rounds)
     print(f"medians of {rounds} alternating runs, and their ratios to the bare server's")
     print(" " * 17, *(f"{name:>20}" for name in _NAMES))
-    medians = {name: [statistics.median(values) for values in zip(*of, strict=True)] for name, of in runs.items()}
-    for name, values in medians.items():
-        ratios = [value / bare for value, bare in zip(values, medians["bare MCPServer"], strict=True)]
-        print(f"{name:17}", *(f"{value:13.3f} ({ratio:.2f})" for value, ratio in zip(values, ratios, strict=True)))
+    for row in (bare, *others):
+        print(f"{row['server']:17}", *(f"{row[name]:13.3f} ({row[name] / bare[name]:.2f})" for name in _NAMES))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,139 @@
+"""All measurements, as one table and, with matplotlib, as plots.
+
+python tests/benchmarks [ROUNDS] [FOLDER FOR benchmarks.md AND benchmarks.svg]
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import calls
+import context
+import linear
+import scale
+import start
+import upload
+
+Table = list[list[str]]
+
+_WAYS = {"limit": "sendfile", "curl": "curl -T", "ours": "decthings-mcp", "official": "official client"}
+"""Of uploading."""
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _starts(rows: list[dict[str, Any]]) -> Table:
+    bare, ours, _ = rows
+    return [
+        [
+            f"start: {name}",
+            _number(ours[name]),
+            f"bare MCPServer {_number(bare[name])}",
+            f"{ours[name] / bare[name]:.2f}",
+        ]
+        for name in bare
+        if name != "server"
+    ]
+
+
+def _calls(rows: list[dict[str, Any]]) -> Table:
+    return [
+        [
+            f"{row['what']}: median, 99 %, ms",
+            f"{_number(row['ours'])}, {_number(row['ours p99'])}",
+            f"bare MCPServer {_number(row['bare'])}, {_number(row['bare p99'])}",
+            f"{row['ours'] / row['bare']:.2f}, {row['ours p99'] / row['bare p99']:.2f}",
+        ]
+        for row in rows
+    ]
+
+
+def _uploads(rows: list[dict[str, Any]]) -> Table:
+    table: Table = []
+    for row in rows:
+        for other in ("limit", "curl", "official"):
+            if other in row:
+                ratio, next_to_it = f"{row['ours'] / row[other]:.2f}", f"{_WAYS[other]} {_number(row[other])}"
+                table.append([f"{row['what']}, s", _number(row["ours"]), next_to_it, ratio])
+        table.append([
+            f"{row['what']}: MiB above rest", _number(row["ours MiB"]),
+            f"official client {_number(row['official MiB'])}", f"{row['ours MiB'] / row['official MiB']:.3f}",
+        ])  # fmt: skip
+    return table
+
+
+def _others(linears: list[dict[str, Any]], scales: list[dict[str, Any]], tools: list[dict[str, Any]]) -> Table:
+    return [
+        *([f"{row['elements']:,} numbers inline ({row['bytes'] / 1e6:.2f} MB), ms", _number(row["ms"]), "", ""]
+          for row in linears),
+        *([f"{row['concurrency']} calls at a time over HTTP, {row['processes']} processes: calls/s, MiB",
+           f"{_number(row['calls a second'])}, {_number(row['MiB'])}", "", ""] for row in scales),
+        *([f"tokens of {row['tool']}", f"{row['tokens']:,}", "", ""] for row in tools),
+        ["tokens in all", f"{sum(row['tokens'] for row in tools):,}", "", ""],
+    ]  # fmt: skip
+
+
+def _markdown(table: Table, rounds: int) -> str:
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    head = ["what", "ours", "next to it", "ratio"]
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *table)]
+    return (
+        "# Measurements\n\nMade by `python tests/benchmarks`: medians of "
+        f"{rounds} alternating runs on one shared machine ({machine}), so trust the ratios to about a tenth.\n\n"
+        "![The same as plots](benchmarks.svg)\n\n" + "\n".join(lines) + "\n"
+    )
+
+
+def _draw(folder: Path, starts: Any, uploads: Any, scales: Any) -> None:
+    try:
+        plots: Any = import_module("matplotlib.pyplot")
+    except ImportError:
+        print("without matplotlib nothing is drawn", file=sys.stderr)
+        return
+    figure, (first, second, third) = plots.subplots(1, 3, figsize=(13, 3.6))
+    first.barh([row["server"] for row in starts], [row["tools/list, s"] for row in starts])
+    first.set_title("start to tools/list, s")
+    for name, label in _WAYS.items():
+        if name in uploads[0]:
+            second.plot([row["what"].split()[2] for row in uploads], [row[name] for row in uploads], "o-", label=label)
+    second.set_title("upload, s by MiB")
+    second.set_yscale("log")
+    second.legend()
+    for processes in sorted({row["processes"] for row in scales}):
+        own = [row for row in scales if row["processes"] == processes]
+        label = f"{processes} process{'es' if processes > 1 else ''}"
+        third.plot([row["concurrency"] for row in own], [row["calls a second"] for row in own], "o-", label=label)
+    third.set_title("HTTP: calls a second by calls at a time")
+    third.set_xscale("log")
+    third.set_ylim(bottom=0)
+    third.legend()
+    figure.tight_layout()
+    figure.savefig(folder / "benchmarks.svg", metadata={"Date": None})
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    starts, uploads, scales = start.rows(rounds), upload.rows(rounds), scale.rows(rounds)
+    table = [
+        *_starts(starts),
+        *_calls(calls.rows(rounds)),
+        *_uploads(uploads),
+        *_others(linear.rows(rounds), scales, context.rows()),
+    ]
+    text = _markdown(table, rounds)
+    print(text)
+    if len(sys.argv) > 2:
+        folder = Path(sys.argv[2])
+        (folder / "benchmarks.md").write_text(text, encoding="utf-8")
+        _draw(folder, starts, uploads, scales)
+
+
+if __name__ == "__main__":
+    main()
