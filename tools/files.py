@@ -25,7 +25,7 @@ from .protobuf import ReadAt
 from .text import harmless, in_a_line, join_words
 
 _PIECE = 1024 * 1024
-_AHEAD = 3
+_AHEAD = 2
 """Pieces that are read while one is being sent."""
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # O_PATH needs no right to list a folder that is only passed through.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import anyio
@@ -122,7 +123,8 @@ class DecthingsTool(Tool):
                 return asked
             may_have_acted = self._effect is not READS
             # Creating keeps its own time: an upload may last, as long as it goes on.
-            with anyio.fail_after(None if self._effect is CREATES else backend_of(context).call_seconds):
+            seconds = backend_of(context).call_seconds
+            with nullcontext() if self._effect is CREATES else anyio.fail_after(seconds):
                 return await self.fn(**own, **asked, context=context)
         except (ToolFailure, DecthingsError) as error:
             return failure(error, self._effect)
