@@ -7,8 +7,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -52,8 +52,6 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
     """Until SIGTERM (0) or SIGINT (130): open calls get ten seconds. The exit status."""
     config = uvicorn_config(settings, http)
     Access(http)  # what is wrong with the token file is told now
-    if http.metrics_port is not None and http.workers > 1:
-        _serve_metrics_of_workers(http)
     listening = listen(http.host, http.port)
     # uvicorn raises the signal that ended it once more: this is where it ends.
     signal.signal(signal.SIGTERM, _end_in_peace)
@@ -61,7 +59,8 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
     _log.warning("Serving on http://%s:%d%s", f"[{host}]" if ":" in host else host, port, http.path)
     with listening:
         if http.workers > 1:
-            Multiprocess(config, [listening]).run()
+            with _metrics_of_workers(http):
+                Multiprocess(config, [listening]).run()
         else:
             uvicorn.Server(config).run([listening])
     return 0
@@ -88,11 +87,16 @@ def listen(host: str, port: int) -> socket.socket:
         return listening
 
 
-def _serve_metrics_of_workers(http: HttpSettings) -> None:
-    from .metrics import serve_metrics, share_between_processes
+@contextmanager
+def _metrics_of_workers(http: HttpSettings) -> Generator[None]:
+    if http.metrics_port is None:
+        yield
+        return
+    from .metrics import serve_metrics, shared_between_processes
 
-    share_between_processes()
-    serve_metrics(http.metrics_port or 0, http.metrics_host, None)
+    with shared_between_processes():
+        serve_metrics(http.metrics_port, http.metrics_host, None)
+        yield
 
 
 def _end_in_peace(_number: int, _frame: object) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -88,9 +90,12 @@ _CODES = frozenset(
 )  # fmt: skip
 
 
-def share_between_processes() -> None:
-    """To be called before any metric is made: worker processes keep theirs in files of one folder."""
-    os.environ.setdefault(_MULTIPROCESS_DIR, tempfile.mkdtemp(prefix="decthings-mcp-metrics-"))
+@contextmanager
+def shared_between_processes() -> Generator[None]:
+    """Worker processes that are started within it keep their metrics in files of one folder."""
+    with tempfile.TemporaryDirectory(prefix="decthings-mcp-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[_MULTIPROCESS_DIR] = folder
+        yield
 
 
 def serve_metrics(port: int, host: str, metrics: Metrics | None) -> None:

@@ -67,12 +67,16 @@ def test_codes_that_decthings_makes_up_are_one_label(tmp_path: Path) -> None:
     assert "brand_new_42" not in str(seen)
 
 
-def test_workers_are_counted_together(tmp_path: Path) -> None:
-    port = free_port()
-    with sandbox_server("--metrics-port", port, "--workers", "2", cwd=tmp_path) as server:
+def test_workers_are_counted_together_and_leave_nothing_behind(tmp_path: Path) -> None:
+    port, temporary = free_port(), tmp_path / "temporary"
+    temporary.mkdir()
+    arguments = ("--metrics-port", port, "--workers", "2")
+    with sandbox_server(*arguments, cwd=tmp_path, TMPDIR=str(temporary)) as server:
         for number in range(10):
             call(server.url, "create_model", {**CREATE, "name": str(number)})
         assert metrics_at(port)['decthings_mcp_tool_calls_total{outcome="created",tool="create_model"}'] == 10
+        assert server.end(signal.SIGTERM) == 0
+    assert list(temporary.iterdir()) == []
 
 
 def spans_of(requests: list[support.Request]) -> dict[str, Span]:
