@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import logging
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
@@ -19,6 +20,7 @@ from pathlib import Path
 from time import monotonic
 
 from pydantic import SecretStr
+from starlette.datastructures import Headers
 
 from ..tools.backend import Caller
 from .http_settings import HttpSettings
@@ -28,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 KEY_HEADER = "decthings-api-key"
 _SHORTEST_TOKEN = 16
+_MOST_HEADER_BYTES = 16 * 1024
 _LOOK_AGAIN_SECONDS = 1.0
 _IDLE_SECONDS = 600.0
 
@@ -42,22 +45,18 @@ class Refusal:
 
 
 class Access:
-    def __init__(self, settings: HttpSettings) -> None:
-        """
-        Raises:
-            SettingsError: the token file cannot be used.
-        """
+    def __init__(self, settings: HttpSettings, tokens: Tokens | None) -> None:
         self._per_caller = settings.tenancy == "per-caller"
-        self._tokens = None if settings.token_file is None else Tokens(settings.token_file)
+        self._tokens = tokens
         self._rate = _Rate(settings.calls_per_second)
 
-    def admit(self, headers: Mapping[str, str], query: bytes) -> Caller | Refusal:
-        """
-        Args:
-            headers: with names in lower case.
-        """
+    def admit(self, headers: Headers, query: bytes) -> Caller | Refusal:
         if query:
             return _refused(400, "This address takes no query parameters. Keys and tokens belong in headers.")
+        if any(len(headers.getlist(name)) > 1 for name in ("authorization", KEY_HEADER)):
+            return _refused(400, "Authorization and Decthings-Api-Key can stand in a request once.")
+        if sum(len(name) + len(value) for name, value in headers.raw) > _MOST_HEADER_BYTES:
+            return _refused(431, f"The headers of a request hold {_MOST_HEADER_BYTES >> 10} KiB at the most.")
         caller = self._caller(headers)
         if isinstance(caller, Refusal):
             return caller
@@ -70,7 +69,7 @@ class Access:
             )
         return caller
 
-    def _caller(self, headers: Mapping[str, str]) -> Caller | Refusal:
+    def _caller(self, headers: Headers) -> Caller | Refusal:
         name = self._name(headers)
         if isinstance(name, Refusal):
             return name
@@ -85,7 +84,7 @@ class Access:
         digest = hashlib.sha256(b"decthings-mcp caller\0" + key.encode()).hexdigest()
         return Caller(f"{name}/{digest[:12]}" if name else digest[:12], SecretStr(key))
 
-    def _name(self, headers: Mapping[str, str]) -> str | Refusal | None:
+    def _name(self, headers: Headers) -> str | Refusal | None:
         """Of the token, where tokens are needed."""
         if self._tokens is None:
             return None
@@ -108,6 +107,8 @@ class Tokens:
         self._version: tuple[int, ...] = ()
         try:
             self._version, self._names = self._version_of_file(), self._read()
+            if not self._names:
+                raise SettingsError("The file of --token-file names nobody.")
         except OSError as error:
             raise SettingsError(f"The file of --token-file cannot be read: {type(error).__name__}.") from None
 
@@ -133,6 +134,8 @@ class Tokens:
 
     def _version_of_file(self) -> tuple[int, ...]:
         status = self._path.stat()
+        if not stat.S_ISREG(status.st_mode):  # to read a pipe would stop everything
+            raise OSError("not a regular file")
         return status.st_mtime_ns, status.st_size, status.st_ino
 
     def _read(self) -> dict[bytes, str]:
@@ -149,8 +152,6 @@ class Tokens:
                     "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
                 )
             names[_digest(parts[1])] = parts[0]
-        if not names:
-            raise SettingsError("The file of --token-file names nobody.")
         return names
 
 

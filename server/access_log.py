@@ -60,7 +60,7 @@ def _line(scope: MutableMapping[str, Any], status: int, sent: int, seconds: floa
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "client": (scope.get("client") or ("",))[0],
         "caller": None if caller is None else caller.name,
-        "request": f"{scope['method']} {harmless(scope['path'], _MAX_TEXT)}",
+        "request": f"{scope['method']} {harmless(scope['path'].partition('?')[0], _MAX_TEXT)}",
         **{name: harmless(value, _MAX_TEXT) for name, value in named.items() if value},
         "status": status,
         "bytes": sent,

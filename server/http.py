@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any
 
 import uvicorn
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.request_state import RequestStateSecurity
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
+from sse_starlette.sse import AppStatus
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
+from ..tools.backend import Caller
 from . import tracing
-from .access import Access
+from .access import Access, Tokens
 from .access_log import AccessLog
 from .app import Observer, create_server
+from .connections import ImpatientProtocol
 from .health import Health
 from .http_settings import HttpSettings
 from .logs import configure_logging
@@ -37,21 +37,18 @@ from .settings import Settings, SettingsError
 _log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 10
-_HEADER_SECONDS = 10.0
 _IDLE_SECONDS = 75
 """Longer than a proxy in front keeps its connections, so that it is the proxy that closes them."""
-_LAST_REQUEST_SECONDS = 1.0
-_CLOSE = (b"connection", b"close")
 _MAX_HEADER_BYTES = 16 * 1024
 _MAX_CONNECTIONS = 2_000
 _MAX_SESSIONS = 2_000
+_SESSION_SECONDS = 600
 _BACKLOG = 2_048
 
 
 def serve_http(settings: Settings, http: HttpSettings) -> int:
     """Until SIGTERM (0) or SIGINT (130): open calls get ten seconds. The exit status."""
     config = uvicorn_config(settings, http)
-    Access(http)  # what is wrong with the token file is told now
     listening = listen(http.host, http.port)
     # uvicorn raises the signal that ended it once more: this is where it ends.
     signal.signal(signal.SIGTERM, _end_in_peace)
@@ -104,13 +101,19 @@ def _end_in_peace(_number: int, _frame: object) -> None:
 
 
 def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
+    """
+    Raises:
+        SettingsError: the token file cannot be used.
+    """
+    # Read once: a worker process that is started anew, while the file is away, begins with what it said.
+    tokens = None if http.token_file is None else Tokens(http.token_file)
     return uvicorn.Config(
-        partial(create_app, settings, http),
+        partial(create_app, settings, http, tokens),
         factory=True,
         host=http.host,
         port=http.port,
         workers=http.workers,
-        http=_ImpatientProtocol,
+        http=ImpatientProtocol,
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -126,11 +129,8 @@ def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
     )
 
 
-def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
-    """
-    Raises:
-        SettingsError: the token file cannot be used.
-    """
+def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) -> ASGIApp:
+    AppStatus.disable_automatic_graceful_drain()  # else a signal would cut open calls off at once
     configure_logging(settings.log_level, settings.secret_key)  # a worker process has not done so yet
     if tracing.is_wanted():
         tracing.set_up_tracing()
@@ -148,9 +148,10 @@ def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
         lowlevel,
         stateless=http.stateless,
         max_sessions=_MAX_SESSIONS,
+        session_idle_timeout=_SESSION_SECONDS,
         security_settings=security,
     )
-    gate = Gate(WholeBody(AuthContextMiddleware(manager.handle_request)), Access(http))
+    gate = Gate(WholeBody(AuthContextMiddleware(manager.handle_request)), Access(http, tokens), _sessions_of(manager))
     health = Health(settings)
 
     @asynccontextmanager
@@ -173,7 +174,15 @@ def create_app(settings: Settings, http: HttpSettings) -> ASGIApp:
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
     ]
-    return AccessLog(Starlette(routes=routes, lifespan=lifespan))
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.router.redirect_slashes = False  # behind a proxy it would lead from https to http, with the key
+    return AccessLog(app)
+
+
+def _sessions_of(manager: StreamableHTTPSessionManager) -> Callable[[Caller], int]:
+    """Tells how many sessions a caller has."""
+    owners = manager._session_owners  # pyright: ignore[reportPrivateUsage]
+    return lambda caller: sum(owner["client_id"] == caller.name for owner in owners.values())
 
 
 def _without_headers(_tool: str) -> None:
@@ -189,53 +198,3 @@ def _metrics(http: HttpSettings) -> Observer | None:
     if http.workers == 1:
         serve_metrics(http.metrics_port, http.metrics_host, metrics)
     return metrics
-
-
-class _ImpatientProtocol(H11Protocol):
-    """Closes a connection whose next request does not come to the end of its head, and open streams at the end."""
-
-    _head_due: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._expect_head()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        # Between requests uvicorn's own time-out for idle connections holds, until the first byte.
-        if self._is_within_head():
-            self._expect_head()
-        elif self._head_due is not None:
-            self._head_due.cancel()
-            self._head_due = None
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._head_due is not None:
-            self._head_due.cancel()
-        super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        """A proxy may be sending on a connection that it has kept: that request is still served, and is the last."""
-        if _CLOSE not in self.server_state.default_headers:
-            self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
-        if not self._is_busy():
-            asyncio.get_running_loop().call_later(_LAST_REQUEST_SECONDS, self._close_if_idle)
-        elif self.scope["method"] == "GET":
-            self.transport.close()  # a stream for messages from the server never ends by itself
-        else:
-            super().shutdown()
-
-    def _close_if_idle(self) -> None:
-        if not self._is_busy():
-            self.transport.close()
-
-    def _is_within_head(self) -> bool:
-        return not self._is_busy() and bool(self.conn.trailing_data[0])
-
-    def _is_busy(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request
-        return cycle is not None and not cycle.response_complete
-
-    def _expect_head(self) -> None:
-        if self._head_due is None:
-            self._head_due = asyncio.get_running_loop().call_later(_HEADER_SECONDS, self.transport.close)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..tools.backend import CALLER
+from ..tools.backend import CALLER, Caller
 from .access import Access, Refusal
 
+MAX_SESSIONS_OF_CALLER = 50
+_TOO_MANY_SESSIONS = "This caller has as many sessions as one may have. End some, or come again in ten minutes."
 MAX_BODY_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 30.0
 _LAST_SECONDS = 2.0
@@ -25,15 +28,19 @@ _TOO_LARGE = f"A request holds {MAX_BODY_BYTES >> 20} MiB at the most. Larger da
 class Gate:
     """Lets in who may call. MCP sees the caller as the user, whose sessions and questions are nobody else's."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, sessions_of: Callable[[Caller], int]) -> None:
         self._app = app
         self._access = access
+        self._sessions_of = sessions_of
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         admitted = self._access.admit(Headers(scope=scope), scope["query_string"])
         if isinstance(admitted, Refusal):
             await refuse(admitted.status, admitted.message, admitted.headers)(scope, receive, send)
+            return
+        if _opens_session(scope) and self._sessions_of(admitted) >= MAX_SESSIONS_OF_CALLER:
+            await refuse(429, _TOO_MANY_SESSIONS, {"Retry-After": "60"})(scope, receive, send)
             return
         scope[CALLER] = admitted
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=admitted.name, scopes=[]))
@@ -48,6 +55,13 @@ class Gate:
         with anyio.move_on_after(_LAST_SECONDS):
             while self._open:  # noqa: ASYNC110 - an event for this moment alone is not worth its state
                 await anyio.sleep(0.01)
+
+
+def _opens_session(scope: Scope) -> bool:
+    """As far as its head tells: a request that has no session yet, of a protocol that has sessions."""
+    headers = Headers(scope=scope)
+    version = headers.get("mcp-protocol-version")
+    return "mcp-session-id" not in headers and (version is None or version in HANDSHAKE_PROTOCOL_VERSIONS)
 
 
 async def _answered_even_when_cut_off(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

@@ -26,12 +26,13 @@ import pytest
 import support
 import yaml
 from decthings_mcp.server import http as serving
-from decthings_mcp.server.access import Access
+from decthings_mcp.server.access import Access, Tokens
 from decthings_mcp.server.cli import parser
 from decthings_mcp.server.http_settings import HttpSettings
 from decthings_mcp.server.metrics import Metrics
 from decthings_mcp.server.settings import Settings, SettingsError
 from http_support import TOKENS, HttpServer, http_server, post, sandbox_server, token_file
+from starlette.datastructures import Headers
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -95,7 +96,8 @@ def load(arguments: list[str], folder: Path) -> tuple[Namespace, HttpSettings]:
     settings = Settings.load(options, {}, None)
     assert not settings.warnings
     http = HttpSettings.load(options, settings)
-    Access(http)
+    if http.token_file is not None:
+        Tokens(http.token_file)
     assert options.http
     return options, http
 
@@ -555,10 +557,10 @@ def test_the_tokens_that_are_shown_are_ones(tmp_path: Path) -> None:
     (text,) = blocks("text")
     path = tmp_path / "tokens"
     path.write_text(text)
-    access = Access(HttpSettings(token_file=path))
+    access = Access(HttpSettings(token_file=path), Tokens(path))
     pairs = [line.split() for line in text.splitlines() if not line.startswith("#")]
     for name, token in pairs:
-        admitted = access.admit({"authorization": f"Bearer {token}"}, b"")
+        admitted = access.admit(Headers({"authorization": f"Bearer {token}"}), b"")
         assert getattr(admitted, "name", admitted) == name
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from pydantic import SecretStr
 
@@ -92,8 +93,11 @@ _BACKEND = "decthings_mcp.backend"
 
 
 def backend_of(context: Context[Any, Any]) -> Backend:
-    backend: Backend = context.request_context.lifespan_context
-    request: Any = context.request_context.request
+    return backend_of_request(context.request_context)
+
+
+def backend_of_request(context: ServerRequestContext[Backend, Any]) -> Backend:
+    backend, request = context.lifespan_context, context.request
     if request is None or CALLER not in request.scope:
         return backend
     # Kept with the request and nowhere else: a key is used for the calls of its own request alone.

@@ -11,7 +11,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import CompleteRequestParams, CompleteResult, Completion, ResourceTemplateReference
 
-from .backend import Backend, backend_of
+from .backend import Backend, backend_of, backend_of_request
 from .decthings import DecthingsError, types
 from .errors import NotConfigured
 from .guide import guide
@@ -57,7 +57,7 @@ async def _complete(context: ServerRequestContext[Backend, Any], params: Complet
         return CompleteResult(completion=Completion(values=[]))
     typed = params.argument.value
     try:
-        client = context.lifespan_context.connected()
+        client = backend_of_request(context).connected()
         newest = (await client.get_models({"limit": _MAX_COMPLETIONS}))["models"]
         named = await client.get_models({"limit": _MAX_COMPLETIONS, "filter": {"searchName": typed}}) if typed else None
     except (DecthingsError, NotConfigured):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import signal
 import socket
 import threading
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import support
-from decthings_mcp.server.access import Access, Refusal
+from decthings_mcp.server.access import Access, Refusal, Tokens
 from decthings_mcp.server.http_settings import HttpSettings
 from decthings_mcp.tools.backend import Caller
 from http_support import (
@@ -29,6 +30,7 @@ from http_support import (
     sandbox_server,
     token_file,
 )
+from starlette.datastructures import Headers
 
 PER_CALLER = ("--tenancy", "per-caller")
 EVERYWHERE = ("--host", "0.0.0.0")  # noqa: S104
@@ -106,26 +108,72 @@ def test_the_log_names_callers_and_no_tokens(with_tokens: HttpServer) -> None:
     assert not any(token in "".join(with_tokens.lines) for token in TOKENS.values())
 
 
+def with_token(token: str) -> Headers:
+    return Headers({"authorization": f"Bearer {token}"})
+
+
 def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("decthings_mcp.server.access._LOOK_AGAIN_SECONDS", 0)
     path = token_file(tmp_path)
-    access = Access(HttpSettings(token_file=path))
-    headers = {"authorization": "Bearer token-of-carl-0123456789"}
-    assert isinstance(access.admit(headers, b""), Refusal)
+    access = Access(HttpSettings(token_file=path), Tokens(path))
+    carl = with_token("token-of-carl-0123456789")
+    assert isinstance(access.admit(carl, b""), Refusal)
     path.write_text("carl token-of-carl-0123456789\n")
-    assert access.admit(headers, b"") == Caller("carl")
-    assert isinstance(access.admit({"authorization": f"Bearer {TOKENS['anna']}"}, b""), Refusal)
+    assert access.admit(carl, b"") == Caller("carl")
+    assert isinstance(access.admit(with_token(TOKENS["anna"]), b""), Refusal)
     path.write_text("broken\n")  # what it said before holds
-    assert access.admit(headers, b"") == Caller("carl")
+    assert access.admit(carl, b"") == Caller("carl")
+    path.unlink()
+    assert access.admit(carl, b"") == Caller("carl")
+    os.mkfifo(path)  # reading it would stop everything
+    assert access.admit(carl, b"") == Caller("carl")
+    path.unlink()
+    path.write_text("# nobody any more\n")
+    assert isinstance(access.admit(carl, b""), Refusal)
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Decthings-Api-Key"])
+def test_a_secret_that_stands_there_twice_is_refused(name: str) -> None:
+    raw = [(name.lower().encode(), value) for value in (b"", b"a-key-of-somebody")]
+    refusal = Access(HttpSettings(tenancy="per-caller"), None).admit(Headers(raw=raw), b"")
+    assert isinstance(refusal, Refusal)
+    assert refusal.status == 400
+
+
+def open_session(url: str, headers: dict[str, str]) -> httpx.Response:
+    return httpx.post(
+        url,
+        json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}},
+        headers={**headers, "Accept": "application/json, text/event-stream"},
+    )  # fmt: skip
+
+
+def test_one_caller_cannot_take_all_sessions(with_tokens: HttpServer) -> None:
+    statuses = [open_session(with_tokens.url, bearer("bert")).status_code for _ in range(52)]
+    assert statuses[:40] == [200] * 40
+    assert statuses[-1] == 429
+    assert open_session(with_tokens.url, bearer("anna")).status_code == 200
+
+
+def test_what_is_completed_is_looked_up_with_the_callers_own_key(tmp_path: Path) -> None:
+    model = {"id": "model-of-anna", "name": "n", "access": "readwrite"}
+    page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
+    with (
+        support.upstream(page) as up,
+        http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server,
+    ):
+        told = post(
+            server.url, "completion/complete", own_key("key-of-anna"),
+            ref={"type": "ref/resource", "uri": "decthings://models/{modelId}"},
+            argument={"name": "modelId", "value": "model"},
+        ).json()  # fmt: skip
+    assert told["result"]["completion"]["values"] == ["model-of-anna"]
+    assert {request.headers["authorization"] for request in up.requests} == {"Bearer key-of-anna"}
 
 
 def test_a_session_is_nobody_elses(with_tokens: HttpServer) -> None:
-    opened = httpx.post(
-        with_tokens.url,
-        json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}},
-        headers={**bearer("anna"), "Accept": "application/json, text/event-stream"},
-    )  # fmt: skip
+    opened = open_session(with_tokens.url, bearer("anna"))
     listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
     for name, status in [("bert", 404), ("anna", 200)]:
         headers = {

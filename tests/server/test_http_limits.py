@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from decthings_mcp.server import connections, requests
 from decthings_mcp.server import http as http_module
-from decthings_mcp.server import requests
 from decthings_mcp.server.http_settings import HttpSettings
 from decthings_mcp.server.settings import Settings
 
@@ -40,7 +40,7 @@ def served(data: Path) -> Generator[socket.socket]:
 
 
 def test_a_head_without_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "_HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
     for sent in (b"", b"POST /mcp HTT", HEAD):
         with served(tmp_path) as connection:
             connection.sendall(sent)
@@ -48,7 +48,7 @@ def test_a_head_without_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_second_head_is_not_waited_for_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "_HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
     with served(tmp_path) as connection:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = b""
@@ -63,6 +63,35 @@ def test_a_body_that_does_not_come_whole_is_told(tmp_path: Path, monkeypatch: py
     with served(tmp_path) as connection:
         connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
         assert connection.recv(1000).startswith(b"HTTP/1.1 408")
+
+
+def test_a_body_of_a_request_that_is_refused_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BODY_SECONDS", 0.1)
+    with served(tmp_path) as connection:
+        connection.sendall(HEAD.replace(b"/mcp ", b"/mcp?x ") + b"Content-Length: 100\r\n\r\n{")
+        answer = connection.recv(4000)
+        connection.sendall(b"{")
+        while more := connection.recv(4000):
+            answer += more
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+def test_a_client_that_does_not_read_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.1)
+    with served(tmp_path) as connection, pytest.raises(ConnectionError):
+        ask_without_end(connection)
+
+
+def ask_without_end(connection: socket.socket) -> None:
+    """Answers pile up, and nobody takes them."""
+    while True:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000)
+
+
+def test_headers_beyond_the_limit_are_refused_though_they_come_at_once(tmp_path: Path) -> None:
+    with served(tmp_path) as connection:
+        connection.sendall(HEAD + b"X: " + b"y" * 20_000 + b"\r\nContent-Length: 2\r\n\r\n{}")
+        assert connection.recv(1000)[:12] in (b"HTTP/1.1 431", b"HTTP/1.1 400")
 
 
 def test_headers_without_end_are_refused(tmp_path: Path) -> None:
