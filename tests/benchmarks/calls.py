@@ -136,8 +136,7 @@ async def over_http(
         )
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200"), head
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-        assert b'"isError":true' not in await reader.readexactly(length)
+        assert b'"isError":true' not in await _body(head.lower(), reader)
         connections.put_nowait((reader, writer))
 
     yield call, process.pid
@@ -145,6 +144,15 @@ async def over_http(
         connections.get_nowait()[1].close()
     process.terminate()
     await process.wait()
+
+
+async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:
+    """A call that lasts for long is answered as a stream of events."""
+    if b"text/event-stream" in head:
+        body = await reader.readuntil(b"\r\n0\r\n\r\n")
+        assert b"event: message" in body
+        return body
+    return await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n")[0]))
 
 
 def free_port() -> int:
