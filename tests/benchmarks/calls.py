@@ -109,24 +109,19 @@ async def over_stdio(command: list[str]) -> AsyncGenerator[tuple[Call, int]]:
 
 
 @asynccontextmanager
-async def over_http(
-    command: list[str], port: int, connected: int = max(CONCURRENCY)
-) -> AsyncGenerator[tuple[Call, int]]:
+async def over_http(command: list[str], port: int) -> AsyncGenerator[tuple[Call, int]]:
     """And the server's process."""
     process = await asyncio.create_subprocess_exec(
         *command, env=environment(DECTHINGS_API_KEY="k"),
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     await _listening(port)
-    connections = asyncio.LifoQueue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
-    for _ in range(connected):
-        connections.put_nowait(await asyncio.open_connection("127.0.0.1", port))
+    free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def call(number: int, arguments: dict[str, Any] = ARGUMENTS, /) -> None:
-        reader, writer = await connections.get()
-        if reader.at_eof():  # it was idle for too long
-            writer.close()
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while free and free[-1][0].at_eof():  # it was idle for too long
+            free.pop()[1].close()
+        reader, writer = free.pop() if free else await asyncio.open_connection("127.0.0.1", port)
         params = {"name": "create_model", "arguments": arguments, "_meta": META}
         body = json.dumps({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params}).encode()
         writer.write(
@@ -137,11 +132,11 @@ async def over_http(
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200"), head
         assert b'"isError":true' not in await _body(head.lower(), reader)
-        connections.put_nowait((reader, writer))
+        free.append((reader, writer))
 
     yield call, process.pid
-    while not connections.empty():
-        connections.get_nowait()[1].close()
+    for _, writer in free:
+        writer.close()
     process.terminate()
     await process.wait()
 

@@ -24,7 +24,7 @@ async def measure(processes: int, url: str) -> dict[int, tuple[float, float]]:
     port = free_port()
     command = [*OURS, "--api-url", url, "--http", "--port", str(port), "--calls-per-second", "100000"]
     found: dict[int, tuple[float, float]] = {}
-    async with over_http([*command, "--workers", str(processes)], port, max(CONCURRENCY)) as (call, pid):
+    async with over_http([*command, "--workers", str(processes)], port) as (call, pid):
         await asyncio.gather(*(call(number) for number in range(50)))
         for concurrency in CONCURRENCY:
             numbers, begun = iter(range(CALLS[concurrency])), time.perf_counter()
