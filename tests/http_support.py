@@ -40,6 +40,14 @@ class HttpServer:
     def access_log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
+    def logged(self, member: str, value: str) -> dict[str, Any]:
+        """The line that has a member which begins with the value. It is written after the answer."""
+        while True:
+            assert self.process.poll() is None
+            for line in self.access_log():
+                if str(line.get(member, "")).startswith(value):
+                    return line
+
     def end(self, number: int) -> int:
         self.process.send_signal(number)
         return self.process.wait(30)

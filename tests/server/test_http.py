@@ -125,7 +125,7 @@ def test_a_large_request_within_the_limit_is_served(server: HttpServer) -> None:
 
 def test_one_line_of_json_tells_of_each_request(server: HttpServer) -> None:
     call(server.url, "find_models", {}, {"User-Agent": "x"})
-    line = logged(server, "name", "find_models")
+    line = server.logged("name", "find_models")
     assert {name: line[name] for name in ("client", "caller", "request", "method", "status")} == {
         "client": "127.0.0.1", "caller": "anyone", "request": "POST /mcp", "method": "tools/call", "status": 200,
     }  # fmt: skip
@@ -142,16 +142,7 @@ def test_no_other_address_leads_anywhere(path: str, server: HttpServer) -> None:
 
 def test_a_header_cannot_write_lines_of_its_own_into_the_log(server: HttpServer) -> None:
     post(server.url, "tools/list", {"Mcp-Name": "x" * 5_000})
-    assert len(logged(server, "name", "xxx")["name"]) == 100
-
-
-def logged(server: HttpServer, member: str, value: str) -> dict[str, Any]:
-    """The line of the log that has a member which begins with the value; it is written after the answer."""
-    while True:
-        assert server.process.poll() is None
-        for line in server.access_log():
-            if str(line.get(member, "")).startswith(value):
-                return line
+    assert len(server.logged("name", "xxx")["name"]) == 100
 
 
 def test_health_is_told_without_a_token_and_by_any_host(server: HttpServer, tmp_path: Path) -> None:
