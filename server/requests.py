@@ -21,7 +21,10 @@ _TOO_MANY_SESSIONS = "This caller has as many sessions as one may have. End some
 MAX_BODY_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 30.0
 _LAST_SECONDS = 2.0
-_ENDING = "This server is ending. What became of the call stands in its log; the same call can be made again."
+_ENDING = (
+    "This server is ending. What became of the call stands in its log. create_model can be called again with the same "
+    "name; before repeating another call that changes something, see with find_models what it did."
+)
 _TOO_LARGE = f"A request holds {MAX_BODY_BYTES >> 20} MiB at the most. Larger data has to come from a file."
 
 
@@ -40,7 +43,7 @@ class Gate:
             await refuse(admitted.status, admitted.message, admitted.headers)(scope, receive, send)
             return
         if _opens_session(scope) and self._sessions_of(admitted) >= MAX_SESSIONS_OF_CALLER:
-            await refuse(429, _TOO_MANY_SESSIONS, {"Retry-After": "60"})(scope, receive, send)
+            await refuse(429, _TOO_MANY_SESSIONS, {"Retry-After": "600"})(scope, receive, send)
             return
         scope[CALLER] = admitted
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=admitted.name, scopes=[]))

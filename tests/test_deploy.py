@@ -210,7 +210,7 @@ def test_a_container_of_compose_may_do_little_and_has_time_to_end(name: str) -> 
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "user" in service or "build" in service  # the image's own user is not root
-    assert [mount.partition(":")[0] for mount in service["tmpfs"]] == ["/tmp"]  # noqa: S108
+    assert [mount.partition(":")[0] for mount in service["tmpfs"]] == ["/tmp"]  # noqa: S108 - in the container
     assert "healthcheck" in service
     assert int(service["stop_grace_period"].removesuffix("s")) > GRACE
 
@@ -307,7 +307,7 @@ def nginx_conf(folder: Path, port: int, replicas: list[int], text: str = NGINX_C
     """The file itself, with addresses of this machine, and logs that can be read."""
     for old, new in [
         ("listen 8080;", f"listen 127.0.0.1:{port};"),
-        ("/tmp/nginx", f"{folder}/nginx"),  # noqa: S108
+        ("/tmp/nginx", f"{folder}/nginx"),  # noqa: S108 - of the file
         ("/dev/stdout", f"{folder}/access.log"),
         ("error_log stderr error;", f"error_log {folder}/error.log error;"),
         *((f"{name}:8000", f"127.0.0.1:{replica}") for name, replica in zip(REPLICAS, replicas, strict=True)),
@@ -592,7 +592,7 @@ def test_every_option_that_is_named_exists() -> None:
 
 def test_an_option_that_lets_anybody_in_would_be_noticed(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
-        load(["--http", "--host", "0.0.0.0"], tmp_path)  # noqa: S104
+        load(["--http", "--host", "0.0.0.0"], tmp_path)  # noqa: S104 - to be refused
     with pytest.raises(SystemExit):
         load(["--http", "--no-such-option"], tmp_path)
 

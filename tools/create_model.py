@@ -51,8 +51,8 @@ async def create_model(
     params = cast(types.CreateModelParams, {**arguments, "options": options})
     progress = Progress(context)
     on_sent = _upload_progress(progress) if opening.sent else None
-    # An upload may last, as long as it goes on.
     slot = backend.uploads.take(backend.caller.name) if opening.sent else nullcontext()
+    # An upload may last, as long as it goes on.
     with slot, anyio.fail_after(None if opening.sent else backend.call_seconds):
         try:
             created, evidence = await settled(

@@ -33,7 +33,7 @@ from http_support import (
 from starlette.datastructures import Headers
 
 PER_CALLER = ("--tenancy", "per-caller")
-EVERYWHERE = ("--host", "0.0.0.0")  # noqa: S104
+EVERYWHERE = ("--host", "0.0.0.0")  # noqa: S104 - to be refused
 
 
 def own_key(key: str) -> dict[str, str]:

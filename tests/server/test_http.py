@@ -245,6 +245,7 @@ def test_a_call_that_outlasts_the_end_is_told_and_settled_in_the_log(tmp_path: P
         assert server.end(signal.SIGTERM) == 0
         calling.join(10)
     assert answers[0]["error"]["code"] == 503
+    assert "same name" in answers[0]["error"]["message"]
     assert "create_model of 'n' was cancelled after all of it was sent" in "".join(server.lines)
 
 

@@ -101,7 +101,7 @@ def gateway(folder: Path, servers: list[HttpServer]) -> Generator[Gateway]:
     assert NGINX is not None
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-    text = CONFIGURATION.read_text().replace("/tmp/", f"{folder}/").replace("listen 8080", f"listen 127.0.0.1:{port}")  # noqa: S108
+    text = CONFIGURATION.read_text().replace("/tmp/", f"{folder}/").replace("listen 8080", f"listen 127.0.0.1:{port}")  # noqa: S108 - of the file
     text = text.replace("/dev/stdout", f"{folder}/access.log").replace("rate=20r/s", "rate=10000r/s")
     text = text.replace("burst=40", "burst=10000").replace("least_conn;", "")  # so that each has its share
     for number, server in enumerate(servers, 1):
