@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any, Literal, Protocol, cast
@@ -21,7 +22,7 @@ from pydantic import SecretStr
 from ..tools.backend import Backend, UploadSlots
 from ..tools.background import open_background
 from ..tools.catalog import TOOLS
-from ..tools.decthings import DecthingsClient, DecthingsError
+from ..tools.decthings import Connections, DecthingsClient, DecthingsError
 from ..tools.decthings.client import OnCall
 from ..tools.errors import NotConfigured
 from ..tools.files import Files
@@ -120,20 +121,21 @@ async def _connect(
             return await _connect_to_sandbox(settings, stack, on_call)
         if isinstance(settings.api_key, NotConfigured) and not settings.callers_bring_keys:
             return settings.api_key
-        http = await stack.enter_async_context(http_client(settings))
-        return DecthingsClient(http, settings.api_url, settings.secret_key, settings.timeouts, on_call)
+        connections = await stack.enter_async_context(Connections(opens_http_clients(settings)))
+        return DecthingsClient(connections, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, sqlite3.Error) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
         what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "Connections cannot be set up"
         return NotConfigured(f"{what}: {harmless(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
 
 
-def http_client(settings: Settings) -> httpx.AsyncClient:
+def opens_http_clients(settings: Settings) -> Callable[[], httpx.AsyncClient]:
     """
     Raises:
-        OSError, ValueError: the system's proxy or certificates cannot be used.
+        OSError, ValueError: the system's certificates cannot be used, or, when it is called, its proxy.
     """
-    return _http(mounts=_without_proxy(settings.api_url))
+    # Trusted certificates take a while to load: once for all clients.
+    return partial(_http, verify=httpx.create_ssl_context(), mounts=_without_proxy(settings.api_url))
 
 
 def _without_proxy(url: str) -> dict[str, None]:
@@ -146,8 +148,8 @@ async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack, on_call
     from .sandbox import OWN_KEY, create_sandbox  # the store is not needed otherwise
 
     transport = httpx.ASGITransport(create_sandbox(settings.sandbox_data))
-    http = await stack.enter_async_context(_http(transport=transport))
-    client = DecthingsClient(http, _SANDBOX_URL, SecretStr(OWN_KEY), on_call=on_call)
+    connections = await stack.enter_async_context(Connections(partial(_http, transport=transport)))
+    client = DecthingsClient(connections, _SANDBOX_URL, SecretStr(OWN_KEY), on_call=on_call)
     client.in_sandbox = True
     return client
 
@@ -157,6 +159,6 @@ def _http(**options: Any) -> httpx.AsyncClient:
         follow_redirects=False,
         headers={"User-Agent": f"decthings-mcp/{VERSION}"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one caller's would go out with another's call
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=16, keepalive_expiry=30),
+        limits=httpx.Limits(keepalive_expiry=30),
         **options,
     )

@@ -10,7 +10,7 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from .app import http_client
+from .app import opens_http_clients
 from .settings import Settings
 
 _KNOWN_FOR_SECONDS = 5.0
@@ -31,7 +31,7 @@ class Health:
 
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
-        async with http_client(self._settings) as self._http:
+        async with opens_http_clients(self._settings)() as self._http:
             yield
 
     async def alive(self, _: Request) -> JSONResponse:

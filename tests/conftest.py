@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Generator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 import support
 from decthings_mcp.tools import settling
+from decthings_mcp.tools.decthings import Connections
 from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper
 
@@ -46,9 +48,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def http() -> AsyncGenerator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
-        yield client
+async def connections() -> AsyncGenerator[Connections]:
+    async with Connections(partial(httpx.AsyncClient, trust_env=False, timeout=10)) as connections:
+        yield connections
 
 
 @pytest.fixture

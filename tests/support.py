@@ -17,11 +17,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.serving import listen, sandbox_server
 from decthings_mcp.server.settings import Settings
-from decthings_mcp.tools.decthings import DecthingsClient
+from decthings_mcp.tools.decthings import Connections, DecthingsClient
 from decthings_mcp.tools.decthings.varint import decode_varint
 from decthings_mcp.tools.decthings.wire import encode_response
 from mcp import Client, StdioServerParameters
@@ -152,8 +151,8 @@ def created(model_id: str = "m-1") -> bytes:
     return frame({"result": {"modelId": model_id, "isNowCreating": False}})
 
 
-def decthings(http_client: httpx.AsyncClient, url: str, key: str | None = KEY) -> DecthingsClient:
-    return DecthingsClient(http_client, url, SecretStr(key) if key else None)
+def decthings(connections: Connections, url: str, key: str | None = KEY) -> DecthingsClient:
+    return DecthingsClient(connections, url, SecretStr(key) if key else None)
 
 
 @contextmanager

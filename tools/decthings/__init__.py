@@ -2,6 +2,7 @@
 
 from .blobs import Blob, BlobSource
 from .client import DEFAULT_URL, DecthingsClient, Delivery, Timeouts
+from .connections import Connections
 from .errors import (
     ApiError,
     BlobChanged,
@@ -24,6 +25,7 @@ __all__ = [
     "BlobChanged",
     "BlobSource",
     "ConnectionFailed",
+    "Connections",
     "DecthingsClient",
     "DecthingsError",
     "Delivery",

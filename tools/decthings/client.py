@@ -15,6 +15,7 @@ import httpx
 from pydantic import SecretStr
 
 from .blobs import Blob, BlobSource, pieces_of, size_of
+from .connections import Connections
 from .errors import (
     ApiError,
     ConnectionFailed,
@@ -26,7 +27,6 @@ from .errors import (
 )
 from .json_values import is_list, is_object, without
 from .responses import read_date, read_result
-from .slots import Slots
 from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
 from .wire import detach_blobs, encode_head
 
@@ -79,7 +79,7 @@ OnSent = Callable[[int, int], Awaitable[None]]
 
 
 class DecthingsClient:
-    """`http` must not follow redirects and is closed by whoever made it.
+    """`connections` are closed by whoever made them.
 
     Every method raises `ApiError` when Decthings answers with an error, and another `DecthingsError`
     when no usable answer comes; its `may_have_acted` tells whether the request can have had an effect.
@@ -87,16 +87,14 @@ class DecthingsClient:
 
     def __init__(
         self,
-        http: httpx.AsyncClient,
+        connections: Connections,
         url: str = DEFAULT_URL,
         api_key: SecretStr | None = None,
         timeouts: Timeouts | None = None,
         on_call: OnCall | None = None,
-        slots: Slots | None = None,
     ) -> None:
-        self._http = http
+        self._connections = connections
         self._on_call = on_call
-        self._slots = slots or Slots()
         self._url = url.rstrip("/")
         self._api_key = api_key
         self._timeouts = timeouts or Timeouts()
@@ -105,7 +103,7 @@ class DecthingsClient:
 
     def with_key(self, api_key: SecretStr) -> DecthingsClient:
         """The same, over the same connections, for another account."""
-        return DecthingsClient(self._http, self._url, api_key, self._timeouts, self._on_call, self._slots)
+        return DecthingsClient(self._connections, self._url, api_key, self._timeouts, self._on_call)
 
     async def create_model(
         self, params: CreateModelParams, on_sent: OnSent | None = None, delivery: Delivery | None = None
@@ -206,12 +204,13 @@ class DecthingsClient:
         )
         # An upload may take its time, as long as it goes on; so may a method that blocks.
         lasting = timeout is not None or any(isinstance(blob, BlobSource) for blob in blobs)
-        request = self._http.stream(
-            "POST", f"{self._url}/{path}", content=body, headers=self._headers(body.size), timeout=limits
-        )
+        url, headers = f"{self._url}/{path}", self._headers(body.size)
         try:
             with anyio.fail_after(None if lasting else allowed.request):
-                async with self._slots.take(allowed.answer, lasting=lasting), request as response:
+                async with (
+                    self._connections.take(allowed.answer, lasting=lasting) as http,
+                    http.stream("POST", url, content=body, headers=headers, timeout=limits) as response,
+                ):
                     self._note_headers(response, on_date)
                     return without(await read_result(response, request_complete=delivery.complete), self._api_key)
         except ApiError as error:
