@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -55,6 +56,9 @@ _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover")
 
 
+Trust = Callable[[], ssl.SSLContext]
+
+
 class Observer(ServerMiddleware[Any], Protocol):
     """Sees what the server does, and has no part in it."""
 
@@ -69,19 +73,21 @@ def create_server(
     state_security: RequestStateSecurity | None = None,
     uploads_at_a_time: int | None = None,
     observer: Observer | None = None,
+    trust: Trust = httpx.create_ssl_context,
 ) -> MCPServer[Backend]:
     """
     Args:
         state_security: seals what a question leaves with the client; without it, by a key of this process.
         uploads_at_a_time: of each caller over HTTP.
         observer: is told of every message and of every call to Decthings.
+        trust: gives the certificates by which Decthings is known, or raises OSError or ValueError.
     """
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[Backend]) -> AsyncGenerator[Backend]:
         async with AsyncExitStack() as stack:
             yield Backend(
-                await _connect(settings, stack, observer),
+                await _connect(settings, stack, observer, trust),
                 Files(settings.files, shared=settings.shared),
                 check_uploads=settings.check_uploads,
                 retry_seconds=settings.retry_seconds,
@@ -112,7 +118,7 @@ def create_server(
 
 
 async def _connect(
-    settings: Settings, stack: AsyncExitStack, observer: Observer | None
+    settings: Settings, stack: AsyncExitStack, observer: Observer | None, trust: Trust
 ) -> DecthingsClient | NotConfigured:
     """What cannot be set up is told by every call: a server that does not start tells nobody."""
     on_call = None if observer is None else observer.note_request
@@ -121,7 +127,7 @@ async def _connect(
             return await _connect_to_sandbox(settings, stack, on_call)
         if isinstance(settings.api_key, NotConfigured) and not settings.callers_bring_keys:
             return settings.api_key
-        connections = await stack.enter_async_context(Connections(opens_http_clients(settings)))
+        connections = await stack.enter_async_context(Connections(opens_http_clients(settings, trust)))
         return DecthingsClient(connections, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, sqlite3.Error) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
@@ -129,13 +135,12 @@ async def _connect(
         return NotConfigured(f"{what}: {harmless(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
 
 
-def opens_http_clients(settings: Settings) -> Callable[[], httpx.AsyncClient]:
+def opens_http_clients(settings: Settings, trust: Trust = httpx.create_ssl_context) -> Callable[[], httpx.AsyncClient]:
     """
     Raises:
         OSError, ValueError: the system's certificates cannot be used, or, when it is called, its proxy.
     """
-    # Trusted certificates take a while to load: once for all clients.
-    return partial(_http, verify=httpx.create_ssl_context(), mounts=_without_proxy(settings.api_url))
+    return partial(_http, verify=trust(), mounts=_without_proxy(settings.api_url))
 
 
 def _without_proxy(url: str) -> dict[str, None]:

@@ -8,9 +8,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from .importing import QuickImports
 from .logs import configure_logging
@@ -65,10 +68,13 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _server(settings: Settings) -> MCPServer[Any]:
-    with QuickImports():
-        import_module(".stdio", __package__)  # it is needed next
-        from .app import create_server
-    server = create_server(settings)
+    # Loading what is trusted takes a while, and not the interpreter: that imports meanwhile.
+    with ThreadPoolExecutor(1) as beside:
+        trusted = beside.submit(httpx.create_ssl_context)
+        with QuickImports():
+            import_module(".stdio", __package__)  # it is needed next
+            from .app import create_server
+    server = create_server(settings, trust=trusted.result)
     gc.freeze()  # what is loaded stays: the collector need not look at it again
     return server
 

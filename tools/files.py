@@ -27,6 +27,8 @@ from .text import harmless, in_a_line, join_words
 _PIECE = 1024 * 1024
 _AHEAD = 2
 """Pieces that are read while one is being sent."""
+_BEHIND = 4
+"""Pieces that are read and not hashed yet: hashing is what takes longest."""
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # O_PATH needs no right to list a folder that is only passed through.
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -56,7 +58,7 @@ class FileBlob(BlobSource):
 
     @property
     def sha256(self) -> str:
-        """Of the bytes that `pieces` has yielded so far."""
+        """Of the bytes that `pieces` has yielded, once it has ended."""
         return self._hash.hexdigest()
 
     @contextmanager
@@ -74,6 +76,7 @@ class FileBlob(BlobSource):
                 ahead.append(reading.next_piece())
                 sent += len(piece)
                 yield piece
+            await asyncio.wrap_future(ahead.popleft())  # the hash is complete
 
     def open_again(self) -> int:
         """
@@ -109,12 +112,13 @@ class FileBlob(BlobSource):
 
 
 class _Reading:
-    """A file that is read and hashed in a thread of its own, ahead of what is being sent."""
+    """A file that is read ahead of what is being sent, in a thread of its own, and hashed in another one."""
 
     def __init__(self, file: FileBlob) -> None:
         self.hash = hashlib.sha256()
         self._file = file
-        self._thread = ThreadPoolExecutor(1, "upload")
+        self._reader, self._hasher = ThreadPoolExecutor(1, "upload"), ThreadPoolExecutor(1, "sha256")
+        self._hashing = deque[Future[None]]()
         self._descriptor: int | None = None
         self._offset = 0
 
@@ -122,24 +126,28 @@ class _Reading:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.submit(self._close)  # behind a read that may be under way
-        self._thread.shutdown(wait=False)
+        self._reader.submit(self._close)  # behind a read that may be under way
+        self._reader.shutdown(wait=False)
 
     def next_piece(self) -> Future[bytes]:
-        """Nothing behind the end."""
-        return self._thread.submit(self._read)
+        """Nothing behind the end, once all is hashed."""
+        return self._reader.submit(self._read)
 
     def _read(self) -> bytes:
         if self._descriptor is None:
             self._descriptor = self._file.open_again()
-        if self._offset == self._file.size:
+        at_end = self._offset == self._file.size
+        while len(self._hashing) > (0 if at_end else _BEHIND):
+            self._hashing.popleft().result()
+        if at_end:
             return b""
         piece = self._file.piece(self._descriptor, self._offset)
         self._offset += len(piece)
-        self.hash.update(piece)
+        self._hashing.append(self._hasher.submit(self.hash.update, piece))
         return piece
 
     def _close(self) -> None:
+        self._hasher.shutdown(wait=False)
         if self._descriptor is not None:
             os.close(self._descriptor)
 

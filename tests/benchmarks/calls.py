@@ -28,7 +28,7 @@ _ANSWER = (
     + bytes([len(_RESULT)])
     + _RESULT
 )
-_BARE = f"""
+POSTING = f"""
 import sys
 import httpx
 from mcp.server import MCPServer
@@ -50,6 +50,7 @@ async def create_model(name: str, description: str, options: dict, ctx: Context)
 
 server.run(**({{"transport": "streamable-http", "port": int(sys.argv[2])}} if len(sys.argv) > 2 else {{}}))
 """
+"""A bare MCPServer that makes the same request to Decthings as ours, and checks nothing."""
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
@@ -199,11 +200,11 @@ async def measure(rounds: int) -> dict[tuple[str, str, int], list[float]]:
 def _server(transport: str, name: str, url: str) -> Any:
     ours = [*OURS, "--api-url", url]
     if transport == "stdio":
-        return over_stdio(ours if name == "decthings-mcp" else [sys.executable, "-c", _BARE, url])
+        return over_stdio(ours if name == "decthings-mcp" else [sys.executable, "-c", POSTING, url])
     port = free_port()
     if name == "decthings-mcp":
         return over_http([*ours, "--http", "--port", str(port), "--calls-per-second", "100000"], port)
-    return over_http([sys.executable, "-c", _BARE, url, str(port)], port)
+    return over_http([sys.executable, "-c", POSTING, url, str(port)], port)
 
 
 def rows(rounds: int) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ BARE = [
     "from mcp.server import MCPServer\n"
     "server = MCPServer('bare')\n"
     "@server.tool()\n"
-    "async def create_model(name: str, description: str) -> str:\n"
+    "async def create_model(name: str, description: str, options: dict) -> str:\n"
     "    return name\n"
     "server.run()\n",
 ]

@@ -10,13 +10,15 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
+from calls import ARGUMENTS, POSTING
 from processes import BARE, OURS, server
+from upload import sink
 
 _NAMES = ("tools/list, s", "first call, s", "exit, s", "rest, MiB")
-_BARE_CALL = {"name": "create_model", "arguments": {"name": "n", "description": "d"}}
-_CALL = {"name": "find_models", "arguments": {}}
+_CREATE = {"name": "create_model", "arguments": ARGUMENTS}
 
 
 def measure(command: list[str], call: dict[str, Any], *arguments: str, **environ: str) -> list[float]:
@@ -36,14 +38,20 @@ def measure(command: list[str], call: dict[str, Any], *arguments: str, **environ
 
 
 def rows(rounds: int) -> list[dict[str, Any]]:
-    """Medians by server."""
-    runs: dict[str, list[list[float]]] = {"bare MCPServer": [], "decthings-mcp": [], "without the front": []}
-    with tempfile.TemporaryDirectory() as data:
-        ours = ("--sandbox", "--sandbox-data", data)
+    """Medians by server: on the sandbox, next to a server that does nothing; with a key, to one with the same POST."""
+    with tempfile.TemporaryDirectory() as data, sink() as url:
+        find, sandbox = {"name": "find_models", "arguments": {}}, ("--sandbox", "--sandbox-data", data)
+        servers: dict[str, Callable[[], list[float]]] = {
+            "decthings-mcp": lambda: measure(OURS, find, *sandbox),
+            "without the front": lambda: measure(OURS, find, *sandbox, DECTHINGS_MCP_FRONT="0"),
+            "bare MCPServer": lambda: measure(BARE, _CREATE),
+            "with a key": lambda: measure(OURS, _CREATE, "--api-url", url, DECTHINGS_API_KEY="k"),
+            "bare with httpx": lambda: measure([sys.executable, "-c", POSTING, url], _CREATE),
+        }
+        runs: dict[str, list[list[float]]] = {name: [] for name in servers}
         for _ in range(rounds):
-            runs["bare MCPServer"].append(measure(BARE, _BARE_CALL))
-            runs["decthings-mcp"].append(measure(OURS, _CALL, *ours))
-            runs["without the front"].append(measure(OURS, _CALL, *ours, DECTHINGS_MCP_FRONT="0"))
+            for name, run in servers.items():
+                runs[name].append(run())
     return [
         {"server": name, **dict(zip(_NAMES, map(statistics.median, zip(*of, strict=True)), strict=True))}
         for name, of in runs.items()
@@ -52,10 +60,11 @@ def rows(rounds: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
-    bare, *others = rows(rounds)
+    measured = rows(rounds)
+    bare = measured[2]
     print(f"medians of {rounds} alternating runs, and their ratios to the bare server's")
     print(" " * 17, *(f"{name:>20}" for name in _NAMES))
-    for row in (bare, *others):
+    for row in measured:
         print(f"{row['server']:17}", *(f"{row[name]:13.3f} ({row[name] / bare[name]:.2f})" for name in _NAMES))
 
 

@@ -43,6 +43,15 @@ with socket.create_connection((host, int(port))) as connection, open(sys.argv[2]
 input()
 """
 """The limit: nothing passes through the program."""
+_SHA256 = """
+import hashlib, sys
+print("at rest", flush=True)
+input()
+with open(sys.argv[2], "rb") as file:
+    print("modelId", hashlib.file_digest(file, "sha256").hexdigest(), flush=True)
+input()
+"""
+"""What sending takes at least when the bytes are hashed too: nothing is sent."""
 _OFFICIAL = """
 import sys
 from decthings_api.client_sync import DecthingsClientSync
@@ -95,7 +104,7 @@ def _swallow(connection: socket.socket) -> None:
 def ours(url: str, path: Path) -> Measured:
     with server(OURS, "--files", str(path.parent), "--api-url", url, DECTHINGS_API_KEY="k") as started:
         started.connect()
-        started.ask("tools/call", name="find_models", arguments={"limit": "none"})  # the whole server is there
+        started.ask("tools/call", name="create_model", arguments={"name": "n"})  # refused: all is loaded by then
         rest, begun = started.peak_mib(), time.perf_counter()
         options = {"type": "upload", "format": "tflite", "data": {"path": path.name}}
         arguments = {"name": "n", "description": "d", "options": options}
@@ -131,6 +140,7 @@ def rows(rounds: int, sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
     ways: dict[str, Callable[[str, Path], Measured]] = {
         "ours": ours,
         "limit": lambda url, path: script(_SENDFILE, url, path),
+        "sha256": lambda url, path: script(_SHA256, url, path),
         "official": lambda url, path: script(_OFFICIAL, url, path),
         **({"curl": curl} if shutil.which("curl") else {}),
     }
@@ -156,7 +166,8 @@ def main() -> None:
     for row in rows(rounds, tuple(map(int, sys.argv[2:])) or SIZES):
         print(
             f"{row['what']:20} {row['ours']:.2f} s, {row['ours'] / row['limit']:.1f} x sendfile's {row['limit']:.2f}; "
-            f"curl {row.get('curl', float('nan')) / row['limit']:.1f} x; official client "
+            f"curl {row.get('curl', float('nan')) / row['limit']:.1f} x; sha256 alone "
+            f"{row['sha256'] / row['limit']:.1f} x; official client "
             f"{row['official'] / row['limit']:.1f} x; {row['ours MiB']:.0f} MiB above rest, official client "
             f"{row['official MiB']:.0f}"
         )
