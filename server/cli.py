@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import logging
 import os
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from .importing import QuickImports
+from .importing import QuickImports, collect_seldom
 from .logs import configure_logging
 from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
 
@@ -75,7 +74,7 @@ def _server(settings: Settings) -> MCPServer[Any]:
             import_module(".stdio", __package__)  # it is needed next
             from .app import create_server
     server = create_server(settings, trust=trusted.result)
-    gc.freeze()  # what is loaded stays: the collector need not look at it again
+    collect_seldom()
     return server
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from time import monotonic
 
+import anyio
 import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -28,6 +29,7 @@ class Health:
         self._http: httpx.AsyncClient | None = None
         self._answers = False
         self._asked_at = float("-inf")
+        self._asking = anyio.Lock()
 
     @asynccontextmanager
     async def run(self) -> AsyncGenerator[None]:
@@ -48,11 +50,16 @@ class Health:
         """Any answer at all, asked without a key: what it says is not ours to know here."""
         if self._settings.sandbox:
             return True
-        if monotonic() - self._asked_at > _KNOWN_FOR_SECONDS and self._http is not None:
-            self._asked_at = monotonic()
-            try:
-                answer = await self._http.get(self._settings.api_url, timeout=_ASKING_SECONDS)
-                self._answers = answer.status_code not in (502, 503, 504)
-            except httpx.HTTPError:
-                self._answers = False
-        return self._answers
+        async with self._asking:  # who asks meanwhile is told what is found out now
+            if self._http is not None and monotonic() - self._asked_at > _KNOWN_FOR_SECONDS:
+                self._answers = await _answers(self._http, self._settings.api_url)
+                self._asked_at = monotonic()
+            return self._answers
+
+
+async def _answers(http: httpx.AsyncClient, url: str) -> bool:
+    try:
+        answer = await http.get(url, timeout=_ASKING_SECONDS)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code not in (502, 503, 504)

@@ -30,6 +30,7 @@ from .app import Observer, create_server
 from .connections import ImpatientProtocol
 from .health import Health
 from .http_settings import HttpSettings
+from .importing import collect_seldom
 from .logs import configure_logging
 from .requests import Gate, WholeBody
 from .settings import Settings, SettingsError
@@ -176,6 +177,7 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False  # behind a proxy it would lead from https to http, with the key
+    collect_seldom()
     return AccessLog(app)
 
 

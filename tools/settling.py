@@ -129,8 +129,8 @@ async def settled(
     try:
         return await called_or_looked_up()
     except anyio.get_cancelled_exc_class():
-        if not delivery.complete:
-            _log.warning("%s was cancelled before all of it was sent: nothing was done", what)
+        if not delivery.may_have_acted:
+            _log.warning("%s was cancelled before Decthings took it: nothing was done", what)
         elif backend.background is not None:
             error = NoResponse("All of it was sent.")
             backend.background.start(lambda: _tell_the_log(what, look, look_up(error)))

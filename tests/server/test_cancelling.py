@@ -73,8 +73,23 @@ def test_a_call_that_was_cancelled_before_it_was_sent_did_nothing(tmp_path: Path
         assert begun.wait(10)
         send(running, CANCEL, {"jsonrpc": "2.0", "id": 3, "method": "ping"})
         assert receive(running)["id"] in (2, 3)
-        assert "before all of it was sent: nothing was done" in log_line(running)
+        assert "before Decthings took it: nothing was done" in log_line(running)
         finish(running)
+
+
+def test_a_call_that_was_cancelled_while_it_waits_after_a_refusal_did_nothing(tmp_path: Path) -> None:
+    refusal = support.http(b"", "429 Too Many Requests", "text/plain", "Retry-After: 5")
+    with (
+        support.upstream(refusal) as up,
+        process("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running,
+    ):
+        connect(running)
+        send(running, {**CALL, "params": {**CALL["params"], "_meta": {"progressToken": "p"}}})
+        assert "trying again" in receive(running)["params"]["message"]
+        send(running, CANCEL)
+        assert "before Decthings took it: nothing was done" in log_line(running)
+        finish(running)
+        assert len(up.requests) == 1
 
 
 def test_a_call_whose_outcome_cannot_be_found_out_is_told_as_open(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,26 @@ def test_decthings_is_asked_for_its_health_without_a_key_and_now_and_then(tmp_pa
         assert [httpx.get(f"{server.root}/readyz?decthings").status_code for _ in range(3)] == [200] * 3
     (request,) = up.requests
     assert "authorization" not in request.headers
+
+
+def test_two_who_ask_for_the_health_of_decthings_at_once_are_told_the_same(tmp_path: Path) -> None:
+    answering = threading.Event()
+
+    def answer(connection: socket.socket, _: support.Request) -> None:
+        answering.wait(5)
+        connection.sendall(support.http(b"", "401 Unauthorized"))
+
+    with (
+        support.upstream(answer) as up,
+        http_server("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
+        ThreadPoolExecutor(2) as asking,
+    ):
+        url = f"{server.root}/readyz?decthings"
+        told = [asking.submit(httpx.get, url) for _ in range(2)]
+        httpx.get(f"{server.root}/healthz")
+        answering.set()
+        assert [future.result().status_code for future in told] == [200, 200]
+    assert len(up.requests) == 1
 
 
 def listens(server: HttpServer) -> bool:

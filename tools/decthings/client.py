@@ -53,8 +53,16 @@ class Delivery:
     """How far a request has got. `complete` turns true when its last byte is handed to the connection."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
         self.sent = 0
-        self.complete = False
+        self.complete = self.refused = False
+
+    @property
+    def may_have_acted(self) -> bool:
+        """Whether the request can have had an effect."""
+        return self.complete and not self.refused
 
 
 _CAUSES: dict[type[BaseException], str] = {
@@ -181,7 +189,7 @@ class DecthingsClient:
         try:
             return await self._call(f"{api}/{method}", params, timeout, on_sent, on_date, delivery)
         except DecthingsError as error:
-            failure = error
+            failure, delivery.refused = error, not error.may_have_acted
             raise
         finally:
             if self._on_call is not None:
@@ -248,7 +256,7 @@ class _Body:
         self._parts = [head, *blobs]
         self._on_sent = on_sent
         self._delivery = delivery
-        delivery.sent, delivery.complete = 0, False  # a call that is repeated begins anew
+        delivery.begin()  # a call that is repeated begins anew
         self.size = sum(map(size_of, self._parts))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
