@@ -45,8 +45,8 @@ def rows(rounds: int) -> list[dict[str, Any]]:
             "decthings-mcp": lambda: measure(OURS, find, *sandbox),
             "without the front": lambda: measure(OURS, find, *sandbox, DECTHINGS_MCP_FRONT="0"),
             "bare MCPServer": lambda: measure(BARE, _CREATE),
-            "with a key": lambda: measure(OURS, _CREATE, "--api-url", url, DECTHINGS_API_KEY="k"),
-            "bare with httpx": lambda: measure([sys.executable, "-c", POSTING, url], _CREATE),
+            "decthings-mcp with a key": lambda: measure(OURS, _CREATE, "--api-url", url, DECTHINGS_API_KEY="k"),
+            "bare MCPServer with httpx": lambda: measure([sys.executable, "-c", POSTING, url], _CREATE),
         }
         runs: dict[str, list[list[float]]] = {name: [] for name in servers}
         for _ in range(rounds):
@@ -63,9 +63,9 @@ def main() -> None:
     measured = rows(rounds)
     bare = measured[2]
     print(f"medians of {rounds} alternating runs, and their ratios to the bare server's")
-    print(" " * 17, *(f"{name:>20}" for name in _NAMES))
+    print(" " * 25, *(f"{name:>20}" for name in _NAMES))
     for row in measured:
-        print(f"{row['server']:17}", *(f"{row[name]:13.3f} ({row[name] / bare[name]:.2f})" for name in _NAMES))
+        print(f"{row['server']:25}", *(f"{row[name]:13.3f} ({row[name] / bare[name]:.2f})" for name in _NAMES))
 
 
 if __name__ == "__main__":
