@@ -48,6 +48,7 @@ class Upstream:
     reply: Reply = b""
     requests: list[Request] = field(default_factory=list[Request])
     connections: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
     url: str = ""
     tls: ssl.SSLContext | None = None
     stop_at: int | None = None
@@ -55,19 +56,12 @@ class Upstream:
     slowly: tuple[int, float] = (65536, 0)
     """Read so many bytes of a body at a time, after a pause of so many seconds."""
 
-    def serve(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
     def _secured(self, connection: socket.socket) -> socket.socket:
         return self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
 
-    def _talk(self, connection: socket.socket) -> None:
+    def talk(self, connection: socket.socket) -> None:
+        with self.lock:
+            self.connections += 1
         with suppress(OSError), self._secured(connection) as connection:
             while (request := read_request(connection, self.stop_at, *self.slowly)) is not None:
                 self.requests.append(request)
@@ -115,6 +109,22 @@ def read_request(
 
 
 @contextmanager
+def serve(listening: socket.socket, talk: Callable[[socket.socket], None]) -> Generator[None]:
+    """Until the block ends, with a thread for each connection."""
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield
+    with suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
 def upstream(
     reply: Reply = b"",
     tls: ssl.SSLContext | None = None,
@@ -132,10 +142,8 @@ def upstream(
             slowly=slowly or (65536, 0),
             url=f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/v0",
         )
-        threading.Thread(target=server.serve, args=(listening,), daemon=True).start()
-        yield server
-        with suppress(OSError):
-            listening.shutdown(socket.SHUT_RDWR)
+        with serve(listening, server.talk):
+            yield server
 
 
 def http(body: bytes, status: str = "200 OK", content_type: str = "application/octet-stream", *headers: str) -> bytes:
