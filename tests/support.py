@@ -24,10 +24,11 @@ from decthings_mcp.tools.decthings import Connections, DecthingsClient
 from decthings_mcp.tools.decthings.varint import decode_varint
 from decthings_mcp.tools.decthings.wire import encode_response
 from mcp import Client, StdioServerParameters
-from mcp_types import TextContent
+from mcp_types import ElicitRequestParams, ElicitResult, TextContent
 from pydantic import SecretStr
 
 KEY = "test-key-4f1d"
+CODE = {"type": "code", "language": "go"}
 
 
 @dataclass
@@ -55,6 +56,10 @@ class Upstream:
     """Read only so many bytes of the body of a createModel."""
     slowly: tuple[int, float] = (65536, 0)
     """Read so many bytes of a body at a time, after a pause of so many seconds."""
+
+    def last_call(self) -> tuple[dict[str, Any], list[bytes]]:
+        """The parameters and the blobs of the last request."""
+        return decode_request(self.requests[-1].body)
 
     def _secured(self, connection: socket.socket) -> socket.socket:
         return self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
@@ -218,33 +223,50 @@ def decode_request(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
     return json.loads(parts[0]), parts[1:]
 
 
+class Person:
+    """Answers questions with what `answer` says, and keeps what was asked."""
+
+    def __init__(self, answer: ElicitResult | None = None) -> None:
+        self.answer = answer
+        self.questions: list[str] = []
+
+    async def __call__(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
+        self.questions.append(params.message)
+        assert self.answer is not None
+        return self.answer
+
+
+YES = ElicitResult(action="accept", content={"confirm": True})
+
+
 @dataclass
 class Chat:
-    """An MCP client in memory, connected to a server whose Decthings is `upstream`."""
+    """Calls tools with an MCP client."""
 
     client: Client
-    upstream: Upstream
 
-    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The structured answer, which the text repeats."""
+    async def __call__(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """The structured answer, with the text that repeats its next step."""
         result = await self.client.call_tool(tool, arguments)
         answer = result.structured_content or {}
         assert bool(result.is_error) == ("error" in answer)
         (block,) = result.content
         assert isinstance(block, TextContent)
         assert answer["nextStep"] in block.text
-        return answer
+        return {**answer, "text": block.text}
 
     async def create(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return await self.call("create_model", arguments)
+        return await self("create_model", **arguments)
 
-    def sent(self) -> tuple[dict[str, Any], list[bytes]]:
-        """What the last request said."""
-        return decode_request(self.upstream.requests[-1].body)
+    async def new_model(self, name: str, **options: Any) -> str:
+        """The id of one that is made of code."""
+        created = await self("create_model", name=name, description="d", options={**CODE, **options})
+        return created["result"]["modelId"]
 
 
 @asynccontextmanager
 async def chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
+    """With a server in memory, whose Decthings is `upstream`."""
     own = replace(Settings(api_url=upstream.url, api_key=SecretStr(KEY), files=[files]), **settings)
     async with Client(create_server(own), mode=mode) as client:
-        yield Chat(client, upstream)
+        yield Chat(client)
