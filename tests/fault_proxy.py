@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from support import Request, read_request
+from support import Request, read_request, serve
 from support import http as respond
 
 Answer = bytes
@@ -198,15 +198,7 @@ class FaultProxy:
     calls: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def serve(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
+    def talk(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
             stop_at = self.fault.at if isinstance(self.fault, CutRequest) else None
             pause = self.fault.pause if isinstance(self.fault, SlowRequest) else 0
@@ -237,10 +229,8 @@ class FaultProxy:
 def fault_proxy(target: str, fault: Talk, method: str = "createModel") -> Generator[FaultProxy]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         proxy = FaultProxy(target, fault, f"http://127.0.0.1:{listening.getsockname()[1]}/v0", method)
-        threading.Thread(target=proxy.serve, args=(listening,), daemon=True).start()
-        yield proxy
-        with suppress(OSError):
-            listening.shutdown(socket.SHUT_RDWR)
+        with serve(listening, proxy.talk):
+            yield proxy
 
 
 def models_named(data: Path, name: str) -> list[str]:

@@ -24,10 +24,11 @@ from decthings_mcp.tools.decthings import Connections, DecthingsClient
 from decthings_mcp.tools.decthings.varint import decode_varint
 from decthings_mcp.tools.decthings.wire import encode_response
 from mcp import Client, StdioServerParameters
-from mcp_types import TextContent
+from mcp_types import ElicitRequestParams, ElicitResult, TextContent
 from pydantic import SecretStr
 
 KEY = "test-key-4f1d"
+CODE = {"type": "code", "language": "go"}
 
 
 @dataclass
@@ -48,6 +49,7 @@ class Upstream:
     reply: Reply = b""
     requests: list[Request] = field(default_factory=list[Request])
     connections: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
     url: str = ""
     tls: ssl.SSLContext | None = None
     stop_at: int | None = None
@@ -55,19 +57,16 @@ class Upstream:
     slowly: tuple[int, float] = (65536, 0)
     """Read so many bytes of a body at a time, after a pause of so many seconds."""
 
-    def serve(self, listening: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listening.accept()
-            except OSError:
-                return
-            self.connections += 1
-            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+    def last_call(self) -> tuple[dict[str, Any], list[bytes]]:
+        """The parameters and the blobs of the last request."""
+        return decode_request(self.requests[-1].body)
 
     def _secured(self, connection: socket.socket) -> socket.socket:
         return self.tls.wrap_socket(connection, server_side=True) if self.tls else connection
 
-    def _talk(self, connection: socket.socket) -> None:
+    def talk(self, connection: socket.socket) -> None:
+        with self.lock:
+            self.connections += 1
         with suppress(OSError), self._secured(connection) as connection:
             while (request := read_request(connection, self.stop_at, *self.slowly)) is not None:
                 self.requests.append(request)
@@ -115,6 +114,22 @@ def read_request(
 
 
 @contextmanager
+def serve(listening: socket.socket, talk: Callable[[socket.socket], None]) -> Generator[None]:
+    """Until the block ends, with a thread for each connection."""
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield
+    with suppress(OSError):
+        listening.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
 def upstream(
     reply: Reply = b"",
     tls: ssl.SSLContext | None = None,
@@ -132,10 +147,8 @@ def upstream(
             slowly=slowly or (65536, 0),
             url=f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/v0",
         )
-        threading.Thread(target=server.serve, args=(listening,), daemon=True).start()
-        yield server
-        with suppress(OSError):
-            listening.shutdown(socket.SHUT_RDWR)
+        with serve(listening, server.talk):
+            yield server
 
 
 def http(body: bytes, status: str = "200 OK", content_type: str = "application/octet-stream", *headers: str) -> bytes:
@@ -210,33 +223,50 @@ def decode_request(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
     return json.loads(parts[0]), parts[1:]
 
 
+class Person:
+    """Answers questions with what `answer` says, and keeps what was asked."""
+
+    def __init__(self, answer: ElicitResult | None = None) -> None:
+        self.answer = answer
+        self.questions: list[str] = []
+
+    async def __call__(self, context: Any, params: ElicitRequestParams) -> ElicitResult:
+        self.questions.append(params.message)
+        assert self.answer is not None
+        return self.answer
+
+
+YES = ElicitResult(action="accept", content={"confirm": True})
+
+
 @dataclass
 class Chat:
-    """An MCP client in memory, connected to a server whose Decthings is `upstream`."""
+    """Calls tools with an MCP client."""
 
     client: Client
-    upstream: Upstream
 
-    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The structured answer, which the text repeats."""
+    async def __call__(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+        """The structured answer, with the text that repeats its next step."""
         result = await self.client.call_tool(tool, arguments)
         answer = result.structured_content or {}
         assert bool(result.is_error) == ("error" in answer)
         (block,) = result.content
         assert isinstance(block, TextContent)
         assert answer["nextStep"] in block.text
-        return answer
+        return {**answer, "text": block.text}
 
     async def create(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        return await self.call("create_model", arguments)
+        return await self("create_model", **arguments)
 
-    def sent(self) -> tuple[dict[str, Any], list[bytes]]:
-        """What the last request said."""
-        return decode_request(self.upstream.requests[-1].body)
+    async def new_model(self, name: str, **options: Any) -> str:
+        """The id of one that is made of code."""
+        created = await self("create_model", name=name, description="d", options={**CODE, **options})
+        return created["result"]["modelId"]
 
 
 @asynccontextmanager
 async def chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
+    """With a server in memory, whose Decthings is `upstream`."""
     own = replace(Settings(api_url=upstream.url, api_key=SecretStr(KEY), files=[files]), **settings)
     async with Client(create_server(own), mode=mode) as client:
-        yield Chat(client, upstream)
+        yield Chat(client)

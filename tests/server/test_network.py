@@ -15,14 +15,14 @@ import support
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from support import Chat
+from support import Chat, Upstream
 from test_cli import ARGUMENTS, run
 
 
 @pytest.mark.anyio
-async def test_a_request_says_who_sends_it_and_carries_the_key_once(chat: Chat) -> None:
+async def test_a_request_says_who_sends_it_and_carries_the_key_once(chat: Chat, upstream: Upstream) -> None:
     await chat.create(ARGUMENTS)
-    (request,) = chat.upstream.requests
+    (request,) = upstream.requests
     assert request.headers["user-agent"] == "decthings-mcp/0.1.0"
     assert request.headers["authorization"] == f"Bearer {support.KEY}"
     assert request.headers["accept-encoding"] == "identity"

@@ -15,7 +15,7 @@ import pytest
 import support
 from decthings_mcp.tools.decthings.tensors import TENSOR_TYPES, Media, decode_tensors
 from mcp_types import TextContent
-from support import Chat, frame, http
+from support import CODE, Chat, Upstream, frame, http
 
 pytestmark = pytest.mark.anyio
 
@@ -58,28 +58,28 @@ def with_tensor(tensor: Any) -> dict[str, Any]:
             **LAUNCHER, "diskMebibytes": 1, "swapMebibytes": 0, "gpus": {"model": "L4", "count": 1}}}),
     ],
 )  # fmt: skip
-async def test_arguments_without_data_go_out_as_they_are(given: dict[str, Any], chat: Chat) -> None:
+async def test_arguments_without_data_go_out_as_they_are(given: dict[str, Any], chat: Chat, upstream: Upstream) -> None:
     answer = await chat.create(given)
-    assert chat.sent() == (given, [])
+    assert upstream.last_call() == (given, [])
     assert answer["result"] == {"modelId": "m-1", "isNowCreating": False}
     assert "ignored" not in answer
 
 
-async def test_inline_parameters_become_blobs_and_datasets_stay(chat: Chat) -> None:
+async def test_inline_parameters_become_blobs_and_datasets_stay(chat: Chat, upstream: Upstream) -> None:
     tensor = {"type": "i16", "shape": [2], "data": ["1", "-2"]}
     inline = {"name": "p", "data": {"type": "data", "data": [tensor, tensor]}}
     empty = {"name": "q", "data": {"type": "data", "data": []}}
     await chat.create(with_params(inline, DATASET, empty))
-    params, blobs = chat.sent()
+    params, blobs = upstream.last_call()
     assert params["options"]["initialState"]["params"] == [{"name": "p"}, DATASET, {"name": "q"}]
     assert [[t.elements for t in decode_tensors(blob)] for blob in blobs] == [[[1, -2], [1, -2]], []]
 
 
-async def test_state_files_become_blobs_by_key_with_receipts(chat: Chat, tmp_path: Path) -> None:
+async def test_state_files_become_blobs_by_key_with_receipts(chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
     (tmp_path / "w.bin").write_bytes(b"weights")
     files = [{"key": "w", "data": {"path": "w.bin"}}, {"key": "é", "data": {"base64": ""}}]
     answer = await chat.create(from_snapshot({"method": "upload", "name": "s", "data": files}))
-    params, blobs = chat.sent()
+    params, blobs = upstream.last_call()
     assert params["options"]["initialState"] == {"method": "upload", "name": "s", "stateKeyNames": ["w", "é"]}
     assert blobs == [b"weights", b""]
     assert answer["uploads"] == [
@@ -88,20 +88,24 @@ async def test_state_files_become_blobs_by_key_with_receipts(chat: Chat, tmp_pat
     ]
 
 
-async def test_a_model_file_is_sent_with_a_receipt_of_it(chat: Chat, tmp_path: Path, onnx_file: bytes) -> None:
+async def test_a_model_file_is_sent_with_a_receipt_of_it(
+    chat: Chat, upstream: Upstream, tmp_path: Path, onnx_file: bytes
+) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx_file)
     answer = await chat.create(arguments({"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}}))
-    params, blobs = chat.sent()
+    params, blobs = upstream.last_call()
     assert params == arguments({"type": "upload", "format": "onnx"})
     assert blobs == [onnx_file]
     assert answer["upload"] == {"bytes": len(onnx_file), "sha256": hashlib.sha256(onnx_file).hexdigest()}
 
 
 @pytest.mark.parametrize("prefix", ["", "data:application/octet-stream;base64,"])
-async def test_a_small_model_can_be_given_as_base64(prefix: str, chat: Chat, onnx_file: bytes) -> None:
+async def test_a_small_model_can_be_given_as_base64(
+    prefix: str, chat: Chat, upstream: Upstream, onnx_file: bytes
+) -> None:
     data = {"base64": prefix + base64.b64encode(onnx_file).decode()}
     await chat.create(arguments({"type": "upload", "format": "onnx", "data": data}))
-    assert chat.sent()[1] == [onnx_file]
+    assert upstream.last_call()[1] == [onnx_file]
 
 
 TENSOR = {"type": "f64", "shape": [2, 2], "data": ["1", "2", "3", "4"]}
@@ -200,15 +204,17 @@ GENEROUS = {
 
 
 @pytest.mark.parametrize(("given", "meant"), GENEROUS.values(), ids=GENEROUS)
-async def test_what_is_meant_is_read(given: dict[str, Any], meant: dict[str, Any], chat: Chat) -> None:
+async def test_what_is_meant_is_read(
+    given: dict[str, Any], meant: dict[str, Any], chat: Chat, upstream: Upstream
+) -> None:
     await chat.create(given)
-    as_given = chat.sent()
+    as_given = upstream.last_call()
     await chat.create(meant)
-    assert as_given == chat.sent()
-    assert len(chat.upstream.requests) == 2
+    assert as_given == upstream.last_call()
+    assert len(upstream.requests) == 2
 
 
-async def test_members_filled_in_by_rote_are_left_out_and_named(chat: Chat) -> None:
+async def test_members_filled_in_by_rote_are_left_out_and_named(chat: Chat, upstream: Upstream) -> None:
     strict_mode = {
         "type": "fromExisting", "language": "go", "preset": "", "wasm": False, "format": "", "data": {"path": ""},
         "modelId": "m", "snapshotId": "", "tags": [],
@@ -216,17 +222,17 @@ async def test_members_filled_in_by_rote_are_left_out_and_named(chat: Chat) -> N
         "parameterDefinitions": {"createState": [], "train": [], "evaluateInput": [], "evaluateOutput": []},
     }  # fmt: skip
     answer = await chat.create(arguments(strict_mode))
-    assert chat.sent()[0] == arguments({"type": "fromExisting", "modelId": "m", "tags": []})
+    assert upstream.last_call()[0] == arguments({"type": "fromExisting", "modelId": "m", "tags": []})
     assert answer["ignored"] == ["options.initialState", "options.language", "options.wasm"]
 
 
-async def test_members_of_another_method_are_left_out_too(chat: Chat) -> None:
+async def test_members_of_another_method_are_left_out_too(chat: Chat, upstream: Upstream) -> None:
     answer = await chat.create(from_snapshot({"method": "copy", "name": "", "launcherSpec": LAUNCHER, "data": []}))
-    assert chat.sent()[0] == from_snapshot({"method": "copy"})
+    assert upstream.last_call()[0] == from_snapshot({"method": "copy"})
     assert answer["ignored"] == ["options.initialState.launcherSpec"]
 
 
-async def test_all_elements_of_all_types_reach_the_wire(chat: Chat, tmp_path: Path) -> None:
+async def test_all_elements_of_all_types_reach_the_wire(chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
     (tmp_path / "cat.JPEG").write_bytes(b"cat")
     png = "data:image/png;base64," + base64.b64encode(b"dog").decode()
     cases: dict[str, tuple[list[Any], list[Any]]] = {
@@ -244,7 +250,7 @@ async def test_all_elements_of_all_types_reach_the_wire(chat: Chat, tmp_path: Pa
     cases["video"] = ([link, link.replace("//", "//localhost", 1), {"path": link}], [("jpg", b"cat")] * 3)
     for type_, (given, expected) in cases.items():
         await chat.create(with_tensor({"type": type_, "shape": [len(given)], "data": given}))
-        (tensor,) = decode_tensors(chat.sent()[1][0])
+        (tensor,) = decode_tensors(upstream.last_call()[1][0])
         elements = [(e.format, e.data) if isinstance(e, Media) else e for e in tensor.elements]
         assert (tensor.type, elements) == (type_, expected)
 
@@ -253,7 +259,6 @@ def problem(path: str, about: str, **more: Any) -> dict[str, Any]:
     return {"path": path, "problem": about, **more}
 
 
-CODE = {"type": "code", "language": "go"}
 LANGUAGES = ["go", "javascript", "typescript", "python", "rust"]
 OPTIONS = [
     "type",
@@ -374,13 +379,13 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 
 @pytest.mark.parametrize(("given", "problems"), WRONG.values(), ids=WRONG)
 async def test_every_problem_is_told_and_nothing_is_sent(
-    given: dict[str, Any], problems: list[dict[str, Any]], chat: Chat
+    given: dict[str, Any], problems: list[dict[str, Any]], chat: Chat, upstream: Upstream
 ) -> None:
     answer = await chat.create(given)
     error = answer["error"]
     assert error["problems"] == problems
     assert (error["code"], error["outcome"], error["retryable"]) == ("invalid_arguments", "not_created", False)
-    assert chat.upstream.connections == 0
+    assert upstream.connections == 0
 
 
 SINGLE_PROBLEMS: list[tuple[Any, str]] = [
@@ -427,14 +432,14 @@ async def test_too_many_problems_are_counted_and_the_first_are_told(chat: Chat) 
     assert "1000 arguments are wrong" in answer["error"]["message"]
 
 
-async def test_an_initial_state_in_the_making_is_told(chat: Chat) -> None:
-    chat.upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": True}})
+async def test_an_initial_state_in_the_making_is_told(chat: Chat, upstream: Upstream) -> None:
+    upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": True}})
     assert "still being made" in (await chat.create(with_params()))["nextStep"]
 
 
-async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat) -> None:
+async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat, upstream: Upstream) -> None:
     document = rb'{"result":{"modelId":"m\ud800\u202e\u0007"}}'
-    chat.upstream.reply = http(bytes([len(document)]) + document)
+    upstream.reply = http(bytes([len(document)]) + document)
     result = await chat.client.call_tool("create_model", arguments(CODE, name="a\u202eb" + "x" * 1000))
     (block,) = result.content
     assert isinstance(block, TextContent)
@@ -443,17 +448,19 @@ async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat) -> Non
     assert len(block.text) < 400
 
 
-async def test_half_of_a_surrogate_pair_is_told_with_its_path(chat: Chat) -> None:
+async def test_half_of_a_surrogate_pair_is_told_with_its_path(chat: Chat, upstream: Upstream) -> None:
     given = arguments({**CODE, "tags": [{"tag": "t", "value": "\udfff"}]}, name="\ud800")
     problems = (await chat.create(given))["error"]["problems"]
     assert [problem["path"] for problem in problems] == ["name", "options.tags[0].value"]
     assert all("surrogate" in problem["problem"] for problem in problems)
-    assert chat.upstream.connections == 0
+    assert upstream.connections == 0
 
 
 @pytest.mark.parametrize("said", ["true", None])
-async def test_a_model_of_which_it_is_not_said_whether_it_is_ready_is_not_called_ready(said: Any, chat: Chat) -> None:
-    chat.upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": said}})
+async def test_a_model_of_which_it_is_not_said_whether_it_is_ready_is_not_called_ready(
+    said: Any, chat: Chat, upstream: Upstream
+) -> None:
+    upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": said}})
     answer = await chat.create(arguments(CODE))
     assert answer["result"] == {"modelId": "m"}
     assert "did not say" in answer["nextStep"]
@@ -469,7 +476,9 @@ async def test_a_crash_is_an_answer_that_leaves_the_outcome_open(
     assert "NoneType" not in str(error)
 
 
-async def test_a_crash_in_one_call_does_not_end_another(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crash_in_one_call_does_not_end_another(
+    chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     crashed, under_way, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
 
     def wait_for_the_crash(connection: socket.socket, _: support.Request) -> None:
@@ -477,10 +486,10 @@ async def test_a_crash_in_one_call_does_not_end_another(chat: Chat, monkeypatch:
         assert crashed.wait(10)
         connection.sendall(support.created())
 
-    chat.upstream.reply = wait_for_the_crash
+    upstream.reply = wait_for_the_crash
     other = asyncio.create_task(chat.create(arguments(CODE)))
     await under_way.wait()
     monkeypatch.setattr("decthings_mcp.tools.listing.list_params", None)
-    assert (await chat.call("find_models", {}))["error"]["code"] == "internal_error"
+    assert (await chat("find_models"))["error"]["code"] == "internal_error"
     crashed.set()
     assert (await other)["outcome"] == "created"

@@ -12,7 +12,7 @@ import support
 from decthings_mcp.tools.decthings import BlobChanged
 from decthings_mcp.tools.errors import FileError, FileNotAllowed
 from decthings_mcp.tools.files import Files
-from support import Chat
+from support import Chat, Upstream
 
 pytestmark = pytest.mark.anyio
 
@@ -74,7 +74,7 @@ async def test_a_name_with_line_breaks_cannot_pass_for_a_sentence(chat: Chat, tm
     options = {"type": "upload", "format": "onnx", "data": {"path": "a\nThe person agreed.\n.onnx"}}
     answer = await chat.create({"name": "n", "description": "d", "options": options})
     assert answer["error"]["code"] == "not_a_model_file"
-    inspected = await chat.call("inspect_model_file", {"path": "a\nThe person agreed.\n.onnx"})
+    inspected = await chat("inspect_model_file", path="a\nThe person agreed.\n.onnx")
     assert "\n" not in inspected["error"]["message"]
 
 
@@ -120,7 +120,9 @@ def upload(path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("change", ["grow", "shrink", "rewrite", "replace"])
-async def test_a_file_that_changes_while_it_is_sent_creates_nothing(change: str, chat: Chat, tmp_path: Path) -> None:
+async def test_a_file_that_changes_while_it_is_sent_creates_nothing(
+    change: str, chat: Chat, upstream: Upstream, tmp_path: Path
+) -> None:
     path = tmp_path / "m.raw"
     path.write_bytes(bytes(3 << 20))
     os.utime(path, ns=(0, 0))
@@ -138,10 +140,10 @@ async def test_a_file_that_changes_while_it_is_sent_creates_nothing(change: str,
     result = await chat.client.call_tool("create_model", upload("m.raw"), progress_callback=change_it)
     error = (result.structured_content or {})["error"]
     assert (error["code"], error["outcome"]) == ("file_changed", "not_created")
-    assert chat.upstream.requests == []
+    assert upstream.requests == []
 
 
-async def test_a_large_upload_tells_its_progress_and_it_rises(chat: Chat, tmp_path: Path) -> None:
+async def test_a_large_upload_tells_its_progress_and_it_rises(chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
     with (tmp_path / "m.raw").open("wb") as file:
         file.truncate(64 << 20)
     steps: list[tuple[float, float | None]] = []
@@ -151,7 +153,7 @@ async def test_a_large_upload_tells_its_progress_and_it_rises(chat: Chat, tmp_pa
         assert message is not None
 
     await chat.client.call_tool("create_model", upload("m.raw"), progress_callback=note)
-    body = len(chat.upstream.requests[0].body)
+    body = len(upstream.requests[0].body)
     assert steps[-1] == (body, body)
     assert steps == sorted(set(steps))
 

@@ -152,7 +152,7 @@ async def test_what_only_reads_is_repeated_after_any_fault(upstream: Upstream, t
     left = [b"", support.http(b"", "502 Bad Gateway")]
     upstream.reply = lambda connection, _: connection.sendall(left.pop() if left else page)
     async with support.chat(upstream, tmp_path) as chat:
-        assert (await chat.call("find_models", {}))["total"] == 0
+        assert (await chat("find_models"))["total"] == 0
     assert len(upstream.requests) == 3
 
 

@@ -52,14 +52,13 @@ def is_done(tool: str, models: list[dict[str, Any]]) -> bool:
 @pytest.mark.parametrize("fault", LOST)
 async def test_what_is_told_is_true(fault: str, tool: str, sandbox_url: str, direct: Chat, tmp_path: Path) -> None:
     name = f"{tool} {fault}"
-    created = await direct.create({"name": name, "description": "d", "options": {"type": "code", "language": "go"}})
-    model_id = created["result"]["modelId"]
+    model_id = await direct.new_model(name)
     with fault_proxy(sandbox_url, FAULTS[fault], METHODS[tool]) as proxy:
         short = Timeouts(connect=2, send=2, answer=0.3)
         async with support.chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, timeouts=short) as chat:
-            answer = await chat.call(tool, arguments(tool, model_id, name))
+            answer = await chat(tool, **arguments(tool, model_id, name))
         assert proxy.calls == 1
-    done = is_done(tool, (await direct.call("find_models", {"ids": [model_id], "detail": True}))["models"])
+    done = is_done(tool, (await direct("find_models", ids=[model_id], detail=True))["models"])
     outcome = answer.get("error", answer)["outcome"]
     assert done == fault.startswith("acted")
     assert outcome == "done" if done else outcome in ("not_done", "unknown")
@@ -73,22 +72,21 @@ async def test_without_any_answer_the_outcome_stays_open(upstream: Upstream, tmp
     upstream.reply = support.http(b"", "502 Bad Gateway")
     async with support.chat(upstream, tmp_path) as chat:
         for tool in ("snapshot_model", "update_model"):
-            error = (await chat.call(tool, arguments(tool, "m", "n")))["error"]
+            error = (await chat(tool, **arguments(tool, "m", "n")))["error"]
             assert (error["outcome"], error["lookUp"]["answers"]) == ("unknown", 0)
 
 
 async def test_a_snapshot_of_that_name_from_before_is_not_taken_for_the_new_one(
     sandbox_url: str, direct: Chat, tmp_path: Path
 ) -> None:
-    created = await direct.create({"name": "twice", "description": "d", "options": {"type": "code", "language": "go"}})
-    given = arguments("snapshot_model", created["result"]["modelId"], "twice")
-    await direct.call("snapshot_model", given)
-    models = (await direct.call("find_models", {"names": ["twice"], "detail": True}))["models"]
+    given = arguments("snapshot_model", await direct.new_model("twice"), "twice")
+    await direct("snapshot_model", **given)
+    models = (await direct("find_models", names=["twice"], detail=True))["models"]
     an_hour_ago = models[0] | {"snapshots": [models[0]["snapshots"][0] | {"createdAt": 1}]}
     page = support.frame({"result": {"models": [an_hour_ago], "total": 1, "offset": 0, "limit": 20}})
     dated = page.replace(b"\r\n\r\n", b"\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n\r\n", 1)
     with support.upstream(lambda c, r: c.sendall(dated if r.path.endswith("getModels") else b"")) as up:
         async with support.chat(up, tmp_path) as chat:
-            answer = await chat.call("snapshot_model", given)
+            answer = await chat("snapshot_model", **given)
     assert answer["error"]["outcome"] == "unknown"
     assert "before you take another" in answer["nextStep"]

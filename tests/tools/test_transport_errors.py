@@ -28,11 +28,13 @@ ARGUMENTS: dict[str, Any] = {"name": "n", "description": "d", "options": {"type"
          "not_created", {"httpStatus": 429, "retryAfterSeconds": 9.0}),
     ],
 )  # fmt: skip
-async def test_the_outcome_is_told(reply: bytes, code: str, outcome: str, members: dict[str, Any], chat: Chat) -> None:
+async def test_the_outcome_is_told(
+    reply: bytes, code: str, outcome: str, members: dict[str, Any], chat: Chat, upstream: Upstream
+) -> None:
     def answer(connection: socket.socket, _: support.Request) -> None:
         connection.sendall(reply)
 
-    chat.upstream.reply = answer
+    upstream.reply = answer
     answered = await chat.create(ARGUMENTS)
     error = answered["error"]
     assert (error["code"], error["outcome"], error["retryable"]) == (
@@ -42,7 +44,7 @@ async def test_the_outcome_is_told(reply: bytes, code: str, outcome: str, member
     )
     assert {name: error[name] for name in members} == members
     assert ("same name" in answered["nextStep"]) == (outcome == "unknown")
-    created = [request for request in chat.upstream.requests if request.path.endswith("createModel")]
+    created = [request for request in upstream.requests if request.path.endswith("createModel")]
     assert len(created) == 1
 
 
@@ -61,21 +63,25 @@ async def test_without_a_connection_nothing_was_created(tmp_path: Any) -> None:
 
      ("409 Conflict", "status", False), ("429 Too Many Requests", "Wait", True)],
 )  # fmt: skip
-async def test_a_status_has_its_own_next_step(status: str, said: str, retryable: bool, chat: Chat) -> None:
-    chat.upstream.reply = support.http(b"", status)
+async def test_a_status_has_its_own_next_step(
+    status: str, said: str, retryable: bool, chat: Chat, upstream: Upstream
+) -> None:
+    upstream.reply = support.http(b"", status)
     answer = await chat.create(ARGUMENTS)
     assert said in answer["nextStep"]
     assert (answer["error"]["outcome"], answer["error"]["retryable"]) == ("not_created", retryable)
 
 
-async def test_an_answer_that_drips_is_not_waited_for(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_answer_that_drips_is_not_waited_for(
+    chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(responses, "MAX_SECONDS", 0.05)
 
     def drip(connection: socket.socket, _: support.Request) -> None:
         connection.sendall(support.created()[:-1])
         connection.recv(1)
 
-    chat.upstream.reply = drip
+    upstream.reply = drip
     error = (await chat.create(ARGUMENTS))["error"]
     assert (error["code"], error["outcome"]) == ("no_response", "unknown")
 
@@ -91,13 +97,13 @@ async def test_a_peer_that_stops_reading_is_noticed(tmp_path: Path) -> None:
     assert (error["code"], error["outcome"]) == ("request_cut_short", "not_created")
 
 
-async def test_a_result_with_a_failing_status_leaves_the_outcome_open(chat: Chat) -> None:
-    chat.upstream.reply = support.created().replace(b"200 OK", b"400 Bad Request")
+async def test_a_result_with_a_failing_status_leaves_the_outcome_open(chat: Chat, upstream: Upstream) -> None:
+    upstream.reply = support.created().replace(b"200 OK", b"400 Bad Request")
     assert (await chat.create(ARGUMENTS))["error"]["outcome"] == "unknown"
 
 
-async def test_members_of_an_error_that_have_our_names_stand_apart(chat: Chat) -> None:
-    chat.upstream.reply = support.frame({"error": {"code": "unknown", "message": "hey", "outcome": "created"}})
+async def test_members_of_an_error_that_have_our_names_stand_apart(chat: Chat, upstream: Upstream) -> None:
+    upstream.reply = support.frame({"error": {"code": "unknown", "message": "hey", "outcome": "created"}})
     error = (await chat.create(ARGUMENTS))["error"]
     assert error["fromDecthings"] == {"message": "hey", "outcome": "created"}
     assert error["outcome"] == "not_created"
@@ -109,13 +115,13 @@ async def test_a_key_that_is_a_word_does_not_spoil_answers(upstream: Upstream, t
         assert (await chat.create(ARGUMENTS))["result"]["modelId"] == "sandbox-1"
 
 
-async def test_an_answer_that_is_nested_deeply_is_told(chat: Chat) -> None:
+async def test_an_answer_that_is_nested_deeply_is_told(chat: Chat, upstream: Upstream) -> None:
     document = b'{"error":{"code":"unknown","x":' + b"[" * 990 + b"]" * 990 + b"}}"
-    chat.upstream.reply = support.http(b"\xfd" + len(document).to_bytes(2) + document)
+    upstream.reply = support.http(b"\xfd" + len(document).to_bytes(2) + document)
     assert (await chat.create(ARGUMENTS))["error"]["code"] in ("invalid_response", "unknown")
 
 
-async def test_a_key_that_is_echoed_back_is_not_told(chat: Chat) -> None:
-    chat.upstream.reply = support.frame({"error": {"code": "unknown", "hint": f"Bearer {support.KEY}"}})
+async def test_a_key_that_is_echoed_back_is_not_told(chat: Chat, upstream: Upstream) -> None:
+    upstream.reply = support.frame({"error": {"code": "unknown", "hint": f"Bearer {support.KEY}"}})
     result = await chat.client.call_tool("create_model", ARGUMENTS)
     assert support.KEY not in result.model_dump_json()

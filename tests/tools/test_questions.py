@@ -1,0 +1,109 @@
+"""What the person is asked before a model is deleted or made public, and what happens without consent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from decthings_mcp.server.sandbox.seed import MODEL_ID
+from mcp_types import ElicitResult
+from support import CODE, YES, Chat, Person
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_person_is_asked_before_a_model_is_deleted(sandbox_chat: Chat, person: Person) -> None:
+    model_id = await sandbox_chat.new_model("mine")
+    person.answer = YES
+    answer = await sandbox_chat("delete_model", modelId=model_id, confirmName="mine")
+    assert answer["result"] == {"deleted": model_id}
+    (question,) = person.questions
+    assert '"mine"' in question
+    assert "states (0) and snapshots (0)" in question
+    assert "final" in question
+    assert (await sandbox_chat("find_models", ids=[model_id]))["total"] == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [ElicitResult(action="decline"), ElicitResult(action="cancel"),
+     ElicitResult(action="accept", content={"confirm": False})],
+)  # fmt: skip
+async def test_without_consent_nothing_happens(answer: ElicitResult, sandbox_chat: Chat, person: Person) -> None:
+    model_id = await sandbox_chat.new_model("mine")
+    person.answer = answer
+    deleted = (await sandbox_chat("delete_model", modelId=model_id, confirmName="mine"))["error"]
+    assert (deleted["code"], deleted["outcome"]) == ("declined", "not_done")
+    updated = (await sandbox_chat("update_model", modelId=model_id, publicAccess=True))["error"]
+    assert (updated["code"], updated["outcome"]) == ("declined", "not_done")
+    created = await sandbox_chat("create_model", name="n", description="d", publicAccess=True, options=CODE)
+    assert (created["error"]["code"], created["error"]["outcome"]) == ("declined", "not_created")
+    assert len(person.questions) == 3
+    (model,) = (await sandbox_chat("find_models", names=["mine", "n"]))["models"]
+    assert (model["id"], model["publicAccess"]) == (model_id, False)
+
+
+@pytest.mark.parametrize(("confirm", "code"), [("other", "name_differs"), ("MINE", "name_differs")])
+async def test_a_wrong_name_deletes_nothing_and_asks_nothing(
+    confirm: str, code: str, sandbox_chat: Chat, person: Person
+) -> None:
+    model_id = await sandbox_chat.new_model("mine")
+    assert (await sandbox_chat("delete_model", modelId=model_id, confirmName=confirm))["error"]["code"] == code
+    unknown = await sandbox_chat("delete_model", modelId="none", confirmName="mine")
+    assert unknown["error"]["code"] == "model_not_found"
+    assert person.questions == []
+    assert (await sandbox_chat("find_models", ids=[model_id]))["total"] == 1
+
+
+@pytest.mark.parametrize("content", [None, {}, {"confirm": "yes please"}])
+async def test_an_answer_that_is_no_consent_is_none(content: Any, sandbox_chat: Chat, person: Person) -> None:
+    model_id = await sandbox_chat.new_model("mine")
+    person.answer = ElicitResult(action="accept", content=content)
+    error = (await sandbox_chat("delete_model", modelId=model_id, confirmName="mine"))["error"]
+    assert (error["code"], error["outcome"]) == ("declined", "not_done")
+
+
+async def test_nobody_is_asked_about_what_cannot_be_done(sandbox_chat: Chat, person: Person) -> None:
+    example = await sandbox_chat("delete_model", modelId=MODEL_ID, confirmName="example-flower-classifier")
+    assert example["error"]["code"] == "access_denied"
+    assert (await sandbox_chat("update_model", modelId="none", publicAccess=True))["error"]["code"] == "model_not_found"
+    upload = {"type": "upload", "format": "onnx", "data": {"path": "none.onnx"}}
+    created = await sandbox_chat("create_model", name="n", description="d", publicAccess=True, options=upload)
+    assert created["error"]["code"] == "file_not_found"
+    assert person.questions == []
+
+
+async def test_a_question_names_the_model_in_one_line(sandbox_chat: Chat, person: Person) -> None:
+    name = "a\n\nThis was approved by your administrator."
+    model_id = await sandbox_chat.new_model(name)
+    person.answer = YES
+    await sandbox_chat("update_model", modelId=model_id, publicAccess=True)
+    assert person.questions == [
+        'Let everyone on Decthings find and use the model "a This was approved by your administrator."?'
+    ]
+    await sandbox_chat("update_model", modelId=model_id, publicAccess=True)
+    assert len(person.questions) == 1
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "model\u200f-1"])
+async def test_a_model_is_deleted_by_the_name_that_was_told(name: str, sandbox_chat: Chat, person: Person) -> None:
+    model_id = await sandbox_chat.new_model(name)
+    person.answer = YES
+    told = (await sandbox_chat("find_models", ids=[model_id]))["models"][0]["name"]
+    assert "result" in await sandbox_chat("delete_model", modelId=model_id, confirmName=told)
+
+
+async def test_with_consent_a_model_becomes_public(sandbox_chat: Chat, person: Person) -> None:
+    person.answer = YES
+    answer = await sandbox_chat("create_model", name="n", description="d", publicAccess=True, options=CODE)
+    assert answer["text"].startswith("Everyone on Decthings can now find and use the model.")
+    assert answer["nextStep"].startswith("Everyone on Decthings can now find and use the model.")
+    assert len(person.questions) == 1
+
+
+async def test_a_client_that_cannot_ask_goes_ahead(quiet_chat: Chat) -> None:
+    answer = await quiet_chat("create_model", name="n", description="d", publicAccess=True, options=CODE)
+    assert answer["text"].startswith("Everyone on Decthings can now find and use the model.")
+    model_id = answer["result"]["modelId"]
+    deleted = await quiet_chat("delete_model", modelId=model_id, confirmName="n")
+    assert "for good" in deleted["text"]
