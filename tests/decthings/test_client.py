@@ -56,6 +56,29 @@ async def test_connections_are_reused(connections: Connections, upstream: Upstre
     assert (len(upstream.requests), upstream.connections) == (3, 1)
 
 
+async def test_what_was_cancelled_on_its_way_through_a_proxy_holds_no_connection() -> None:
+    connected, hung_up = asyncio.Event(), asyncio.Event()
+
+    async def never_get_through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        await reader.read(1)  # TLS begins
+        connected.set()
+        await reader.read()
+        hung_up.set()
+        writer.close()
+
+    async with await asyncio.start_server(never_get_through, "127.0.0.1", 0) as listening:
+        proxy = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        async with Connections(partial(httpx.AsyncClient, trust_env=False, proxy=proxy)) as connections:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(decthings(connections, "https://decthings.invalid/v0").create_model, PARAMS)
+                await connected.wait()
+                tasks.cancel_scope.cancel()
+            with anyio.fail_after(5):
+                await hung_up.wait()
+
+
 async def test_an_error_keeps_its_code_and_members(connections: Connections, upstream: Upstream) -> None:
     upstream.reply = frame({"error": {"code": "never_heard_of", "datasetId": "d"}})
     with pytest.raises(ApiError) as caught:

@@ -15,7 +15,7 @@ from types import TracebackType
 import anyio
 import httpx
 
-from .errors import TooManyCalls
+from .errors import ApiError, TooManyCalls
 
 QUICK = 64
 LASTING = 200
@@ -59,20 +59,28 @@ class Connections:
         except anyio.WouldBlock:
             await _wait(allowed, seconds)
         try:
+            await self._close_idle_since(monotonic() - _IDLE_SECONDS)
             client = self._idle.pop()[1] if self._idle else self._open_client()
             try:
                 yield client
-            finally:
+            except ApiError:  # an answer like others
                 self._idle.append((monotonic(), client))
-                await self._close_idle_since(monotonic() - _IDLE_SECONDS)
+                raise
+            except BaseException:  # httpx can keep what was cancelled on the way through a proxy
+                await _close(client)
+                raise
+            self._idle.append((monotonic(), client))
         finally:
             allowed.release()
 
     async def _close_idle_since(self, moment: float) -> None:
         while self._idle and self._idle[0][0] <= moment:
-            _, client = self._idle.popleft()
-            with anyio.CancelScope(shield=True):
-                await client.aclose()
+            await _close(self._idle.popleft()[1])
+
+
+async def _close(client: httpx.AsyncClient) -> None:
+    with anyio.CancelScope(shield=True):
+        await client.aclose()
 
 
 async def _wait(allowed: anyio.Semaphore, seconds: float) -> None:
