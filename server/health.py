@@ -59,7 +59,8 @@ class Health:
 
 async def _answers(http: httpx.AsyncClient, url: str) -> bool:
     try:
-        answer = await http.get(url, timeout=_ASKING_SECONDS)
-    except httpx.HTTPError:
+        with anyio.fail_after(_ASKING_SECONDS):
+            answer = await http.get(url)
+    except (httpx.HTTPError, TimeoutError):
         return False
     return answer.status_code not in (502, 503, 504)

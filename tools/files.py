@@ -27,7 +27,7 @@ from .text import harmless, in_a_line, join_words
 _PIECE = 1024 * 1024
 _AHEAD = 2
 """Pieces that are read while one is being sent."""
-_BEHIND = 4
+_BEHIND = 3
 """Pieces that are read and not hashed yet: hashing is what takes longest."""
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # O_PATH needs no right to list a folder that is only passed through.

@@ -51,7 +51,7 @@ with open(sys.argv[2], "rb") as file:
     print("modelId", hashlib.file_digest(file, "sha256").hexdigest(), flush=True)
 input()
 """
-"""What sending takes at least when the bytes are hashed too: nothing is sent."""
+"""Reading and hashing, and nothing is sent."""
 _OFFICIAL = """
 import sys
 from decthings_api.client_sync import DecthingsClientSync

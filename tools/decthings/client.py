@@ -194,6 +194,7 @@ class DecthingsClient:
         finally:
             if self._on_call is not None:
                 self._on_call(method, failure, delivery.sent, monotonic() - begun)
+            failure = None  # its traceback leads back here: a circle that would keep the whole request for long
 
     async def _call(
         self,

@@ -21,7 +21,8 @@ QUICK = 64
 LASTING = 200
 """Calls at a time: those that last, uploads and methods that block, would hold up all others."""
 
-_IDLE_SECONDS = 30
+IDLE_SECONDS = 4
+"""Shorter than servers keep a connection: one that they close just as a call begins costs the call its answer."""
 
 
 class Connections:
@@ -59,7 +60,7 @@ class Connections:
         except anyio.WouldBlock:
             await _wait(allowed, seconds)
         try:
-            await self._close_idle_since(monotonic() - _IDLE_SECONDS)
+            await self._close_idle_since(monotonic() - IDLE_SECONDS)
             client = self._idle.pop()[1] if self._idle else self._open_client()
             try:
                 yield client
