@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
+import weakref
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -269,6 +272,20 @@ async def test_a_connection_that_breaks_within_the_request_created_nothing(conne
         with pytest.raises(RequestCutShort) as caught:
             await decthings(connections, url).create_model(upload(blob), hang_up_at_once)
     assert not caught.value.may_have_acted
+
+
+async def test_a_failed_call_does_not_keep_its_request(connections: Connections, upstream: Upstream) -> None:
+    upstream.reply = frame({"error": {"code": "quota_exceeded"}})
+    blob = Pieces(b"abc", size=3)
+    kept = weakref.ref(blob)
+    gc.disable()
+    try:
+        with suppress(ApiError):
+            await decthings(connections, upstream.url).create_model(upload(blob))
+        del blob
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 async def test_pieces_are_counted_as_they_are_sent(connections: Connections, upstream: Upstream) -> None:

@@ -232,6 +232,8 @@ class DecthingsClient:
             raise InvalidRequest("The request could not be written as HTTP.") from error
         except (httpx.RequestError, TimeoutError) as error:
             raise _broken_off(error, delivery) from error
+        finally:
+            body.release()
 
     def _note_headers(self, response: httpx.Response, on_date: OnDate | None) -> None:
         self.in_sandbox = response.headers.get("server", "").startswith("decthings-mcp-sandbox")
@@ -254,11 +256,15 @@ class _Body:
     """A request frame as it is sent."""
 
     def __init__(self, head: bytes, blobs: Sequence[Blob], on_sent: OnSent | None, delivery: Delivery) -> None:
-        self._parts = [head, *blobs]
+        self._parts: list[Blob] = [head, *blobs]
         self._on_sent = on_sent
         self._delivery = delivery
         delivery.begin()  # a call that is repeated begins anew
         self.size = sum(map(size_of, self._parts))
+
+    def release(self) -> None:
+        """httpx keeps a request in a circle with its response until the garbage collector comes."""
+        self._parts = []
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         delivery = self._delivery
