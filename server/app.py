@@ -25,7 +25,6 @@ from ..tools.background import open_background
 from ..tools.catalog import TOOLS
 from ..tools.decthings import Connections, DecthingsClient, DecthingsError
 from ..tools.decthings.client import OnCall
-from ..tools.decthings.connections import IDLE_SECONDS
 from ..tools.errors import NotConfigured
 from ..tools.files import Files
 from ..tools.prompts import add_prompts
@@ -131,7 +130,8 @@ async def _connect(
         connections = await stack.enter_async_context(Connections(opens_http_clients(settings, trust)))
         return DecthingsClient(connections, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, httpx.InvalidURL, sqlite3.Error) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else type(error).__name__
+        of_system = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+        reason = os.strerror(error.errno) if of_system and error.errno else type(error).__name__
         what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "Connections cannot be set up"
         return NotConfigured(f"{what}: {harmless(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
 
@@ -165,6 +165,5 @@ def _http(**options: Any) -> httpx.AsyncClient:
         follow_redirects=False,
         headers={"User-Agent": f"decthings-mcp/{VERSION}"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one caller's would go out with another's call
-        limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
         **options,
     )

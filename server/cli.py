@@ -69,11 +69,11 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
 def _server(settings: Settings) -> MCPServer[Any]:
     # Loading what is trusted takes a while, and not the interpreter: that imports meanwhile.
     with ThreadPoolExecutor(1) as beside:
-        trusted = beside.submit(httpx.create_ssl_context)
+        trusted = None if settings.sandbox else beside.submit(httpx.create_ssl_context)
         with QuickImports():
             import_module(".stdio", __package__)  # it is needed next
             from .app import create_server
-    server = create_server(settings, trust=trusted.result)
+    server = create_server(settings, trust=trusted.result if trusted else httpx.create_ssl_context)
     collect_seldom()
     return server
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from time import monotonic
 
 import anyio
@@ -26,15 +25,10 @@ class Health:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._http: httpx.AsyncClient | None = None
+        self._open_client: Callable[[], httpx.AsyncClient] | None = None
         self._answers = False
         self._asked_at = float("-inf")
         self._asking = anyio.Lock()
-
-    @asynccontextmanager
-    async def run(self) -> AsyncGenerator[None]:
-        async with opens_http_clients(self._settings)() as self._http:
-            yield
 
     async def alive(self, _: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -51,16 +45,17 @@ class Health:
         if self._settings.sandbox:
             return True
         async with self._asking:  # who asks meanwhile is told what is found out now
-            if self._http is not None and monotonic() - self._asked_at > _KNOWN_FOR_SECONDS:
-                self._answers = await _answers(self._http, self._settings.api_url)
+            if monotonic() - self._asked_at > _KNOWN_FOR_SECONDS:
+                self._answers = await self._ask()
                 self._asked_at = monotonic()
             return self._answers
 
-
-async def _answers(http: httpx.AsyncClient, url: str) -> bool:
-    try:
-        with anyio.fail_after(_ASKING_SECONDS):
-            answer = await http.get(url)
-    except (httpx.HTTPError, TimeoutError):
-        return False
-    return answer.status_code not in (502, 503, 504)
+    async def _ask(self) -> bool:
+        try:
+            self._open_client = self._open_client or opens_http_clients(self._settings)
+            async with self._open_client() as http:
+                with anyio.fail_after(_ASKING_SECONDS):
+                    answer = await http.get(self._settings.api_url)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):  # no certificates, no proxy, no time left
+            return False
+        return answer.status_code not in (502, 503, 504)

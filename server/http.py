@@ -157,7 +157,7 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with manager.run(), health.run():
+        async with manager.run():
             yield
             await gate.wait_until_empty()
 

@@ -27,7 +27,7 @@ from .text import harmless, in_a_line, join_words
 _PIECE = 1024 * 1024
 _AHEAD = 2
 """Pieces that are read while one is being sent."""
-_BEHIND = 3
+_BEHIND = 4
 """Pieces that are read and not hashed yet: hashing is what takes longest."""
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # O_PATH needs no right to list a folder that is only passed through.
@@ -136,11 +136,12 @@ class _Reading:
     def _read(self) -> bytes:
         if self._descriptor is None:
             self._descriptor = self._file.open_again()
-        at_end = self._offset == self._file.size
-        while len(self._hashing) > (0 if at_end else _BEHIND):
-            self._hashing.popleft().result()
-        if at_end:
+        if self._offset == self._file.size:
+            for hashed in self._hashing:
+                hashed.result()
             return b""
+        if len(self._hashing) == _BEHIND:
+            self._hashing.popleft().result()
         piece = self._file.piece(self._descriptor, self._offset)
         self._offset += len(piece)
         self._hashing.append(self._hasher.submit(self.hash.update, piece))

@@ -21,8 +21,9 @@ QUICK = 64
 LASTING = 200
 """Calls at a time: those that last, uploads and methods that block, would hold up all others."""
 
-IDLE_SECONDS = 4
-"""Shorter than servers keep a connection: one that they close just as a call begins costs the call its answer."""
+_IDLE_SECONDS = 4
+"""Shorter than servers keep a connection: one that they close just as a call begins costs the call its answer.
+Whoever was idle for longer is closed when the next call begins."""
 
 
 class Connections:
@@ -60,7 +61,7 @@ class Connections:
         except anyio.WouldBlock:
             await _wait(allowed, seconds)
         try:
-            await self._close_idle_since(monotonic() - IDLE_SECONDS)
+            await self._close_idle_since(monotonic() - _IDLE_SECONDS)
             client = self._idle.pop()[1] if self._idle else self._open_client()
             try:
                 yield client
