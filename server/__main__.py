@@ -30,7 +30,7 @@ def main() -> int:
 
 
 def _run(argv: list[str]) -> int:
-    from .front.serving import serve_from_start
+    from .early_replies.serve import serve_from_start
 
     status = serve_from_start(argv)
     if status is not None:

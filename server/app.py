@@ -20,16 +20,16 @@ from mcp.server.context import ServerMiddleware
 from mcp.server.request_state import RequestStateSecurity
 from pydantic import SecretStr
 
-from ..tools.backend import Backend, UploadSlots
-from ..tools.background import open_background
+from ..tools.calls.background import open_background
+from ..tools.calls.services import Backend, UploadSlots
 from ..tools.catalog import TOOLS
 from ..tools.decthings import Connections, DecthingsClient, DecthingsError
 from ..tools.decthings.client import OnCall
-from ..tools.errors import NotConfigured
-from ..tools.files import Files
+from ..tools.files.allowed import Files
 from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
-from ..tools.text import harmless
+from ..tools.results.errors import NotConfigured
+from ..tools.results.text import harmless
 from .protocol import conforming
 from .settings import Settings, is_loopback
 
@@ -130,8 +130,8 @@ async def _connect(
         connections = await stack.enter_async_context(Connections(opens_http_clients(settings, trust)))
         return DecthingsClient(connections, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, httpx.InvalidURL, sqlite3.Error) as error:
-        of_system = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
-        reason = os.strerror(error.errno) if of_system and error.errno else type(error).__name__
+        number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+        reason = os.strerror(number) if number else type(error).__name__
         what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "Connections cannot be set up"
         return NotConfigured(f"{what}: {harmless(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
 

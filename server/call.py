@@ -12,7 +12,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult
 
-from ..tools.decthings.json_values import is_object
+from ..tools.decthings.json_codec import is_object
 from .app import create_server
 from .settings import Settings
 

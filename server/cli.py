@@ -61,7 +61,7 @@ def _serve(settings: Settings, options: argparse.Namespace) -> int:
     if options.http:
         return _serve_http(settings, options)
     server = _server(settings)
-    from .stdio import serve_stdio
+    from .stdio.serve import serve_stdio
 
     return serve_stdio(server)
 
@@ -71,7 +71,7 @@ def _server(settings: Settings) -> MCPServer[Any]:
     with ThreadPoolExecutor(1) as beside:
         trusted = None if settings.sandbox else beside.submit(httpx.create_ssl_context)
         with QuickImports():
-            import_module(".stdio", __package__)  # it is needed next
+            import_module(".stdio.serve", __package__)  # it is needed next
             from .app import create_server
     server = create_server(settings, trust=trusted.result if trusted else httpx.create_ssl_context)
     collect_seldom()
@@ -79,8 +79,8 @@ def _server(settings: Settings) -> MCPServer[Any]:
 
 
 def _serve_http(settings: Settings, options: argparse.Namespace) -> int:
-    from .http import serve_http
-    from .http_settings import HttpSettings
+    from .http.serve import serve_http
+    from .http.settings import HttpSettings
 
     try:
         return serve_http(settings, HttpSettings.load(options, settings))

@@ -8,7 +8,7 @@ import sys
 from pydantic import SecretStr
 
 from ..tools.decthings.client import IN_USE
-from ..tools.decthings.json_values import without
+from ..tools.decthings.json_codec import without
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

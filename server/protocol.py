@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 
-from ..tools.text import encodable, harmless, log_crash
+from ..tools.results.text import encodable, harmless, log_crash
 
 _log = logging.getLogger(__name__)
 _LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import SecretStr
 
+from ..tools.calls.time_limits import LONGEST_CALL, REQUEST_SHARE
 from ..tools.decthings import DEFAULT_URL, Timeouts
-from ..tools.errors import NotConfigured
-from ..tools.times import LONGEST_CALL, REQUEST_SHARE
+from ..tools.results.errors import NotConfigured
 
 TOOL_NAMES = (
     "find_models",

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 import support
-from decthings_mcp.tools import settling
+from decthings_mcp.tools.calls import outcomes as settling
 from decthings_mcp.tools.decthings import Connections
 from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper

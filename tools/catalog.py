@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .create_model import CREATE_MODEL
+from .create_model.tool import CREATE_MODEL
 from .delete_model import DELETE_MODEL
 from .find_datasets import FIND_DATASETS
 from .find_models import FIND_MODELS

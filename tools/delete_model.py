@@ -11,18 +11,18 @@ from pydantic import with_config
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
-from . import listing
-from .answers import CHANGES, output_schema, success
-from .backend import backend_of
-from .confirming import Confirmed, Question, ask, can_ask, require
+from .arguments.reader import Reader
+from .arguments.schema import object_of, text
+from .calls.confirmation import Confirmed, Question, ask, can_ask, require
+from .calls.models import model_of
+from .calls.outcomes import LookUp, confirmation, settled
+from .calls.progress import Progress
+from .calls.services import backend_of
+from .calls.tool import DecthingsTool
 from .decthings import types
-from .errors import NameDiffers
-from .progress import Progress
-from .reading import Reader
-from .schema_nodes import object_of, text
-from .settling import LookUp, confirmation, settled
-from .text import harmless, in_a_line
-from .tool import DecthingsTool
+from .results.errors import NameDiffers
+from .results.text import harmless, in_a_line, iso_time, label, objects
+from .results.tool_result import CHANGES, output_schema, success
 
 
 @with_config(types.STRICT)
@@ -33,8 +33,8 @@ class DeleteArguments(TypedDict):
 
 async def _ask_to_delete(arguments: Any, context: Context[Any, Any]) -> Question:
     model = await _named_model(arguments, context)
-    states, snapshots = (len(listing.objects(model.get(member))) for member in ("states", "snapshots"))
-    name, created = in_a_line(listing.label(model.get("name"))), listing.iso_time(model.get("createdAt"))
+    states, snapshots = (len(objects(model.get(member))) for member in ("states", "snapshots"))
+    name, created = in_a_line(label(model.get("name"))), iso_time(model.get("createdAt"))
     return ask(
         f'Delete the model "{name}", created {created or "at an unknown time"}? Its states ({states}) and '
         f"snapshots ({snapshots}) go with it. This is final.",
@@ -49,9 +49,9 @@ async def _named_model(arguments: DeleteArguments, context: Context[Any, Any]) -
         ApiError: model_not_found, access_denied.
         NameDiffers: it has another name than the one that was given.
     """
-    model = await listing.model_of(arguments["modelId"], context)
+    model = await model_of(arguments["modelId"], context)
     # The name as find_models tells it is as good: the id says already which model is meant.
-    if arguments["confirmName"] not in (model.get("name"), listing.label(model.get("name"))):
+    if arguments["confirmName"] not in (model.get("name"), label(model.get("name"))):
         raise NameDiffers
     return model
 

@@ -8,12 +8,12 @@ from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 
 from . import listing
-from .answers import READS, success
-from .decthings.json_values import is_object
-from .reading import Reader
-from .repeating import call_decthings
-from .text import harmless_json
-from .tool import DecthingsTool
+from .arguments.reader import Reader
+from .calls.retries import call_decthings
+from .calls.tool import DecthingsTool
+from .decthings.json_codec import is_object
+from .results.text import harmless_json, label, objects
+from .results.tool_result import READS, success
 
 
 async def find_datasets(
@@ -30,7 +30,7 @@ def _brief(dataset: dict[str, Any]) -> dict[str, Any]:
     return {
         **listing.common(dataset),
         "entries": entries.get("count") if is_object(entries) else None,
-        "keys": listing.first(listing.objects(dataset.get("keys")), _key),
+        "keys": listing.first(objects(dataset.get("keys")), _key),
     }
 
 
@@ -38,7 +38,7 @@ def _key(key: dict[str, Any]) -> dict[str, Any]:
     rules = key.get("rules")
     known: dict[str, Any] = rules if is_object(rules) else {}
     return {
-        "datasetKey": listing.label(key.get("name")),
+        "datasetKey": label(key.get("name")),
         "allowedTypes": harmless_json(known.get("allowedTypes")),
         "shape": harmless_json(known.get("shape")),
     }

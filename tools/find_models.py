@@ -8,10 +8,11 @@ from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult
 
 from . import listing
-from .answers import READS, success
-from .reading import Reader
-from .repeating import call_decthings
-from .tool import DecthingsTool
+from .arguments.reader import Reader
+from .calls.retries import call_decthings
+from .calls.tool import DecthingsTool
+from .results.text import label, objects
+from .results.tool_result import READS, success
 
 
 async def find_models(
@@ -24,20 +25,20 @@ async def find_models(
 
 
 def brief(model: dict[str, Any]) -> dict[str, Any]:
-    snapshots = listing.objects(model.get("snapshots"))
-    states = listing.objects(model.get("states"))
+    snapshots = objects(model.get("snapshots"))
+    states = objects(model.get("states"))
     active = next((state for state in states if state.get("id") == model.get("activeState")), None)
     return {
         **listing.common(model),
         "beingCreated": model.get("beingCreated") is True,
-        "language": listing.label(model.get("language")),
+        "language": label(model.get("language")),
         "snapshots": listing.first(snapshots, _snapshot),
-        "activeState": listing.label(active.get("name")) if active else None,
+        "activeState": label(active.get("name")) if active else None,
     }
 
 
 def _snapshot(snapshot: dict[str, Any]) -> dict[str, Any]:
-    return {name: listing.label(snapshot.get(name)) for name in ("id", "name")}
+    return {name: label(snapshot.get(name)) for name in ("id", "name")}
 
 
 FIND_MODELS = DecthingsTool.define(

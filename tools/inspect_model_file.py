@@ -13,19 +13,19 @@ from pydantic import with_config
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
-from .answers import READS, output_schema, success
-from .backend import backend_of
+from .arguments.reader import Reader
+from .arguments.schema import object_of, text
+from .calls.services import backend_of
+from .calls.tool import DecthingsTool
 from .decthings import types
-from .errors import NotAModelFile
-from .files import FileBlob
-from .model_files import describe, is_onnx, is_tflite
-from .model_structure import BrokenModel, ModelStructure, Value
-from .onnx_structure import read_onnx
-from .reading import Reader
-from .schema_nodes import object_of, text
-from .text import harmless, harmless_json
-from .tflite_structure import read_tflite
-from .tool import DecthingsTool
+from .files.allowed import FileBlob
+from .files.formats import describe, is_onnx, is_tflite
+from .files.onnx import read_onnx
+from .files.structure import BrokenModel, ModelStructure, Value
+from .files.tflite import read_tflite
+from .results.errors import NotAModelFile
+from .results.text import harmless, harmless_json
+from .results.tool_result import READS, output_schema, success
 
 
 @with_config(types.STRICT)

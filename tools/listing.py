@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 from annotated_types import Ge, Le
-from mcp.server.mcpserver import Context
 from pydantic import with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
-from .answers import output_schema
-from .decthings import ApiError, types
-from .decthings.json_values import is_list, is_object
-from .repeating import call_decthings
-from .schema_nodes import INTEGER, TAGS, Node, described, list_of, object_of, text
-from .text import harmless, harmless_json
+from .arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, text
+from .decthings import types
+from .decthings.json_codec import is_list, is_object
+from .results.text import harmless, harmless_json, iso_time, label, objects, text_of
+from .results.tool_result import output_schema
 
 MAX_LIMIT = 50
 _DEFAULT_LIMIT = 20
@@ -128,40 +125,3 @@ def first(items: list[dict[str, Any]], told: Callable[[dict[str, Any]], Any]) ->
     """The first few, and how many more there are."""
     more = [f"… and {len(items) - _MAX_MEMBERS} more"] if len(items) > _MAX_MEMBERS else []
     return [*map(told, items[:_MAX_MEMBERS]), *more]
-
-
-def text_of(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def label(value: Any) -> str | None:
-    """A short text of Decthings, if it is one."""
-    return harmless(value, 200) if isinstance(value, str) else None
-
-
-def objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if is_object(item)] if is_list(value) else []
-
-
-def iso_time(milliseconds: Any) -> str | None:
-    """Decthings' times are milliseconds since 1970, by all appearance."""
-    try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    except (TypeError, ValueError, OverflowError, OSError):
-        return None
-
-
-async def model_of(model_id: str, context: Context[Any, Any]) -> dict[str, Any]:
-    """A model as it is now.
-
-    Raises:
-        ApiError: model_not_found; access_denied when this account may only look at it.
-    """
-    params: types.ListParams = {"filter": {"ids": [model_id]}}
-    found = (await call_decthings(context, lambda client: client.get_models(params), reads=True))["models"]
-    model = next((model for model in found if model.get("id") == model_id), None)
-    if model is None:
-        raise ApiError("model_not_found", {})
-    if model.get("access") == "read":
-        raise ApiError("access_denied", {})
-    return model

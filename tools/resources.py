@@ -11,11 +11,12 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import CompleteRequestParams, CompleteResult, Completion, ResourceTemplateReference
 
-from .backend import Backend, backend_of, backend_of_request
+from .calls.services import Backend, backend_of, backend_of_request
+from .create_model.guide import guide
 from .decthings import DecthingsError, types
-from .errors import NotConfigured
-from .guide import guide
-from .listing import detailed, label
+from .listing import detailed
+from .results.errors import NotConfigured
+from .results.text import label
 
 MODEL_URI = "decthings://models/{modelId}"
 GUIDE_URI = "decthings://guide/create_model"

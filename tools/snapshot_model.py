@@ -11,16 +11,15 @@ from pydantic import with_config
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
-from .answers import CHANGES, output_schema, success
-from .backend import backend_of
+from .arguments.reader import Reader
+from .arguments.schema import object_of, text
+from .calls.outcomes import LookUp, confirmation, settled
+from .calls.progress import Progress
+from .calls.services import backend_of
+from .calls.tool import DecthingsTool
 from .decthings import types
-from .listing import objects
-from .progress import Progress
-from .reading import Reader
-from .schema_nodes import object_of, text
-from .settling import LookUp, confirmation, settled
-from .text import harmless
-from .tool import DecthingsTool
+from .results.text import harmless, objects
+from .results.tool_result import CHANGES, output_schema, success
 
 
 @with_config(types.STRICT)

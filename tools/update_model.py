@@ -11,18 +11,19 @@ from pydantic import AfterValidator, with_config
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
-from . import definitions
-from .answers import CHANGES, output_schema, success
-from .backend import backend_of
-from .checking import wrong
-from .confirming import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
+from .arguments import parameter_definitions as definitions
+from .arguments.reader import Reader
+from .arguments.schema import TAGS, Node, described, object_of, text
+from .arguments.validation import wrong
+from .calls.confirmation import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
+from .calls.models import model_of
+from .calls.outcomes import LookUp, confirmation, settled
+from .calls.progress import Progress
+from .calls.services import backend_of
+from .calls.tool import DecthingsTool
 from .decthings import types
-from .listing import label, model_of
-from .progress import Progress
-from .reading import Reader
-from .schema_nodes import TAGS, Node, described, object_of, text
-from .settling import LookUp, confirmation, settled
-from .tool import DecthingsTool
+from .results.text import label
+from .results.tool_result import CHANGES, output_schema, success
 
 
 @with_config(types.STRICT)

@@ -14,16 +14,16 @@ from pydantic import with_config
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
-from .answers import READS, output_schema, success
-from .backend import backend_of
-from .creation_failures import explain_failure
+from .arguments.reader import Reader
+from .arguments.schema import described, object_of, text
+from .calls.progress import Progress
+from .calls.services import backend_of
+from .calls.time_limits import LOOK_SHARE, WAIT_SHARE
+from .calls.tool import DecthingsTool
 from .decthings import ApiError, DecthingsClient, DecthingsError, InvalidResponse, types
-from .progress import Progress
-from .reading import Reader
-from .schema_nodes import described, object_of, text
-from .text import harmless_json
-from .times import LOOK_SHARE, WAIT_SHARE
-from .tool import DecthingsTool
+from .results.creation_failures import explain_failure
+from .results.text import harmless_json
+from .results.tool_result import READS, output_schema, success
 
 MAX_SECONDS = 45
 _DEFAULT_SECONDS = 30

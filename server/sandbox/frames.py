@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 
-from ...tools.decthings.json_values import decode_json_object
+from ...tools.decthings.json_codec import decode_json_object
 from ...tools.decthings.varint import MalformedFrame, decode_varint, varint_width
 
 _MAX_JSON = 64 * 1024 * 1024

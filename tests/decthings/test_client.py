@@ -32,9 +32,7 @@ from decthings_mcp.tools.decthings import (
     TooManyCalls,
     responses,
 )
-from decthings_mcp.tools.decthings import (
-    connections as decthings_connections,
-)
+from decthings_mcp.tools.decthings import client_pool as decthings_connections
 from decthings_mcp.tools.decthings.types import CreateModelParams
 from decthings_mcp.tools.decthings.wire import decode_response, encode_response
 from pydantic import SecretStr

@@ -7,8 +7,8 @@ import hashlib
 from typing import Any
 
 import pytest
+from decthings_mcp.tools.arguments.tensors import check_tensor
 from decthings_mcp.tools.decthings import Connections, Media, Tensor
-from decthings_mcp.tools.tensors import check_tensor
 from support import KEY, Upstream, decthings, frame, load_jsonl
 
 ROWS = load_jsonl("requests.jsonl")

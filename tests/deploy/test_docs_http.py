@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from decthings_mcp.server.access import Access, Tokens
 from decthings_mcp.server.cli import parser
-from decthings_mcp.server.http_settings import HttpSettings
-from decthings_mcp.server.metrics import Metrics
+from decthings_mcp.server.http.access import Access, Tokens
+from decthings_mcp.server.http.metrics import Metrics
+from decthings_mcp.server.http.settings import HttpSettings
 from decthings_mcp.server.settings import SettingsError
 from deploy_support import COMPOSE, DOCS, ENTRYPOINT, GRACE, ROOT, load
 from http_support import TOKENS, HttpServer, post, sandbox_server, token_file

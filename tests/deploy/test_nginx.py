@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 import support
-from decthings_mcp.server import http as serving
 from decthings_mcp.server.cli import parser
+from decthings_mcp.server.http import serve as serving
 from deploy_support import NGINX_CONF, REPLICAS, SERVICES
 from http_support import post, sandbox_server
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decthings_mcp.tools.decthings import Media, Tensor
-from decthings_mcp.tools.decthings.json_values import encode_json
+from decthings_mcp.tools.decthings.json_codec import encode_json
 from decthings_mcp.tools.decthings.tensors import encode_tensors
 from decthings_mcp.tools.decthings.wire import encode_response
 from onnx import TensorProto, helper

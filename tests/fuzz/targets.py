@@ -13,24 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from decthings_mcp.tools.answers import CHANGES, CREATES, READS, failure
-from decthings_mcp.tools.backend import Backend
+from decthings_mcp.tools.calls.services import Backend
 from decthings_mcp.tools.catalog import TOOLS
-from decthings_mcp.tools.create_model import CREATE_MODEL
-from decthings_mcp.tools.create_model_blobs import Opening
+from decthings_mcp.tools.create_model.request import Opening
+from decthings_mcp.tools.create_model.tool import CREATE_MODEL
 from decthings_mcp.tools.decthings import ApiError, InvalidRequest, InvalidResponse
 from decthings_mcp.tools.decthings.blobs import size_of
 from decthings_mcp.tools.decthings.responses import read_result
 from decthings_mcp.tools.decthings.tensors import decode_tensors, encode_tensors
 from decthings_mcp.tools.decthings.varint import MalformedFrame, encode_varint
 from decthings_mcp.tools.decthings.wire import decode_response, detach_blobs, encode_head, encode_response
-from decthings_mcp.tools.errors import NotAModelFile, NotConfigured, ToolFailure
-from decthings_mcp.tools.files import Files
+from decthings_mcp.tools.files.allowed import Files
+from decthings_mcp.tools.files.formats import check_model_file, describe
+from decthings_mcp.tools.files.onnx import read_onnx
+from decthings_mcp.tools.files.structure import BrokenModel
+from decthings_mcp.tools.files.tflite import read_tflite
 from decthings_mcp.tools.inspect_model_file import parameter_definitions
-from decthings_mcp.tools.model_files import check_model_file, describe
-from decthings_mcp.tools.model_structure import BrokenModel
-from decthings_mcp.tools.onnx_structure import read_onnx
-from decthings_mcp.tools.tflite_structure import read_tflite
+from decthings_mcp.tools.results.errors import NotAModelFile, NotConfigured, ToolFailure
+from decthings_mcp.tools.results.tool_result import CHANGES, CREATES, READS, failure
 from mcp_types import CallToolResult
 
 _STATUSES = (200, 204, 302, 400, 404, 408, 429, 500, 502, 503)

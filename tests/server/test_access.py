@@ -16,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 import support
-from decthings_mcp.server.access import Access, Refusal, Tokens
-from decthings_mcp.server.http_settings import HttpSettings
-from decthings_mcp.tools.backend import Caller
+from decthings_mcp.server.http.access import Access, Refusal, Tokens
+from decthings_mcp.server.http.settings import HttpSettings
+from decthings_mcp.tools.calls.services import Caller
 from http_support import (
     CREATE,
     TOKENS,
@@ -113,7 +113,7 @@ def with_token(token: str) -> Headers:
 
 
 def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("decthings_mcp.server.access._LOOK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("decthings_mcp.server.http.access._LOOK_AGAIN_SECONDS", 0)
     path = token_file(tmp_path)
     access = Access(HttpSettings(token_file=path), Tokens(path))
     carl = with_token("token-of-carl-0123456789")

@@ -21,10 +21,10 @@ from conversations import (
     notification,
     request,
 )
-from decthings_mcp.server.front import prepared
-from decthings_mcp.server.front.lines import Lines
-from decthings_mcp.server.front.prepare import document
-from decthings_mcp.server.front.session import Session
+from decthings_mcp.server.early_replies import replies as prepared
+from decthings_mcp.server.early_replies.generate import document
+from decthings_mcp.server.early_replies.session import Session
+from decthings_mcp.server.stdio.lines import Lines
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from sessions import CALL, INITIALIZED, LISTS, VERSIONS, sessions
@@ -37,7 +37,7 @@ def load() -> prepared.Prepared:
 
 
 def test_the_prepared_answers_are_those_of_the_code() -> None:
-    """After a change: python -m decthings_mcp.server.front.prepare"""
+    """After a change: python -m decthings_mcp.server.early_replies.generate"""
     assert Path(prepared.FILE).read_text(encoding="utf-8") == document()
 
 

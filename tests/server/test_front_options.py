@@ -10,7 +10,8 @@ import pytest
 import support
 from conversations import handshake
 from decthings_mcp.server.cli import parser
-from decthings_mcp.server.front import options, prepared
+from decthings_mcp.server.early_replies import options
+from decthings_mcp.server.early_replies import replies as prepared
 from decthings_mcp.server.settings import TOOL_NAMES, Settings
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import uvicorn
-from decthings_mcp.server import connections, requests
-from decthings_mcp.server import http as http_module
-from decthings_mcp.server.http_settings import HttpSettings
+from decthings_mcp.server.http import deadlines as connections
+from decthings_mcp.server.http import gate as requests
+from decthings_mcp.server.http import serve as http_module
+from decthings_mcp.server.http.settings import HttpSettings
 from decthings_mcp.server.settings import Settings
 
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

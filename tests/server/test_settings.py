@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from decthings_mcp.server.cli import parser
 from decthings_mcp.server.settings import Settings, SettingsError
-from decthings_mcp.tools.errors import NotConfigured
+from decthings_mcp.tools.results.errors import NotConfigured
 from pydantic import SecretStr
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import bpe_openai
 import pytest
 from decthings_mcp.server.settings import TOOL_NAMES
+from decthings_mcp.tools.arguments.validation import check
+from decthings_mcp.tools.calls.tool import DecthingsTool
 from decthings_mcp.tools.catalog import TOOLS
-from decthings_mcp.tools.checking import check
-from decthings_mcp.tools.create_model import CREATE_MODEL
-from decthings_mcp.tools.create_model_arguments import READER, CreateModelArguments
-from decthings_mcp.tools.errors import InvalidArguments, Problem
-from decthings_mcp.tools.tool import DecthingsTool
+from decthings_mcp.tools.create_model.arguments import READER, CreateModelArguments
+from decthings_mcp.tools.create_model.tool import CREATE_MODEL
+from decthings_mcp.tools.results.errors import InvalidArguments, Problem
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import support
 from decthings_mcp.tools.decthings import BlobChanged
-from decthings_mcp.tools.errors import FileError, FileNotAllowed
-from decthings_mcp.tools.files import Files
+from decthings_mcp.tools.files.allowed import Files
+from decthings_mcp.tools.results.errors import FileError, FileNotAllowed
 from support import Chat, Upstream
 
 pytestmark = pytest.mark.anyio

@@ -12,13 +12,13 @@ import pytest
 import tflite
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.settings import Settings
-from decthings_mcp.tools.checking import check
-from decthings_mcp.tools.create_model_arguments import READER, CreateModelArguments
-from decthings_mcp.tools.files import Files
-from decthings_mcp.tools.model_structure import BrokenModel, ModelStructure
-from decthings_mcp.tools.onnx_structure import read_onnx
-from decthings_mcp.tools.protobuf import ReadAt
-from decthings_mcp.tools.tflite_structure import read_tflite
+from decthings_mcp.tools.arguments.validation import check
+from decthings_mcp.tools.create_model.arguments import READER, CreateModelArguments
+from decthings_mcp.tools.files.allowed import Files
+from decthings_mcp.tools.files.onnx import read_onnx
+from decthings_mcp.tools.files.protobuf import ReadAt
+from decthings_mcp.tools.files.structure import BrokenModel, ModelStructure
+from decthings_mcp.tools.files.tflite import read_tflite
 from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client

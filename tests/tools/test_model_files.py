@@ -8,8 +8,8 @@ from pathlib import Path
 
 import onnx
 import pytest
-from decthings_mcp.tools.errors import NotAModelFile
-from decthings_mcp.tools.model_files import check_model_file, is_onnx
+from decthings_mcp.tools.files.formats import check_model_file, is_onnx
+from decthings_mcp.tools.results.errors import NotAModelFile
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper

@@ -10,9 +10,9 @@ import pytest
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.seed import MODEL_ID
 from decthings_mcp.server.settings import Settings
-from decthings_mcp.tools.checking import check
-from decthings_mcp.tools.create_model_arguments import READER, CreateModelArguments
-from decthings_mcp.tools.guide import EXAMPLES
+from decthings_mcp.tools.arguments.validation import check
+from decthings_mcp.tools.create_model.arguments import READER, CreateModelArguments
+from decthings_mcp.tools.create_model.guide import EXAMPLES
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextContent, TextResourceContents

@@ -2,7 +2,7 @@
 
 from .blobs import Blob, BlobSource
 from .client import DEFAULT_URL, DecthingsClient, Delivery, Timeouts
-from .connections import Connections
+from .client_pool import Connections
 from .errors import (
     ApiError,
     BlobChanged,

@@ -15,7 +15,7 @@ import httpx
 from pydantic import SecretStr
 
 from .blobs import Blob, BlobSource, pieces_of, size_of
-from .connections import Connections
+from .client_pool import Connections
 from .errors import (
     ApiError,
     ConnectionFailed,
@@ -25,7 +25,7 @@ from .errors import (
     NoResponse,
     RequestCutShort,
 )
-from .json_values import is_list, is_object, without
+from .json_codec import is_list, is_object, without
 from .responses import read_date, read_result
 from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
 from .wire import detach_blobs, encode_head

@@ -10,7 +10,7 @@ import anyio
 import httpx
 
 from .errors import ApiError, InvalidResponse
-from .json_values import is_object
+from .json_codec import is_object
 from .varint import MalformedFrame
 from .wire import decode_response
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from .blobs import Blob, BlobSource
 from .errors import InvalidRequest
-from .json_values import decode_json_object, encode_json, is_list, is_object
+from .json_codec import decode_json_object, encode_json, is_list, is_object
 from .tensors import encode_tensors
 from .varint import MalformedFrame, decode_varint, encode_varint
 

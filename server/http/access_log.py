@@ -1,0 +1,68 @@
+"""A JSON line on stderr for each HTTP request: who asked for what, what was answered, and how long it took."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ...tools.calls.services import CALLER
+from ...tools.results.text import harmless
+
+_MAX_TEXT = 100
+_PROBES = ("GET /healthz", "GET /readyz")
+"""Asked every few seconds; only told when they fail."""
+
+
+class AccessLog:
+    """Nothing of a request's query, headers or body gets in but what MCP's own headers name."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        begun, status, sent = perf_counter(), 0, 0
+
+        async def watch(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            _write(_line(scope, status, sent, round(perf_counter() - begun, 4)))
+
+
+def _write(line: dict[str, Any]) -> None:
+    if line["status"] == HTTPStatus.OK and line["request"] in _PROBES:
+        return
+    sys.stderr.write(json.dumps(line) + "\n")
+    sys.stderr.flush()
+
+
+def _line(scope: MutableMapping[str, Any], status: int, sent: int, seconds: float) -> dict[str, Any]:
+    """`status` is 0 when the client went away before there was an answer."""
+    headers, caller = Headers(scope=scope), scope.get(CALLER)
+    named = {name: headers.get(f"mcp-{name}") for name in ("method", "name")}
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "client": (scope.get("client") or ("",))[0],
+        "caller": None if caller is None else caller.name,
+        "request": f"{scope['method']} {harmless(scope['path'].partition('?')[0], _MAX_TEXT)}",
+        **{name: harmless(value, _MAX_TEXT) for name, value in named.items() if value},
+        "status": status,
+        "bytes": sent,
+        "seconds": seconds,
+    }

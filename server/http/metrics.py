@@ -1,0 +1,118 @@
+"""Prometheus metrics: calls of tools and what became of them, and the calls to Decthings behind them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import anyio
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+from pydantic import BaseModel
+
+from ...tools.decthings import ApiError, DecthingsError
+from ...tools.decthings.json_codec import is_object
+from ...tools.results.api_errors import ADVICE
+from ...tools.results.tool_result import code_of
+from ..settings import TOOL_NAMES, SettingsError
+
+_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45, 120, 600)
+_MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class Metrics:
+    """Labels come from closed lists: whatever a client or Decthings makes up is counted as "other"."""
+
+    def __init__(self) -> None:
+        """In a registry of its own."""
+        self.registry = CollectorRegistry()
+        of: dict[str, Any] = {"registry": self.registry, "namespace": "decthings_mcp"}
+        self._calls = Counter("tool_calls", "Tool calls by outcome.", ["tool", "outcome"], **of)
+        self._errors = Counter("tool_errors", "Tool calls that failed, by code.", ["tool", "code"], **of)
+        self._seconds = Histogram("tool_seconds", "Length of tool calls.", ["tool"], buckets=_SECONDS, **of)
+        self._under_way = Gauge("tool_calls_under_way", "Tool calls.", multiprocess_mode="livesum", **of)
+        self._requests = Counter("decthings_requests", "By result.", ["method", "result"], **of)
+        self._request_seconds = Histogram("decthings_seconds", "Of requests.", ["method"], buckets=_SECONDS, **of)
+        self._sent = Counter("decthings_sent_bytes", "Of requests, as far as they were handed over.", **of)
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Middleware of the MCP server."""
+        if ctx.method != "tools/call":
+            return await call_next(ctx)
+        name = (ctx.params or {}).get("name")
+        tool, begun, outcome = name if name in TOOL_NAMES else "other", perf_counter(), "refused"
+        self._under_way.inc()
+        try:
+            result = await call_next(ctx)
+            outcome = self._outcome(tool, result)
+            return result
+        except anyio.get_cancelled_exc_class():
+            outcome = "cancelled"
+            raise
+        finally:
+            self._under_way.dec()
+            self._calls.labels(tool, outcome).inc()
+            self._seconds.labels(tool).observe(perf_counter() - begun)
+
+    def _outcome(self, tool: str, result: Any) -> str:
+        sent = result.model_dump(by_alias=True) if isinstance(result, BaseModel) else result
+        if not is_object(sent) or "inputRequests" in sent:
+            return "asked"
+        answer: dict[str, Any] = sent.get("structuredContent") or {}
+        error = answer.get("error")
+        if error is None:
+            return answer.get("outcome", "done")
+        own = error["code"] if error["code"] in _CODES else "other"
+        self._errors.labels(tool, own).inc()
+        return error.get("outcome", "failed")
+
+    def note_request(self, method: str, error: DecthingsError | None, sent: int, seconds: float) -> None:
+        self._requests.labels(method, "ok" if error is None else _result_of(error)).inc()
+        self._request_seconds.labels(method).observe(seconds)
+        self._sent.inc(sent)
+
+
+def _result_of(error: DecthingsError) -> str:
+    if isinstance(error, ApiError):
+        return error.code if error.code in ADVICE else "other"
+    return code_of(error)
+
+
+_CODES = frozenset(
+    [*ADVICE, "invalid_arguments", "not_configured", "declined", "name_differs", "file_not_allowed", "file_not_found",
+     "file_not_readable", "not_a_model_file", "took_too_long", "too_many_uploads", "internal_error", "invalid_request",
+     "file_changed", "connection_failed", "too_many_calls", "request_cut_short", "no_response", "invalid_response"]
+)  # fmt: skip
+
+
+@contextmanager
+def shared_between_processes() -> Generator[None]:
+    """Worker processes that are started within it keep their metrics in files of one folder."""
+    with tempfile.TemporaryDirectory(prefix="decthings-mcp-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[_MULTIPROCESS_DIR] = folder
+        yield
+
+
+def serve_metrics(port: int, host: str, metrics: Metrics | None) -> None:
+    """On a port of its own, in a thread.
+
+    Args:
+        metrics: of this process, or None for those of all worker processes.
+
+    Raises:
+        SettingsError: the port cannot be listened on.
+    """
+    if metrics is not None:
+        registry = metrics.registry
+    else:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # pyright: ignore[reportArgumentType]
+    try:
+        start_http_server(port, host, registry)
+    except OSError:
+        raise SettingsError(f"{host}:{port} cannot be listened on for metrics; another program may do so.") from None

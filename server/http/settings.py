@@ -1,0 +1,118 @@
+"""What --http is told: where to listen, who may call, and how much."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+
+from ..settings import Settings, SettingsError, is_loopback
+
+Tenancy = Literal["single", "per-caller"]
+
+_LEAST_STATE_KEY = 32
+_EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - to be refused
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    host: str = "127.0.0.1"
+    port: int = 8000
+    path: str = "/mcp"
+    workers: int = 1
+    tenancy: Tenancy = "single"
+    token_file: Path | None = None
+    allowed_hosts: Sequence[str] = ()
+    """Values of the Host header beside those of this machine; `name:*` allows every port."""
+    allowed_origins: Sequence[str] = ()
+    trusted_proxies: Sequence[str] = ()
+    calls_per_second: float = 20
+    uploads_at_a_time: int = 4
+    state_keys: Sequence[SecretStr] = field(default_factory=lambda: [SecretStr(os.urandom(32).hex())])
+    """The first one seals what a question leaves with the client; all of them open it."""
+    stateless: bool = False
+    """Whether clients with a handshake get no session, so that their requests can go to any process."""
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+
+    @classmethod
+    def load(cls, options: Namespace, settings: Settings) -> HttpSettings:
+        """
+        Raises:
+            SettingsError: an option has a value that cannot be used, or one that would let anybody in.
+        """
+        http = cls(
+            host=options.host,
+            port=options.port,
+            path="/" + options.path.strip("/"),
+            workers=options.workers,
+            tenancy=options.tenancy,
+            token_file=options.token_file,
+            allowed_hosts=options.allowed_host or (),
+            allowed_origins=options.allowed_origin or (),
+            trusted_proxies=options.trusted_proxy or (),
+            calls_per_second=options.calls_per_second,
+            uploads_at_a_time=options.uploads_at_a_time,
+            stateless=options.stateless or options.workers > 1,
+            metrics_port=options.metrics_port,
+            metrics_host=options.metrics_host,
+            **({} if options.state_key_file is None else {"state_keys": _state_keys(options.state_key_file)}),
+        )
+        http.check_who_may_call(settings)
+        return http
+
+    def check_who_may_call(self, settings: Settings) -> None:
+        if self.workers < 1 or not self.calls_per_second > 0 or self.uploads_at_a_time < 1:
+            raise SettingsError("--workers, --calls-per-second and --uploads-at-a-time have to be greater than 0.")
+        if self.tenancy == "per-caller" and (settings.sandbox or settings.secret_key is not None):
+            raise SettingsError(
+                "--tenancy per-caller means that every caller brings a key; take away the server's own one "
+                "(DECTHINGS_API_KEY, DECTHINGS_API_KEY_FILE, --api-key-file) and --sandbox."
+            )
+        if self.metrics_port is not None and find_spec("prometheus_client") is None:
+            raise SettingsError("Metrics need one more package: pip install 'decthings-mcp[metrics]'.")
+        if not self.is_on_loopback and self.tenancy == "single" and self.token_file is None:
+            raise SettingsError(
+                f"On {self.host} anybody who reaches this port could use the server's account. Name the callers in a "
+                "file with --token-file (a name and a token on each line), let every caller bring a key of their own "
+                "with --tenancy per-caller, or listen on 127.0.0.1."
+            )
+        if self.host in _EVERY_ADDRESS and not self.allowed_hosts:
+            raise SettingsError(
+                f"On {self.host or 'every address'} the names under which clients reach this server have to be given "
+                "with --allowed-host, for example --allowed-host mcp.example.com."
+            )
+
+    @property
+    def is_on_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+    @property
+    def hosts(self) -> list[str]:
+        named = [name for host in self.allowed_hosts for name in (host, f"{host}:*")]
+        own = ["127.0.0.1", "localhost", "[::1]"] if self.is_on_loopback else [self.host]
+        return [*named, *(name for host in own for name in (host, f"{host}:*"))]
+
+    @property
+    def origins(self) -> list[str]:
+        local = ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"] if self.is_on_loopback else []
+        return [*self.allowed_origins, *local]
+
+
+def _state_keys(path: Path) -> list[SecretStr]:
+    try:
+        keys = path.expanduser().read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The file of --state-key-file cannot be read: {type(error).__name__}.") from None
+    if not keys or any(len(key) < _LEAST_STATE_KEY for key in keys) or len(set(keys)) < len(keys):
+        raise SettingsError(
+            f"The file of --state-key-file holds different keys, one a line, of {_LEAST_STATE_KEY} characters or more. "
+            "This makes one: python3 -c 'import secrets; print(secrets.token_hex(32))'"
+        )
+    return [SecretStr(key) for key in keys]

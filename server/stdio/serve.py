@@ -1,0 +1,73 @@
+"""Serving over stdin and stdout, and ending as a client expects."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+import anyio
+from mcp.server import MCPServer
+from mcp.server.stdio import stdio_server
+
+from .connection import Connection, claim, is_switched_off
+from .streams import open_pipes
+
+_SECONDS_FOR_LAST_ANSWERS = 0.7
+
+
+def serve_stdio(server: MCPServer[Any], connection: Connection | None = None) -> int:
+    """Until stdin ends (0), the client goes away (0), or SIGINT or SIGTERM (130, 143). The exit status.
+
+    Args:
+        connection: that has been begun already.
+    """
+    if sys.stdin is None or sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        return 0  # they were closed: there is no client
+    if connection is None and not is_switched_off(os.environ):
+        connection = claim()
+    return anyio.run(_serve, server, connection)
+
+
+async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
+    # MCPServer's own stdio loop has no place for signals.
+    lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
+    status = 0
+    # Files, and what Windows has, cannot be awaited: the SDK reads and writes them in threads.
+    async with stdio_server() if connection is None else open_pipes(connection) as (reader, writer):
+        try:
+            async with anyio.create_task_group() as tasks:
+
+                async def watch_signals() -> None:
+                    nonlocal status
+                    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                        async for received in signals:
+                            status = 128 + received
+                            tasks.cancel_scope.cancel()
+                            return
+
+                if sys.platform != "win32":
+                    tasks.start_soon(watch_signals)
+                await lowlevel.run(reader, writer, lowlevel.create_initialization_options())
+                _leave_soon(status)
+                tasks.cancel_scope.cancel()
+        except anyio.get_cancelled_exc_class():
+            _leave(status)  # by a signal, or because nobody reads stdout any more
+        if status:
+            _leave(status)
+    return status
+
+
+def _leave_soon(status: int) -> None:
+    """A client that has stopped reading would hold the last answers, and with them the process, for ever."""
+    timer = threading.Timer(_SECONDS_FOR_LAST_ANSWERS, _leave, [status])
+    timer.daemon = True
+    timer.start()
+
+
+def _leave(status: int) -> None:
+    """End without the thread that reads stdin, which cannot be woken. The lifespan has ended before."""
+    sys.stderr.flush()
+    os._exit(status)

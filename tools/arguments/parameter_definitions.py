@@ -1,0 +1,72 @@
+"""Parameter definitions as arguments: their schema, and what is filled in when it is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..decthings.json_codec import is_object
+from ..decthings.tensors import TENSOR_TYPES
+from .schema import INTEGER, Node, described, list_of, object_of, text
+
+LISTS = ("createState", "train", "evaluateInput", "evaluateOutput")
+
+
+def definitions(*, full: bool, description: str) -> Node:
+    """The four lists are alike. When not `full`, only the first says what holds for all."""
+    first, *others = LISTS
+    lists = {first: _list_of_definitions(full=True), **{name: _list_of_definitions(full=full) for name in others}}
+    return object_of(lists, description=description)
+
+
+def _list_of_definitions(*, full: bool) -> Node:
+    """A list of parameter definitions."""
+    shape = "[] one value, [13] a vector, -1 any length." if full else ""
+    rules = {
+        "shape": list_of(INTEGER, shape),
+        "allowedTypes": list_of(text(enum=TENSOR_TYPES if full else ())),
+        "annotations": list_of(text()),
+    }
+    properties = {
+        "name": text(),
+        "required": described("boolean", "Default true." if full else ""),
+        "rules": object_of(rules, ("shape", "allowedTypes") if full else ()),
+    }
+    return list_of(object_of(properties, ("name", "rules") if full else ()))
+
+
+def rewrites(path: str, *, may_be_empty: bool = False) -> dict[str, Callable[[Any], Any]]:
+    """For the `Reader`, of definitions at `path`. Whether four empty lists mean something depends on the tool."""
+    lists = [f"{path}.{name}[]" for name in LISTS]
+    return {
+        path: _fill_lists if may_be_empty else _fill_or_leave_out,
+        **dict.fromkeys(lists, filled("required", True)),
+        **{f"{item}.rules": filled("annotations", []) for item in lists},
+    }
+
+
+def _fill_lists(definitions: Any) -> Any:
+    """Lists that are left out are empty."""
+    if not is_object(definitions) or not definitions:
+        return definitions
+    lists: dict[str, Any] = {name: definitions.get(name) or [] for name in LISTS}
+    return {**definitions, **lists}
+
+
+def _fill_or_leave_out(definitions: Any) -> Any:
+    """When all lists are empty, nothing is defined."""
+    filled_in = _fill_lists(definitions)
+    return filled_in if not is_object(filled_in) or any(filled_in.values()) else {}
+
+
+def filled(name: str, value: Any) -> Callable[[Any], Any]:
+    """A member that has a default."""
+
+    def fill(members: Any) -> Any:
+        return {**members, name: value} if is_object(members) and is_blank(members.get(name)) else members
+
+    return fill
+
+
+def is_blank(value: Any) -> bool:
+    return value is None or value == "" or value == {}

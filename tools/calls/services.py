@@ -1,0 +1,106 @@
+"""What the tools work with: made by the server, handed to every call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mcp.server.context import ServerRequestContext
+from mcp.server.mcpserver import Context
+from pydantic import SecretStr
+
+from ..decthings import DecthingsClient
+from ..files.allowed import Files
+from ..results.errors import NotConfigured, TooManyUploads
+from .background import Background
+from .time_limits import LONGEST_CALL
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who makes a request over HTTP. `api_key` is the key that came with it, if there was to be one."""
+
+    name: str
+    api_key: SecretStr | None = None
+
+
+class UploadSlots:
+    """How many uploads each caller has under way."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._taken = Counter[str]()
+
+    @contextmanager
+    def take(self, caller: str) -> Generator[None]:
+        """
+        Raises:
+            TooManyUploads: the caller has as many as allowed.
+        """
+        if self._limit is not None and self._taken[caller] >= self._limit:
+            raise TooManyUploads(self._limit)
+        self._taken[caller] += 1
+        try:
+            yield
+        finally:
+            self._taken[caller] -= 1
+            if not self._taken[caller]:
+                del self._taken[caller]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """`client` is the reason why Decthings cannot be called when the configuration does not allow it."""
+
+    client: DecthingsClient | NotConfigured
+    files: Files
+    check_uploads: bool = True
+    retry_seconds: float = 20
+    """How long a call that was refused, or not sent, is repeated by itself."""
+    call_seconds: float = LONGEST_CALL
+    """For a whole call of a tool, unless it uploads."""
+    background: Background | None = None
+    uploads: UploadSlots = field(default_factory=UploadSlots)
+    caller: Caller = field(default_factory=lambda: Caller("stdio"))
+
+    @property
+    def in_sandbox(self) -> bool:
+        return isinstance(self.client, DecthingsClient) and self.client.in_sandbox
+
+    def connected(self) -> DecthingsClient:
+        """
+        Raises:
+            NotConfigured: there is no API key, or it cannot be used.
+        """
+        if isinstance(self.client, NotConfigured):
+            raise self.client
+        return self.client
+
+    def for_caller(self, caller: Caller) -> Backend:
+        """With the caller's own key, if one came with the request."""
+        client = self.client
+        if caller.api_key is not None and isinstance(client, DecthingsClient):
+            client = client.with_key(caller.api_key)
+        return replace(self, client=client, caller=caller)
+
+
+CALLER = "decthings_mcp.caller"
+"""Where an HTTP request's scope names its caller."""
+_BACKEND = "decthings_mcp.backend"
+
+
+def backend_of(context: Context[Any, Any]) -> Backend:
+    return backend_of_request(context.request_context)
+
+
+def backend_of_request(context: ServerRequestContext[Backend, Any]) -> Backend:
+    backend, request = context.lifespan_context, context.request
+    if request is None or CALLER not in request.scope:
+        return backend
+    # Kept with the request and nowhere else: a key is used for the calls of its own request alone.
+    if _BACKEND not in request.scope:
+        request.scope[_BACKEND] = backend.for_caller(request.scope[CALLER])
+    return request.scope[_BACKEND]

@@ -1,0 +1,130 @@
+"""The arguments of create_model: how they are read, and the types that check them.
+
+They are those of the API page, with files and inline data as an assistant can write them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import AfterValidator, Field, with_config
+
+# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from typing_extensions import TypedDict
+
+from ..arguments.binary_data import SourceArgument
+from ..arguments.reader import Reader, Union
+from ..arguments.tensors import TensorArgument
+from ..arguments.validation import wrong
+from ..decthings import types
+from ..decthings.wire import MAX_BLOBS
+from . import schema
+from .rewrites import REWRITES
+
+
+@with_config(types.STRICT)
+class InlineArgument(TypedDict):
+    type: Literal["data"]
+    data: list[TensorArgument]
+
+
+@with_config(types.STRICT)
+class ProviderArgument(TypedDict):
+    name: str
+    data: Annotated[
+        types.DatasetReference | InlineArgument,
+        Field(discriminator="type"),
+    ]
+
+
+def _few_inline(providers: list[ProviderArgument]) -> list[ProviderArgument]:
+    inline = sum(provider["data"]["type"] == "data" for provider in providers)
+    if inline > MAX_BLOBS:
+        raise wrong(f"has {inline} parameters with data of their own, and one call carries at most {MAX_BLOBS}")
+    return providers
+
+
+@with_config(types.STRICT)
+class CreateStateArgument(TypedDict):
+    method: Literal["create"]
+    name: str
+    params: Annotated[list[ProviderArgument], AfterValidator(_few_inline)]
+    launcherSpec: types.LauncherSpec
+
+
+@with_config(types.STRICT)
+class StateFileArgument(TypedDict):
+    key: str
+    data: SourceArgument
+
+
+def _within_frame(files: list[StateFileArgument]) -> list[StateFileArgument]:
+    keys = [file["key"] for file in files]
+    if len(keys) > MAX_BLOBS:
+        raise wrong(f"has {len(keys)} files, and one call carries at most {MAX_BLOBS}")
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            raise wrong("has the same key as a file before it", at=(index,))
+    return files
+
+
+@with_config(types.STRICT)
+class UploadStateArgument(TypedDict):
+    method: Literal["upload"]
+    name: str
+    data: Annotated[list[StateFileArgument], AfterValidator(_within_frame)]
+
+
+@with_config(types.STRICT)
+class UploadArgument(TypedDict):
+    type: Literal["upload"]
+    tags: NotRequired[list[types.Tag]]
+    parameterDefinitions: NotRequired[types.ParameterDefinitions]
+    format: str
+    data: SourceArgument
+
+
+@with_config(types.STRICT)
+class SnapshotArgument(TypedDict):
+    type: Literal["basedOnModelSnapshot"]
+    tags: NotRequired[list[types.Tag]]
+    modelId: str
+    snapshotId: str
+    initialState: Annotated[
+        types.CopyState | CreateStateArgument | UploadStateArgument,
+        Field(discriminator="method"),
+    ]
+
+
+@with_config(types.STRICT)
+class CreateModelArguments(TypedDict):
+    name: str
+    description: str
+    publicAccess: NotRequired[bool]
+    options: Annotated[
+        types.CodeOptions | UploadArgument | SnapshotArgument | types.ExistingOptions,
+        Field(discriminator="type"),
+    ]
+
+
+def _union(tag: str, **by_word: type) -> Union:
+    return Union(tag, {word: frozenset(type_.__annotations__) for word, type_ in by_word.items()})
+
+
+READER = Reader(
+    schema.INPUT_SCHEMA,
+    REWRITES,
+    {
+        "options": _union(
+            "type",
+            code=types.CodeOptions,
+            upload=UploadArgument,
+            basedOnModelSnapshot=SnapshotArgument,
+            fromExisting=types.ExistingOptions,
+        ),
+        "options.initialState": _union(
+            "method", copy=types.CopyState, create=CreateStateArgument, upload=UploadStateArgument
+        ),
+        "options.initialState.params[].data": _union("type", dataset=types.DatasetReference, data=InlineArgument),
+    },
+)

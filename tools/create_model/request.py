@@ -1,0 +1,80 @@
+"""From what the arguments of create_model name (files, base64, tensors) to what is sent."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, cast
+
+import anyio.to_thread
+
+from ..arguments.binary_data import FilePath, MediaSource, Source
+from ..arguments.tensors import TensorFields
+from ..calls.services import Backend
+from ..decthings import Blob, Media, Tensor
+from ..decthings.blobs import size_of
+from ..decthings.tensors import MEDIA_TYPES
+from ..files.allowed import FileBlob
+from ..files.formats import check_model_file
+from ..files.protobuf import ReadAt
+from .arguments import ProviderArgument
+
+
+class Opening:
+    """Turns what arguments name into what is sent. `sent` are the blobs of an upload, by name."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self.sent: dict[str, Blob] = {}
+
+    async def options(self, options: Any) -> Any:
+        """In a thread, where files are opened or numbers are many."""
+        if options["type"] not in ("upload", "basedOnModelSnapshot"):
+            return options
+        return await anyio.to_thread.run_sync(self._opened, options)
+
+    def _opened(self, options: Any) -> Any:
+        if options["type"] == "upload":
+            return {**options, "data": self._model_file(options["format"], options["data"])}
+        return {**options, "initialState": self._state(options["initialState"])}
+
+    def _model_file(self, format_: str, source: Source) -> Blob:
+        blob = self.sent["data"] = self._blob(source)
+        if self._backend.check_uploads:
+            with _reader_of(blob) as read_at:
+                check_model_file(format_, size_of(blob), read_at)
+        return blob
+
+    def _state(self, state: Any) -> Any:
+        if state["method"] == "create":
+            return {**state, "params": [self._provider(provider) for provider in state["params"]]}
+        if state["method"] == "upload":
+            self.sent = {file["key"]: self._blob(file["data"]) for file in state["data"]}
+            return {**state, "data": [{"key": key, "data": blob} for key, blob in self.sent.items()]}
+        return state
+
+    def _provider(self, provider: ProviderArgument) -> Any:
+        if provider["data"]["type"] == "dataset":
+            return provider
+        tensors = [self._tensor(tensor) for tensor in provider["data"]["data"]]
+        return {**provider, "data": {"type": "data", "data": tensors}}
+
+    def _tensor(self, tensor: TensorFields) -> Tensor:
+        type_, elements = tensor["type"], tensor["data"]
+        if type_ == "binary" or type_ in MEDIA_TYPES:  # the others name no files
+            elements = [self._element(element) for element in elements]
+        return Tensor(type_, tensor["shape"], elements)
+
+    def _element(self, element: Any) -> Any:
+        if isinstance(element, FilePath):
+            return self._blob(element)
+        return Media(element.format, self._blob(element.data)) if isinstance(element, MediaSource) else element
+
+    def _blob(self, source: Source) -> Blob:
+        return source if isinstance(source, bytes) else self._backend.files.find(source.path)
+
+
+def _reader_of(blob: Blob) -> AbstractContextManager[ReadAt]:
+    if isinstance(blob, FileBlob):
+        return blob.reader()
+    data = cast(bytes, blob)
+    return nullcontext(lambda offset, length: data[offset : offset + length])

@@ -1,0 +1,116 @@
+"""The forms that create_model understands beside its schema, put into the schema's form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..arguments import parameter_definitions as definitions
+from ..arguments.parameter_definitions import filled, is_blank
+from ..decthings.json_codec import is_list, is_object, parsed
+from .schema import INPUT_SCHEMA
+
+_OPTIONS = frozenset(INPUT_SCHEMA["properties"]["options"]["properties"])
+
+
+def _lift_options(arguments: Any) -> Any:
+    """The members of `options` at the top level: one framework drops any argument of that name."""
+    options = parsed(arguments.get("options"))
+    if not (is_blank(options) or is_object(options)):
+        return arguments
+    given = {} if is_blank(options) else options
+    loose = {name: value for name, value in arguments.items() if name in _OPTIONS}
+    # A member that stands in both places with different values stays, and is refused.
+    lifted = {n: v for n, v in loose.items() if is_blank(v) or is_blank(given.get(n)) or _same(v, given[n])}
+    if not lifted:
+        return arguments
+    rest = {name: value for name, value in arguments.items() if name not in lifted}
+    return {**rest, "options": {**lifted, **{n: v for n, v in given.items() if not (n in lifted and is_blank(v))}}}
+
+
+def _same(one: Any, other: Any) -> bool:
+    return parsed(one) == parsed(other)
+
+
+def _provider(provider: Any) -> Any:
+    """`{name, tensors}`, and the official clients' `{name, data: [tensor, ...]}`."""
+    if not is_object(provider):
+        return provider
+    members = dict(provider)
+    if "tensors" in members and is_blank(members.get("data")):
+        members["data"] = members.pop("tensors")
+    data = parsed(members.get("data"))
+    if is_list(data):
+        members["data"] = {"type": "data", "data": data}
+    elif is_object(data) and "shape" in data:
+        members["data"] = {"type": "data", "data": [data]}
+    return members
+
+
+def _provider_data(data: Any) -> Any:
+    if not is_object(data):
+        return data
+    members = dict(data)
+    if "tensors" in members and not members.get("data"):
+        members["data"] = members.pop("tensors")
+    if not members.get("type"):
+        members["type"] = "dataset" if members.get("datasetId") else "data" if "data" in members else None
+    return members
+
+
+def _tensor(tensor: Any) -> Any:
+    """A text for the data of a string tensor is its one element, unless it is a list of all of them."""
+    if not is_object(tensor) or tensor.get("type") != "string" or not isinstance(tensor.get("data"), str):
+        return tensor
+    shape, listed = parsed(tensor.get("shape")), parsed(tensor["data"])
+    count = math.prod(shape) if is_list(shape) and all(type(n) is int for n in shape) else None
+    return {**tensor, "data": listed if is_list(listed) and len(listed) == count else [tensor["data"]]}
+
+
+def _launcher(launcher: Any) -> Any:
+    """Without what strict mode fills in: no disk and no GPU is what a launcher has when they are left out."""
+    if not is_object(launcher):
+        return launcher
+    nothing = {"diskMebibytes": _is_zero(launcher.get("diskMebibytes")), "gpus": _is_no_gpu(launcher.get("gpus"))}
+    return {name: value for name, value in launcher.items() if not nothing.get(name)}
+
+
+def _is_no_gpu(gpus: Any) -> bool:
+    given = parsed(gpus)
+    return is_object(given) and (_is_zero(given.get("count")) or not any(given.values()))
+
+
+def _is_zero(number: Any) -> bool:
+    return str(number) in ("0", "0.0")
+
+
+def _known_word(*known: str) -> Callable[[Any], Any]:
+    """A word as Decthings spells it, if it is one of those; others may be new ones."""
+
+    def spell(word: Any) -> Any:
+        plain = word.strip().lstrip(".").lower() if isinstance(word, str) else word
+        return plain if plain in known else word
+
+    return spell
+
+
+def _initial_state(state: Any) -> Any:
+    """A state that is created from no parameters."""
+    return _without_params(state) if is_object(state) and state.get("method") == "create" else state
+
+
+_without_params = filled("params", [])
+_STATE = "options.initialState"
+
+REWRITES: dict[str, Callable[[Any], Any]] = {
+    "": _lift_options,
+    _STATE: _initial_state,
+    f"{_STATE}.params[]": _provider,
+    f"{_STATE}.params[].data": _provider_data,
+    f"{_STATE}.params[].data.data[]": _tensor,
+    f"{_STATE}.launcherSpec": _launcher,
+    "options.format": _known_word("onnx", "tflite"),
+    "options.preset": _known_word("none", "empty", "tensorflowjs", "pytorch", "tensorflow"),
+    **definitions.rewrites("options.parameterDefinitions"),
+}

@@ -1,0 +1,147 @@
+"""The inputSchema of create_model, shaped for what real clients hand on to their models.
+
+No $ref, anyOf, oneOf, allOf, const, default, null or title, one flat `options` object, typed items in every
+list, no description on a required object, the words of every enum in a description too, and less than
+4,900 bytes: each of these is lost, or loses something else, on the way through some client.
+What the four types and three methods really need is checked by the types in `create_model`.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from ..arguments.parameter_definitions import definitions
+from ..arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, text
+from ..decthings.tensors import TENSOR_TYPES
+from ..decthings.types import Language
+from ..results.tool_result import output_schema
+
+TITLE = "Create a Decthings model"
+
+DESCRIPTION = """\
+Create a machine learning model on Decthings in one of four ways, chosen by options.type. Give the members that the type needs, and optional ones the user asked for:
+- code (a new program): language; optional preset, wasm, parameterDefinitions
+- upload (a model file): format, data {path} or {base64}; optional parameterDefinitions
+- basedOnModelSnapshot: modelId, snapshotId, initialState {method: copy | create | upload, ...}
+- fromExisting (a copy): modelId; optional snapshotId
+All take tags [{tag, value}]. Relative paths start in the server's files folder. Element types: f32 f64, i8 to i64, u8 to u64, string boolean binary image audio video. Answers with modelId, or an error that says what to change."""  # noqa: E501 - a line break would reach the model
+
+
+def _source(description: str = "") -> Node:
+    return object_of({"path": text(), "base64": text()}, description=description)
+
+
+_TENSOR = object_of(
+    {
+        "type": text(enum=TENSOR_TYPES),
+        "shape": list_of(INTEGER, "[] one value."),
+        "data": list_of(
+            text(),
+            'Flat, row-major, as texts: "1.5", "true"; media and binary: "file:PATH" or a data: URI.',
+        ),
+    },
+    ("type", "shape", "data"),
+)
+
+_PROVIDER_DATA = object_of(
+    {
+        "type": text("dataset needs datasetId, datasetKey. data needs data.", ("dataset", "data")),
+        "datasetId": text(),
+        "datasetKey": text(),
+        "data": list_of(_TENSOR),
+    },
+    ("type",),
+)
+
+_LAUNCHER = object_of(
+    {
+        "cpus": described("number"),
+        "memoryMebibytes": INTEGER,
+        "diskMebibytes": INTEGER,
+        "swapMebibytes": INTEGER,
+        "gpus": object_of({"model": text("Like L4."), "count": INTEGER}, ("model", "count")),
+    },
+    ("cpus", "memoryMebibytes"),
+)
+
+_INITIAL_STATE = object_of(
+    {
+        "method": text(
+            "copy needs nothing more. create needs name, params, launcherSpec. upload needs name, data.",
+            ("copy", "create", "upload"),
+        ),
+        "name": text("Of the new state."),
+        "params": list_of(object_of({"name": text(), "data": _PROVIDER_DATA}, ("name", "data")), "Can be []."),
+        "launcherSpec": _LAUNCHER,
+        "data": list_of(object_of({"key": text(), "data": _source()}, ("key", "data")), "State files."),
+    },
+    ("method",),
+    "For basedOnModelSnapshot.",
+)
+
+
+def _input_schema(*, full: bool) -> Node:
+    """The four lists of parameter definitions are alike. When not `full`, only the first says what holds for all."""
+    options = object_of(
+        {
+            "type": text(
+                "code needs language. upload needs format, data. basedOnModelSnapshot needs modelId, snapshotId, "
+                "initialState. fromExisting needs modelId.",
+                ("code", "upload", "basedOnModelSnapshot", "fromExisting"),
+            ),
+            "language": text("For code: go, javascript, typescript, python, rust.", get_args(Language)),
+            "preset": text("For code. Starts from: none, empty, tensorflowjs, pytorch, tensorflow."),
+            "wasm": described("boolean", "Compile to WebAssembly."),
+            "format": text("For upload: onnx, tflite."),
+            "data": _source("For upload. base64 only if small."),
+            "modelId": text("Source model."),
+            "snapshotId": text("Its snapshot."),
+            "initialState": _INITIAL_STATE,
+            "tags": TAGS,
+            "parameterDefinitions": definitions(full=full, description="For code, upload."),
+        },
+        ("type",),
+    )
+    return object_of(
+        {
+            "name": text(),
+            "description": text("What the model does."),
+            "publicAccess": described("boolean", "Every Decthings user can use it. Default false."),
+            "options": options,
+        },
+        ("name", "description", "options"),
+    )
+
+
+INPUT_SCHEMA = _input_schema(full=True)
+"""What arguments are read and explained by."""
+
+PUBLISHED_SCHEMA = _input_schema(full=False)
+"""What tools/list shows."""
+
+_RECEIPT: dict[str, Node] = {"bytes": INTEGER, "sha256": text()}
+
+OUTPUT_SCHEMA = output_schema(
+    result=object_of({"modelId": text(), "isNowCreating": described("boolean")}, ("modelId",)),
+    upload=object_of(_RECEIPT),
+    uploads=list_of(object_of({"key": text(), **_RECEIPT})),
+    ignored=list_of(text()),
+    lookUp=object_of({}),
+)
+
+_STILL_CREATING = (
+    "The model exists, and its initial state is still being made, which can take minutes. Call wait_for_model with "
+    "the modelId. Do not create it again."
+)
+
+NEXT_STEPS = {
+    False: "The model is ready. Give the person its modelId.",
+    True: _STILL_CREATING,
+    None: "The model exists; Decthings did not say whether it is ready. Give the person its modelId.",
+}
+"""By `isNowCreating`."""
+
+WITHOUT_DEFINITIONS = (
+    " It was created without parameterDefinitions. If the person wants them: inspect_model_file reads them from the "
+    "file, and update_model sets them."
+)

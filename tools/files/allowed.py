@@ -1,0 +1,240 @@
+"""The files that arguments may name: regular ones below the allowed folders, and nothing else.
+
+A path is resolved through every symbolic link before it is compared with the folders. Then the file
+is opened from its folder downwards without following links, so that what is opened is what was
+checked even when a link is put in its place in between. It is opened anew to be sent, and has to be
+the same, unchanged file: hundreds of files in one call hold no descriptors. Names are compared as they are
+spelled on disk, so a file system that ignores case can only make a path be refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import stat
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from ..decthings import BlobChanged, BlobSource
+from ..results.errors import FileNotAllowed, FileNotFound, FileNotReadable
+from ..results.text import harmless, in_a_line, join_words
+from .protobuf import ReadAt
+
+_PIECE = 1024 * 1024
+_AHEAD = 2
+"""Pieces that are read while one is being sent."""
+_BEHIND = 4
+"""Pieces that are read and not hashed yet: hashing is what takes longest."""
+_OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+# O_PATH needs no right to list a folder that is only passed through.
+_PASS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+
+class FileBlob(BlobSource):
+    """A file as it was when it was named; sending it fails when it is another by then."""
+
+    def __init__(self, name: str, open_: Callable[[], int]) -> None:
+        """
+        Args:
+            open_: opens it, each time anew, and raises OSError.
+        """
+        self.name = name
+        self._open = open_
+        self._hash = hashlib.sha256()
+        with self._opened() as descriptor:
+            self._status = os.fstat(descriptor)
+
+    @property
+    def is_regular(self) -> bool:
+        return stat.S_ISREG(self._status.st_mode)
+
+    @property
+    def size(self) -> int:
+        return self._status.st_size
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes that `pieces` has yielded, once it has ended."""
+        return self._hash.hexdigest()
+
+    @contextmanager
+    def reader(self) -> Generator[ReadAt]:
+        with self._opened() as descriptor:
+            yield lambda offset, length: _read_at(descriptor, offset, length)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        with _Reading(self) as reading:
+            self._hash = reading.hash
+            ahead = deque(reading.next_piece() for _ in range(_AHEAD))
+            sent = 0
+            while sent < self.size:
+                piece = await asyncio.wrap_future(ahead.popleft())
+                ahead.append(reading.next_piece())
+                sent += len(piece)
+                yield piece
+            await asyncio.wrap_future(ahead.popleft())  # the hash is complete
+
+    def open_again(self) -> int:
+        """
+        Raises:
+            BlobChanged: it is no longer there.
+        """
+        try:
+            return self._open()
+        except OSError as error:
+            raise BlobChanged(f"{self.name} was there, and can no longer be opened.") from error
+
+    def piece(self, descriptor: int, offset: int) -> bytes:
+        """
+        Raises:
+            BlobChanged: it is not the file that was named, or not as it was then.
+        """
+        try:
+            piece = _read_at(descriptor, offset, min(_PIECE, self.size - offset))
+        except OSError as error:
+            raise BlobChanged(f"{self.name} could not be read to its end ({os.strerror(error.errno or 0)}).") from error
+        # Before each piece goes out, the last one too: without that the request is incomplete and has no effect.
+        if not piece or _identity(os.fstat(descriptor)) != _identity(self._status):
+            raise BlobChanged(f"{self.name} was changed while it was being sent.")
+        return piece
+
+    @contextmanager
+    def _opened(self) -> Generator[int]:
+        descriptor = self._open()
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+class _Reading:
+    """A file that is read ahead of what is being sent, in a thread of its own, and hashed in another one."""
+
+    def __init__(self, file: FileBlob) -> None:
+        self.hash = hashlib.sha256()
+        self._file = file
+        self._reader, self._hasher = ThreadPoolExecutor(1, "upload"), ThreadPoolExecutor(1, "sha256")
+        self._hashing = deque[Future[None]]()
+        self._descriptor: int | None = None
+        self._offset = 0
+
+    def __enter__(self) -> _Reading:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.submit(self._close)  # behind a read that may be under way
+        self._reader.shutdown(wait=False)
+
+    def next_piece(self) -> Future[bytes]:
+        """Nothing behind the end, once all is hashed."""
+        return self._reader.submit(self._read)
+
+    def _read(self) -> bytes:
+        if self._descriptor is None:
+            self._descriptor = self._file.open_again()
+        if self._offset == self._file.size:
+            for hashed in self._hashing:
+                hashed.result()
+            return b""
+        if len(self._hashing) == _BEHIND:
+            self._hashing.popleft().result()
+        piece = self._file.piece(self._descriptor, self._offset)
+        self._offset += len(piece)
+        self._hashing.append(self._hasher.submit(self.hash.update, piece))
+        return piece
+
+    def _close(self) -> None:
+        self._hasher.shutdown(wait=False)
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+
+def _read_at(descriptor: int, offset: int, length: int) -> bytes:
+    os.lseek(descriptor, offset, os.SEEK_SET)  # Windows has no pread
+    return os.read(descriptor, length)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    # The change time too: a modification time can be put back.
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+class Files:
+    """`folders` exist. Relative paths start at the first one.
+
+    Args:
+        shared: with people on other machines, whose own files are out of reach.
+    """
+
+    def __init__(self, folders: Sequence[Path], *, shared: bool = False) -> None:
+        self._shared = shared
+        self._folders = [Path(os.path.realpath(folder)) for folder in folders]
+
+    def find(self, path: str) -> FileBlob:
+        """
+        Raises:
+            FileNotAllowed: it is outside the allowed folders, or not a regular file.
+            FileNotFound, FileNotReadable: it is inside, and cannot be opened.
+        """
+        folder, parts = self._locate(path)
+        name = in_a_line(harmless(Path(path).name, 100)) or "That"
+        try:
+            file = FileBlob(name, lambda: _open_below(folder, parts))
+        except FileNotFoundError:
+            raise FileNotFound(
+                f"There is no file {harmless(path, 200)!r} where files are looked for.",
+                "Check the path with the person. " + self._where(),
+            ) from None
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise FileNotReadable(
+                f"{name} cannot be opened: {reason}.", "Ask the person to make the file readable, or name another."
+            ) from error
+        if not file.is_regular:
+            raise FileNotAllowed(f"{name} is not a regular file.", "Name a file, not a folder or a device.")
+        return file
+
+    def _locate(self, path: str) -> tuple[Path, tuple[str, ...]]:
+        """The allowed folder that holds the path, and the way down from there."""
+        if not self._folders and self._shared:
+            raise FileNotAllowed(
+                "This server is on another machine and shares no folder, so it cannot read files by a path.",
+                "Give the data as base64 if it is small. Otherwise ask the people who run this server to share a "
+                "folder with --files and to put the file there.",
+            )
+        if not self._folders:
+            raise FileNotAllowed(
+                "This server may not read any files.",
+                "Ask the person to add --files FOLDER to the server's arguments (or to set DECTHINGS_FILES) "
+                "with the folder that holds the file, and to restart it. Small data can be given as base64.",
+            )
+        # Joined to the folder, an absolute path replaces it.
+        expanded = os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for an unknown user
+        resolved = Path(os.path.realpath(self._folders[0] / expanded))
+        for folder in self._folders:
+            if resolved.is_relative_to(folder):
+                return folder, resolved.relative_to(folder).parts
+        raise FileNotAllowed(
+            f"{harmless(path, 200)!r} is outside the folders that may be used.",
+            self._where() + " For another folder, ask the person to add --files FOLDER to the server's arguments.",
+        )
+
+    def _where(self) -> str:
+        first, *others = [harmless(str(folder), 200) for folder in self._folders]
+        also = f" Files in {join_words(others, 'and')} need their whole path." if others else ""
+        return f"A relative path starts in {first}.{also}"
+
+
+def _open_below(folder: Path, parts: Sequence[str]) -> int:
+    if os.open not in os.supports_dir_fd:  # Windows
+        return os.open(folder.joinpath(*parts), _OPEN)
+    with ExitStack() as opened:
+        descriptor = os.open(folder, _PASS)
+        for index, part in enumerate(parts):
+            opened.callback(os.close, descriptor)
+            descriptor = os.open(part, _OPEN if index == len(parts) - 1 else _PASS, dir_fd=descriptor)
+        return descriptor

@@ -1,0 +1,1 @@
+"""What an assistant gets back: results, errors, and the words for both."""

@@ -1,0 +1,104 @@
+"""Making text from outside fit for an answer, and finding the word that was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import math
+import re
+import traceback
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from ..decthings.json_codec import is_list, is_object
+
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # what turns the direction of text or breaks lines
+    "\ud800-\udfff]"  # halves of surrogate pairs, which end a stdio connection
+)
+_MAX_ITEMS = 50
+_MAX_DEPTH = 6
+
+
+def harmless(text: str, limit: int = 500) -> str:
+    """`text` without characters that break a connection or deceive a reader, at most `limit` long."""
+    text = text.replace("\r\n", "\n")
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    return _HARMFUL.sub("\ufffd", cut)
+
+
+def in_a_line(text: str | None) -> str:
+    """Text of others within a sentence of ours cannot pass for one of its own."""
+    return " ".join((text or "").split())
+
+
+def harmless_json(value: Any, depth: int = _MAX_DEPTH, *, items: int = _MAX_ITEMS, text: int = 500) -> Any:
+    """A JSON value from outside, bounded in width, depth and the length of its texts. What is cut says so."""
+    if isinstance(value, str):
+        return harmless(value, text)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if not depth and (is_object(value) or is_list(value)):
+        return "…"
+    if is_object(value):
+        members = list(value.items())[:items]
+        cut = {"…": f"and {len(value) - items} more"} if len(value) > items else {}
+        return {harmless(n, 100): harmless_json(m, depth - 1, items=items, text=text) for n, m in members} | cut
+    if is_list(value):
+        more = [f"… and {len(value) - items} more"] if len(value) > items else []
+        return [*(harmless_json(item, depth - 1, items=items, text=text) for item in value[:items]), *more]
+    return value
+
+
+def text_of(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def label(value: Any) -> str | None:
+    """A short text of Decthings, if it is one."""
+    return harmless(value, 200) if isinstance(value, str) else None
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if is_object(item)] if is_list(value) else []
+
+
+def iso_time(milliseconds: Any) -> str | None:
+    """Decthings' times are milliseconds since 1970, by all appearance."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def encodable(value: Any) -> Any:
+    """A result as UTF-8 can carry it: halves of surrogate pairs and non-finite numbers are replaced."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if is_object(value):
+        return {encodable(name): encodable(member) for name, member in value.items()}
+    return [encodable(item) for item in value] if is_list(value) else value
+
+
+def nearest(word: object, known: Iterable[str]) -> str | None:
+    """The known word that differs from `word` only in case, or else the most similar one."""
+    if not isinstance(word, str):
+        return None
+    by_folded = {option.casefold(): option for option in known}
+    found = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
+    return by_folded[found[0]] if found else None
+
+
+def join_words(words: Iterable[str], last: str = "or") -> str:
+    *others, final = words
+    return f"{', '.join(others)} {last} {final}" if others else final
+
+
+def log_crash(log: logging.Logger, what: str, error: BaseException) -> None:
+    """Where it happened and of which kind it is; its text may hold arguments, which are not ours to log."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    log.error("%s failed with %s at\n%s", what, type(error).__name__, frames)
