@@ -35,9 +35,9 @@ def _run(argv: list[str]) -> int:
     status = serve_from_start(argv)
     if status is not None:
         return status
-    from .importing import QuickImports
+    from .importing import FastImports
 
-    with QuickImports():
+    with FastImports():
         from .cli import run
     return run(argv)
 

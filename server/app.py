@@ -21,16 +21,16 @@ from mcp.server.request_state import RequestStateSecurity
 from pydantic import SecretStr
 
 from ..tools.calls.background import open_background
-from ..tools.calls.services import Backend, UploadSlots
+from ..tools.calls.services import Services, UploadSlots
 from ..tools.catalog import TOOLS
-from ..tools.decthings import Connections, DecthingsClient, DecthingsError
+from ..tools.decthings import ClientPool, DecthingsClient, DecthingsError
 from ..tools.decthings.client import OnCall
-from ..tools.files.allowed import Files
+from ..tools.files.allowed import AllowedFiles
 from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
 from ..tools.results.errors import NotConfigured
-from ..tools.results.text import harmless
-from .protocol import conforming
+from ..tools.results.text import sanitize
+from .protocol import protocol_middleware
 from .settings import Settings, is_loopback
 
 VERSION = version("decthings-mcp")
@@ -56,13 +56,13 @@ _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover")
 
 
-Trust = Callable[[], ssl.SSLContext]
+LoadCertificates = Callable[[], ssl.SSLContext]
 
 
 class Observer(ServerMiddleware[Any], Protocol):
     """Sees what the server does, and has no part in it."""
 
-    def note_request(self, method: str, error: DecthingsError | None, sent: int, seconds: float) -> None:
+    def on_request(self, method: str, error: DecthingsError | None, sent: int, seconds: float) -> None:
         """After a call to Decthings."""
         ...
 
@@ -73,22 +73,22 @@ def create_server(
     state_security: RequestStateSecurity | None = None,
     uploads_at_a_time: int | None = None,
     observer: Observer | None = None,
-    trust: Trust = httpx.create_ssl_context,
-) -> MCPServer[Backend]:
+    load_certificates: LoadCertificates = httpx.create_ssl_context,
+) -> MCPServer[Services]:
     """
     Args:
         state_security: seals what a question leaves with the client; without it, by a key of this process.
         uploads_at_a_time: of each caller over HTTP.
         observer: is told of every message and of every call to Decthings.
-        trust: gives the certificates by which Decthings is known, or raises OSError or ValueError.
+        load_certificates: gives the certificates by which Decthings is known, or raises OSError or ValueError.
     """
 
     @asynccontextmanager
-    async def lifespan(_: MCPServer[Backend]) -> AsyncGenerator[Backend]:
+    async def lifespan(_: MCPServer[Services]) -> AsyncGenerator[Services]:
         async with AsyncExitStack() as stack:
-            yield Backend(
-                await _connect(settings, stack, observer, trust),
-                Files(settings.files, shared=settings.shared),
+            yield Services(
+                await _connect(settings, stack, observer, load_certificates),
+                AllowedFiles(settings.files, remote_callers=settings.remote_callers),
                 check_uploads=settings.check_uploads,
                 retry_seconds=settings.retry_seconds,
                 call_seconds=settings.call_seconds,
@@ -98,7 +98,7 @@ def create_server(
 
     tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.reads_only)]
     servers: list[MCPServer[Any]] = []
-    server = MCPServer[Backend](
+    server = MCPServer[Services](
         "decthings",
         title="Decthings",
         version=VERSION,
@@ -107,7 +107,7 @@ def create_server(
         lifespan=lifespan,
         request_state_security=state_security,
         subscriptions=False,  # nothing that is listed ever changes
-        middleware=[*([observer] if observer else []), conforming([tool.name for tool in tools], servers)],
+        middleware=[*([observer] if observer else []), protocol_middleware([tool.name for tool in tools], servers)],
         cache_hints=dict.fromkeys(_CACHED, _FOR_AN_HOUR),
         log_level=cast(Literal["WARNING"], settings.log_level),
     )
@@ -118,30 +118,32 @@ def create_server(
 
 
 async def _connect(
-    settings: Settings, stack: AsyncExitStack, observer: Observer | None, trust: Trust
+    settings: Settings, stack: AsyncExitStack, observer: Observer | None, load_certificates: LoadCertificates
 ) -> DecthingsClient | NotConfigured:
     """What cannot be set up is told by every call: a server that does not start tells nobody."""
-    on_call = None if observer is None else observer.note_request
+    on_call = None if observer is None else observer.on_request
     try:
         if settings.sandbox:
             return await _connect_to_sandbox(settings, stack, on_call)
         if isinstance(settings.api_key, NotConfigured) and not settings.callers_bring_keys:
             return settings.api_key
-        connections = await stack.enter_async_context(Connections(opens_http_clients(settings, trust)))
-        return DecthingsClient(connections, settings.api_url, settings.secret_key, settings.timeouts, on_call)
+        pool = await stack.enter_async_context(ClientPool(http_client_factory(settings, load_certificates)))
+        return DecthingsClient(pool, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, httpx.InvalidURL, sqlite3.Error) as error:
         number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
         reason = os.strerror(number) if number else type(error).__name__
-        what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "Connections cannot be set up"
-        return NotConfigured(f"{what}: {harmless(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
+        what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "ClientPool cannot be set up"
+        return NotConfigured(f"{what}: {sanitize(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
 
 
-def opens_http_clients(settings: Settings, trust: Trust = httpx.create_ssl_context) -> Callable[[], httpx.AsyncClient]:
+def http_client_factory(
+    settings: Settings, load_certificates: LoadCertificates = httpx.create_ssl_context
+) -> Callable[[], httpx.AsyncClient]:
     """
     Raises:
         OSError, ValueError: the system's certificates cannot be used, or, when it is called, its proxy.
     """
-    return partial(_http, verify=trust(), mounts=_without_proxy(settings.api_url))
+    return partial(_http, verify=load_certificates(), mounts=_without_proxy(settings.api_url))
 
 
 def _without_proxy(url: str) -> dict[str, None]:
@@ -154,8 +156,8 @@ async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack, on_call
     from .sandbox import OWN_KEY, create_sandbox  # the store is not needed otherwise
 
     transport = httpx.ASGITransport(create_sandbox(settings.sandbox_data))
-    connections = await stack.enter_async_context(Connections(partial(_http, transport=transport)))
-    client = DecthingsClient(connections, _SANDBOX_URL, SecretStr(OWN_KEY), on_call=on_call)
+    pool = await stack.enter_async_context(ClientPool(partial(_http, transport=transport)))
+    client = DecthingsClient(pool, _SANDBOX_URL, SecretStr(OWN_KEY), on_call=on_call)
     client.in_sandbox = True
     return client
 

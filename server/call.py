@@ -29,12 +29,12 @@ def call_tool(settings: Settings, tool: str, arguments: str) -> int:
     try:
         given = json.loads(_text_of(arguments))
     except (OSError, ValueError, RecursionError) as error:
-        return _complain(f"The arguments cannot be read: {error}")
+        return _fail(f"The arguments cannot be read: {error}")
     if not is_object(given):
-        return _complain("The arguments have to be a JSON object.")
+        return _fail("The arguments have to be a JSON object.")
     result = anyio.run(_call, settings, tool, given)
     if isinstance(result, MCPError):
-        return _complain(str(result))
+        return _fail(str(result))
     in_unicode = sys.stdout.encoding.lower().startswith("utf")
     print(json.dumps(result.structured_content, indent=2, ensure_ascii=not in_unicode))
     return int(bool(result.is_error))
@@ -54,6 +54,6 @@ async def _call(settings: Settings, tool: str, arguments: dict[str, Any]) -> Cal
             return error
 
 
-def _complain(problem: str) -> int:
+def _fail(problem: str) -> int:
     print(f"decthings-mcp: {problem}", file=sys.stderr)
     return 1

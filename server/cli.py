@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from .importing import QuickImports, collect_seldom
+from .importing import FastImports, relax_gc
 from .logs import configure_logging
 from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
 
@@ -70,11 +70,11 @@ def _server(settings: Settings) -> MCPServer[Any]:
     # Loading what is trusted takes a while, and not the interpreter: that imports meanwhile.
     with ThreadPoolExecutor(1) as beside:
         trusted = None if settings.sandbox else beside.submit(httpx.create_ssl_context)
-        with QuickImports():
+        with FastImports():
             import_module(".stdio.serve", __package__)  # it is needed next
             from .app import create_server
-    server = create_server(settings, trust=trusted.result if trusted else httpx.create_ssl_context)
-    collect_seldom()
+    server = create_server(settings, load_certificates=trusted.result if trusted else httpx.create_ssl_context)
+    relax_gc()
     return server
 
 

@@ -27,10 +27,10 @@ def run_demo(settings: Settings) -> int:
     with tempfile.TemporaryDirectory() as folder:
         own = replace(settings, sandbox=True, sandbox_data=Path(folder) / "data", files=[Path(folder)])
         Path(folder, example.name).write_bytes(example.read_bytes())
-        return anyio.run(_tell, own, example.name)
+        return anyio.run(_run, own, example.name)
 
 
-async def _tell(settings: Settings, model_file: str) -> int:
+async def _run(settings: Settings, model_file: str) -> int:
     print(_INTRODUCTION)
     refused = 0
     async with Client(create_server(settings)) as client:

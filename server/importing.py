@@ -13,7 +13,7 @@ _THRESHOLDS = (2_000, 10, 50)
 """With Python's own, a thousand calls under way spent a third of the time on looking through what they hold."""
 
 
-class QuickImports:
+class FastImports:
     """While it is entered, the garbage collector rests, since what is imported stays, and pydantic's models are
     built when they are first used: of the hundreds that the SDK has, a connection needs a few dozen."""
 
@@ -31,7 +31,7 @@ class QuickImports:
         gc.enable()
 
 
-def collect_seldom() -> None:
+def relax_gc() -> None:
     """To be called when all is loaded: that stays, so the collector need not look at it again."""
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

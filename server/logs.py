@@ -7,8 +7,8 @@ import sys
 
 from pydantic import SecretStr
 
-from ..tools.decthings.client import IN_USE
-from ..tools.decthings.json_codec import without
+from ..tools.decthings.client import CURRENT_API_KEY
+from ..tools.decthings.json_codec import redact
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -21,7 +21,7 @@ class _WithoutKey(logging.Formatter):
         self._key = key
 
     def format(self, record: logging.LogRecord) -> str:
-        return without(without(super().format(record), self._key), IN_USE.get())
+        return redact(redact(super().format(record), self._key), CURRENT_API_KEY.get())
 
 
 def configure_logging(level: str, key: SecretStr | None) -> None:

@@ -12,13 +12,13 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from pydantic import ValidationError
 
-from ..tools.results.text import encodable, harmless, log_crash
+from ..tools.results.text import log_crash, sanitize, utf8_safe
 
 _log = logging.getLogger(__name__)
 _LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 
 
-def conforming(tools: Collection[str], server: list[MCPServer[Any]]) -> ServerMiddleware[Any]:
+def protocol_middleware(tools: Collection[str], server: list[MCPServer[Any]]) -> ServerMiddleware[Any]:
     """Middleware: invalid names and cursors are -32602, crashes -32603 without their text, and
     nothing that UTF-8 or JSON cannot carry goes out, since one such character ends a stdio connection.
 
@@ -29,12 +29,12 @@ def conforming(tools: Collection[str], server: list[MCPServer[Any]]) -> ServerMi
     async def middleware(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         try:
             await _refuse_unknown(ctx, tools, server[0])
-            return encodable(await call_next(ctx))
+            return utf8_safe(await call_next(ctx))
         except MCPError as error:
             raise MCPError(
                 code=error.error.code,
-                message=encodable(error.error.message),
-                data=encodable(error.error.data),
+                message=utf8_safe(error.error.message),
+                data=utf8_safe(error.error.data),
             ) from None
         except ValidationError:
             raise  # the SDK answers -32602 without its text
@@ -53,11 +53,11 @@ async def _refuse_unknown(
     if context.method in _LISTS and params.get("cursor") is not None:
         raise _invalid("There is no such cursor: every list is sent in one page.")
     if context.method == "tools/call" and isinstance(name, str) and name not in tools:
-        raise _invalid(f"There is no tool {harmless(name, 100)!r}. There is: {', '.join(tools)}.")
+        raise _invalid(f"There is no tool {sanitize(name, 100)!r}. There is: {', '.join(tools)}.")
     if context.method == "prompts/get" and isinstance(name, str):
         prompts = {prompt.name: prompt for prompt in await server.list_prompts()}
         if name not in prompts:
-            raise _invalid(f"There is no prompt {harmless(name, 100)!r}.")
+            raise _invalid(f"There is no prompt {sanitize(name, 100)!r}.")
         given: dict[str, Any] = params.get("arguments") or {}
         missing = [a.name for a in prompts[name].arguments or [] if a.required and a.name not in given]
         if missing:

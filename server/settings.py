@@ -33,8 +33,10 @@ TOOL_NAMES = (
 """In the order of the catalog; named here so that a wrong one is told without importing them."""
 
 _LONGEST_RETRY = 30
-_TIMES = {"connect": (0.1, 30), "send": (0.1, 300), "answer": (0.1, 40), "call": (1, LONGEST_CALL)}
+_TIMES = {"connect": (0.1, 30), "send": (0.1, 300), "response": (0.1, 40), "call": (1, LONGEST_CALL)}
 """The least and the most of what --timeout takes."""
+_OLD_TIMES = {"answer": "response"}
+"""Names that --timeout took before, and still takes."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -56,7 +58,7 @@ class SettingsError(Exception):
 @dataclass(frozen=True)
 class Settings:
     api_url: str = DEFAULT_URL
-    shared: bool = False
+    remote_callers: bool = False
     """Whether it serves people on other machines."""
     callers_bring_keys: bool = False
     api_key: SecretStr | NotConfigured = field(default_factory=lambda: _no_key())
@@ -99,7 +101,7 @@ class Settings:
             else checked_url((options.api_url or environ.get("DECTHINGS_API_URL", "")).strip() or DEFAULT_URL),
             api_key=key,
             files=_folders(options.files, environ, None if options.http else cwd),
-            shared=options.http,
+            remote_callers=options.http,
             callers_bring_keys=options.http and options.tenancy == "per-caller",
             check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
             tools=_tools(options.tools),
@@ -127,7 +129,8 @@ def _seconds(given: str) -> float:
 def _times(given: Sequence[str]) -> dict[str, float]:
     """What --timeout says: "connect=5"."""
     times: dict[str, float] = {}
-    for name, _, value in (part.strip().partition("=") for part in given if part.strip()):
+    for named, _, value in (part.strip().partition("=") for part in given if part.strip()):
+        name = _OLD_TIMES.get(named, named)
         least, most = _TIMES.get(name, (0, 0))
         if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value) or not least <= float(value) <= most:
             known = ", ".join(f"{name} ({least:g} to {most:g})" for name, (least, most) in _TIMES.items())

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import support
 from decthings_mcp.tools.calls import outcomes as settling
-from decthings_mcp.tools.decthings import Connections
+from decthings_mcp.tools.decthings import ClientPool
 from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper
 
@@ -48,9 +48,9 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def connections() -> AsyncGenerator[Connections]:
-    async with Connections(partial(httpx.AsyncClient, trust_env=False, timeout=10)) as connections:
-        yield connections
+async def client_pool() -> AsyncGenerator[ClientPool]:
+    async with ClientPool(partial(httpx.AsyncClient, trust_env=False, timeout=10)) as client_pool:
+        yield client_pool
 
 
 @pytest.fixture

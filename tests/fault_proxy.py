@@ -49,14 +49,14 @@ def before(sent: bytes = b"", *, hard: bool = False) -> Talk:
     return talk
 
 
-def slow(pause: float, piece: int) -> Talk:
-    """The sandbox acts; its answer comes after a pause and in pieces, a pause before each, so that it comes whole."""
+def slow(pause: float, chunk: int) -> Talk:
+    """The sandbox acts; its answer comes after a pause and in chunks, a pause before each, so that it comes whole."""
 
     def talk(connection: socket.socket, forward: Callable[[], Answer]) -> None:
         answer = forward()
-        for start in range(0, len(answer), piece):
+        for start in range(0, len(answer), chunk):
             time.sleep(pause)
-            connection.sendall(answer[start : start + piece])
+            connection.sendall(answer[start : start + chunk])
 
     return talk
 
@@ -86,7 +86,7 @@ class CutRequest:
 
 @dataclass(frozen=True)
 class SlowRequest:
-    """The request is taken in pieces, with a pause before each, and then goes its way."""
+    """The request is taken in chunks, with a pause before each, and then goes its way."""
 
     pause: float
 

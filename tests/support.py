@@ -20,7 +20,7 @@ from typing import Any
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.serving import listen, sandbox_server
 from decthings_mcp.server.settings import Settings
-from decthings_mcp.tools.decthings import Connections, DecthingsClient
+from decthings_mcp.tools.decthings import ClientPool, DecthingsClient
 from decthings_mcp.tools.decthings.varint import decode_varint
 from decthings_mcp.tools.decthings.wire import encode_response
 from mcp import Client, StdioServerParameters
@@ -86,12 +86,12 @@ def stay_silent(connection: socket.socket, _: Request) -> None:
 
 
 def read_request(
-    connection: socket.socket, stop_at: int | None = None, piece: int = 65536, pause: float = 0
+    connection: socket.socket, stop_at: int | None = None, chunk: int = 65536, pause: float = 0
 ) -> Request | None:
     """
     Args:
         stop_at: read only so many bytes of the body of a createModel.
-        piece: so many bytes of the body at a time.
+        chunk: so many bytes of the body at a time.
         pause: seconds before each of them.
     """
     data = b""
@@ -107,7 +107,7 @@ def read_request(
         length = min(length, stop_at)
     while len(body) < length:
         time.sleep(pause)
-        if not (more := connection.recv(piece)):
+        if not (more := connection.recv(chunk)):
             return None
         body += more
     return Request(start.split(" ")[1], headers, body)
@@ -164,8 +164,8 @@ def created(model_id: str = "m-1") -> bytes:
     return frame({"result": {"modelId": model_id, "isNowCreating": False}})
 
 
-def decthings(connections: Connections, url: str, key: str | None = KEY) -> DecthingsClient:
-    return DecthingsClient(connections, url, SecretStr(key) if key else None)
+def decthings(client_pool: ClientPool, url: str, key: str | None = KEY) -> DecthingsClient:
+    return DecthingsClient(client_pool, url, SecretStr(key) if key else None)
 
 
 @contextmanager

@@ -13,15 +13,15 @@ from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
 from .arguments.schema import object_of, text
-from .calls.confirmation import Confirmed, Question, ask, can_ask, require
-from .calls.models import model_of
-from .calls.outcomes import LookUp, confirmation, settled
+from .calls.confirmation import Confirmed, Question, ask_if_possible, can_ask, require_consent
+from .calls.models import get_writable_model
+from .calls.outcomes import OutcomeLookup, recovered_note, write_with_lookup
 from .calls.progress import Progress
-from .calls.services import backend_of
+from .calls.services import services_of
 from .calls.tool import DecthingsTool
 from .decthings import types
-from .results.errors import NameDiffers
-from .results.text import harmless, in_a_line, iso_time, label, objects
+from .results.errors import NameMismatch
+from .results.text import iso_time, objects_in, sanitize, short_text, single_line
 from .results.tool_result import CHANGES, output_schema, success
 
 
@@ -33,9 +33,9 @@ class DeleteArguments(TypedDict):
 
 async def _ask_to_delete(arguments: Any, context: Context[Any, Any]) -> Question:
     model = await _named_model(arguments, context)
-    states, snapshots = (len(objects(model.get(member))) for member in ("states", "snapshots"))
-    name, created = in_a_line(label(model.get("name"))), iso_time(model.get("createdAt"))
-    return ask(
+    states, snapshots = (len(objects_in(model.get(member))) for member in ("states", "snapshots"))
+    name, created = single_line(short_text(model.get("name"))), iso_time(model.get("createdAt"))
+    return ask_if_possible(
         f'Delete the model "{name}", created {created or "at an unknown time"}? Its states ({states}) and '
         f"snapshots ({snapshots}) go with it. This is final.",
         context,
@@ -47,12 +47,12 @@ async def _named_model(arguments: DeleteArguments, context: Context[Any, Any]) -
 
     Raises:
         ApiError: model_not_found, access_denied.
-        NameDiffers: it has another name than the one that was given.
+        NameMismatch: it has another name than the one that was given.
     """
-    model = await model_of(arguments["modelId"], context)
+    model = await get_writable_model(arguments["modelId"], context)
     # The name as find_models tells it is as good: the id says already which model is meant.
-    if arguments["confirmName"] not in (model.get("name"), label(model.get("name"))):
-        raise NameDiffers
+    if arguments["confirmName"] not in (model.get("name"), short_text(model.get("name"))):
+        raise NameMismatch
     return model
 
 
@@ -62,35 +62,35 @@ async def delete_model(
     context: Context[Any, Any],
     answer: Annotated[ElicitationResult[Confirmed], Resolve(_ask_to_delete)],
 ) -> CallToolResult:
-    require(answer)
+    require_consent(answer)
     if can_ask(context):
         await _named_model(arguments, context)  # time has passed since the question
-    _, evidence = await settled(
+    _, evidence = await write_with_lookup(
         "delete_model",
-        backend_of(context),
+        services_of(context),
         Progress(context),
-        lambda client, delivery: client.delete_model(arguments["modelId"], delivery),
-        lambda look_up: _find_gone(look_up, arguments["modelId"]),
+        lambda client, sending: client.delete_model(arguments["modelId"], sending),
+        lambda lookup: _verify_deleted(lookup, arguments["modelId"]),
     )
     told = {
         "result": {"deleted": arguments["modelId"]},
         **({} if evidence is None else {"lookUp": evidence}),
         "nextStep": "Tell the person. It cannot be brought back.",
     }
-    name = harmless(arguments["confirmName"], 100)
-    return success(told, f'Deleted the model "{name}" for good.{confirmation(evidence)}', "done")
+    name = sanitize(arguments["confirmName"], 100)
+    return success(told, f'Deleted the model "{name}" for good.{recovered_note(evidence)}', "done")
 
 
-async def _find_gone(look_up: LookUp, model_id: str) -> tuple[None, dict[str, Any]]:
+async def _verify_deleted(lookup: OutcomeLookup, model_id: str) -> tuple[None, dict[str, Any]]:
     """
     Raises:
-        LookedUp: it is still there.
+        LostResponse: it is still there.
     """
-    async for models in look_up.models({"ids": [model_id]}):
+    async for models in lookup.models({"ids": [model_id]}):
         if all(model.get("id") != model_id for model in models):
-            return None, look_up.evidence()
+            return None, lookup.evidence()
     next_step = "Make the same call again. If it answers model_not_found, the model is gone."
-    raise look_up.still_unknown("The model is still listed.", next_step)
+    raise lookup.unknown("The model is still listed.", next_step)
 
 
 DELETE_MODEL = DecthingsTool.define(

@@ -12,7 +12,7 @@ from .arguments.reader import Reader
 from .calls.retries import call_decthings
 from .calls.tool import DecthingsTool
 from .decthings.json_codec import is_object
-from .results.text import harmless_json, label, objects
+from .results.text import objects_in, sanitize_json, short_text
 from .results.tool_result import READS, success
 
 
@@ -20,7 +20,7 @@ async def find_datasets(
     arguments: listing.ListArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
     params = listing.list_params(arguments)
-    found = await call_decthings(context, lambda client: client.get_datasets(params), reads=True)
+    found = await call_decthings(context, lambda client: client.get_datasets(params), idempotent=True)
     answer = listing.page("datasets", found, arguments, _brief)
     return success(answer, f"{found['total']} dataset{'' if found['total'] == 1 else 's'} found.")
 
@@ -28,9 +28,9 @@ async def find_datasets(
 def _brief(dataset: dict[str, Any]) -> dict[str, Any]:
     entries = dataset.get("entries")
     return {
-        **listing.common(dataset),
+        **listing.common_fields(dataset),
         "entries": entries.get("count") if is_object(entries) else None,
-        "keys": listing.first(objects(dataset.get("keys")), _key),
+        "keys": listing.first_few(objects_in(dataset.get("keys")), _key),
     }
 
 
@@ -38,9 +38,9 @@ def _key(key: dict[str, Any]) -> dict[str, Any]:
     rules = key.get("rules")
     known: dict[str, Any] = rules if is_object(rules) else {}
     return {
-        "datasetKey": label(key.get("name")),
-        "allowedTypes": harmless_json(known.get("allowedTypes")),
-        "shape": harmless_json(known.get("shape")),
+        "datasetKey": short_text(key.get("name")),
+        "allowedTypes": sanitize_json(known.get("allowedTypes")),
+        "shape": sanitize_json(known.get("shape")),
     }
 
 

@@ -11,7 +11,7 @@ from . import listing
 from .arguments.reader import Reader
 from .calls.retries import call_decthings
 from .calls.tool import DecthingsTool
-from .results.text import label, objects
+from .results.text import objects_in, short_text
 from .results.tool_result import READS, success
 
 
@@ -19,26 +19,26 @@ async def find_models(
     arguments: listing.ListArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
     params = listing.list_params(arguments)
-    found = await call_decthings(context, lambda client: client.get_models(params), reads=True)
-    answer = listing.page("models", found, arguments, brief)
+    found = await call_decthings(context, lambda client: client.get_models(params), idempotent=True)
+    answer = listing.page("models", found, arguments, summary)
     return success(answer, f"{found['total']} model{'' if found['total'] == 1 else 's'} found.")
 
 
-def brief(model: dict[str, Any]) -> dict[str, Any]:
-    snapshots = objects(model.get("snapshots"))
-    states = objects(model.get("states"))
+def summary(model: dict[str, Any]) -> dict[str, Any]:
+    snapshots = objects_in(model.get("snapshots"))
+    states = objects_in(model.get("states"))
     active = next((state for state in states if state.get("id") == model.get("activeState")), None)
     return {
-        **listing.common(model),
+        **listing.common_fields(model),
         "beingCreated": model.get("beingCreated") is True,
-        "language": label(model.get("language")),
-        "snapshots": listing.first(snapshots, _snapshot),
-        "activeState": label(active.get("name")) if active else None,
+        "language": short_text(model.get("language")),
+        "snapshots": listing.first_few(snapshots, _snapshot),
+        "activeState": short_text(active.get("name")) if active else None,
     }
 
 
 def _snapshot(snapshot: dict[str, Any]) -> dict[str, Any]:
-    return {name: label(snapshot.get(name)) for name in ("id", "name")}
+    return {name: short_text(snapshot.get(name)) for name in ("id", "name")}
 
 
 FIND_MODELS = DecthingsTool.define(

@@ -15,16 +15,16 @@ from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
 from .arguments.schema import object_of, text
-from .calls.services import backend_of
+from .calls.services import services_of
 from .calls.tool import DecthingsTool
 from .decthings import types
 from .files.allowed import FileBlob
 from .files.formats import describe, is_onnx, is_tflite
 from .files.onnx import read_onnx
-from .files.structure import BrokenModel, ModelStructure, Value
+from .files.structure import MalformedModel, ModelStructure, TensorSpec
 from .files.tflite import read_tflite
 from .results.errors import NotAModelFile
-from .results.text import harmless, harmless_json
+from .results.text import sanitize, sanitize_json
 from .results.tool_result import READS, output_schema, success
 
 
@@ -36,37 +36,43 @@ class InspectArguments(TypedDict):
 async def inspect_model_file(
     arguments: InspectArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
-    file = backend_of(context).files.find(arguments["path"])
+    file = services_of(context).files.open(arguments["path"])
     structure = await anyio.to_thread.run_sync(_read, file)
-    unmapped = [value for value in (*structure.inputs, *structure.outputs) if _why_unmapped(value)]
+    unmapped = [value for value in (*structure.inputs, *structure.outputs) if _unmapped_reason(value)]
     answer = {
         "format": structure.format,
         "bytes": file.size,
-        "producer": harmless(structure.producer, 200),
-        **harmless_json(structure.versions),
-        "inputs": list(map(_told, structure.inputs)),
-        "outputs": list(map(_told, structure.outputs)),
+        "producer": sanitize(structure.producer, 200),
+        **sanitize_json(structure.versions),
+        "inputs": list(map(_value_summary, structure.inputs)),
+        "outputs": list(map(_value_summary, structure.outputs)),
         "parameterDefinitions": parameter_definitions(structure),
-        **({"unmapped": [{**_told(value), "reason": _why_unmapped(value)} for value in unmapped]} if unmapped else {}),
-        "nextStep": _PARTLY if unmapped else _WHOLLY,
+        **(
+            {"unmapped": [{**_value_summary(value), "reason": _unmapped_reason(value)} for value in unmapped]}
+            if unmapped
+            else {}
+        ),
+        "nextStep": _SOME_UNMAPPED if unmapped else _ALL_MAPPED,
     }
     return success(answer, f"{file.name} is an {structure.format} model.")
 
 
-_WHOLLY = "Pass parameterDefinitions on to create_model with type upload, after asking the person about their names."
-_PARTLY = (
+_ALL_MAPPED = (
+    "Pass parameterDefinitions on to create_model with type upload, after asking the person about their names."
+)
+_SOME_UNMAPPED = (
     "What stands in unmapped is not in parameterDefinitions, for the reason given there. Tell the person: the model "
     "may have to be exported again before all of it can be used."
 )
 _MAX_NAME = 200
 
 
-def _why_unmapped(value: Value) -> str | None:
+def _unmapped_reason(value: TensorSpec) -> str | None:
     if value.decthings_type is None:
         return "Decthings has no element type for it"
     if value.shape is None:
         return "its number of dimensions is open"
-    if harmless(value.name, _MAX_NAME) != value.name:
+    if sanitize(value.name, _MAX_NAME) != value.name:
         return "its name is too long or has characters that cannot be shown"
     return None
 
@@ -83,7 +89,7 @@ def _read(file: FileBlob) -> ModelStructure:
             )
         try:
             return read(file.size, read_at)
-        except BrokenModel as error:
+        except MalformedModel as error:
             raise NotAModelFile(
                 f"{file.name} is a broken model: {error}.", "Ask the person to export or to fetch it again."
             ) from error
@@ -99,7 +105,7 @@ def parameter_definitions(structure: ModelStructure) -> dict[str, Any]:
     }
 
 
-def _definitions(values: Sequence[Value]) -> list[dict[str, Any]]:
+def _definitions(values: Sequence[TensorSpec]) -> list[dict[str, Any]]:
     return [
         {
             "name": value.name,
@@ -107,12 +113,12 @@ def _definitions(values: Sequence[Value]) -> list[dict[str, Any]]:
             "rules": {"shape": value.shape, "allowedTypes": [value.decthings_type], "annotations": []},
         }
         for value in values
-        if _why_unmapped(value) is None
+        if _unmapped_reason(value) is None
     ]
 
 
-def _told(value: Value) -> dict[str, Any]:
-    return {"name": harmless(value.name, _MAX_NAME), "elementType": value.element_type, "shape": value.shape}
+def _value_summary(value: TensorSpec) -> dict[str, Any]:
+    return {"name": sanitize(value.name, _MAX_NAME), "elementType": value.element_type, "shape": value.shape}
 
 
 _VALUES = {"type": "array", "items": object_of({"name": text(), "elementType": text()})}

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from .arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, text
 from .decthings import types
 from .decthings.json_codec import is_list, is_object
-from .results.text import harmless, harmless_json, iso_time, label, objects, text_of
+from .results.text import iso_time, objects_in, sanitize, sanitize_json, short_text, str_or_empty
 from .results.tool_result import output_schema
 
 MAX_LIMIT = 50
@@ -68,11 +68,11 @@ def list_params(arguments: ListArguments) -> types.ListParams:
 
 
 def page(
-    member: str, page_: Mapping[str, Any], arguments: ListArguments, brief: Callable[[dict[str, Any]], dict[str, Any]]
+    member: str, page_: Mapping[str, Any], arguments: ListArguments, summary: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> dict[str, Any]:
-    """The answer: `brief` tells one item compactly; how to get the rest stands in `nextStep`."""
+    """The answer: `summary` tells one item compactly; how to get the rest stands in `nextStep`."""
     detail, offset = arguments.get("detail", False), arguments.get("offset", 0)
-    items = [detailed(item) if detail else brief(item) for item in page_[member]]
+    items = [full_item(item) if detail else summary(item) for item in page_[member]]
     shown = offset + len(items)
     if items and shown < page_["total"]:
         next_step = f"{page_['total'] - shown} more: call again with offset {shown}, or narrow it down."
@@ -85,11 +85,11 @@ def page(
     return {member: items, "total": page_["total"], "offset": offset, "nextStep": next_step}
 
 
-def detailed(item: dict[str, Any]) -> dict[str, Any]:
+def full_item(item: dict[str, Any]) -> dict[str, Any]:
     """Everything that Decthings said of it, bounded."""
-    told = _with_iso_times(harmless_json(item, depth=10, items=1_000, text=10_000))
+    told = _with_iso_times(sanitize_json(item, depth=10, items=1_000, text=10_000))
     # The outputSchema promises texts, which clients check.
-    return {**told, "id": label(item.get("id")) or "", "name": harmless(text_of(item.get("name")), 10_000)}
+    return {**told, "id": short_text(item.get("id")) or "", "name": sanitize(str_or_empty(item.get("name")), 10_000)}
 
 
 def _with_iso_times(value: Any) -> Any:
@@ -101,27 +101,27 @@ def _with_iso_times(value: Any) -> Any:
     return [_with_iso_times(item) for item in value] if is_list(value) else value
 
 
-def common(item: dict[str, Any]) -> dict[str, Any]:
+def common_fields(item: dict[str, Any]) -> dict[str, Any]:
     """What is told of a model and of a dataset alike."""
     owner = item.get("owner")
     names = [owner.get("username"), owner.get("organizationName")] if is_object(owner) else []
     return {
-        "id": label(item.get("id")) or "",
-        "name": label(item.get("name")) or "",
-        "description": harmless(text_of(item.get("description")), _MAX_DESCRIPTION),
-        "owner": next((label(name) for name in names if name), None),
-        "access": label(item.get("access")),
+        "id": short_text(item.get("id")) or "",
+        "name": short_text(item.get("name")) or "",
+        "description": sanitize(str_or_empty(item.get("description")), _MAX_DESCRIPTION),
+        "owner": next((short_text(name) for name in names if name), None),
+        "access": short_text(item.get("access")),
         "publicAccess": item.get("publicAccess") is True,
         "createdAt": iso_time(item.get("createdAt")),
-        "tags": first(objects(item.get("tags")), _tag),
+        "tags": first_few(objects_in(item.get("tags")), _tag),
     }
 
 
 def _tag(tag: dict[str, Any]) -> str:
-    return f"{harmless(text_of(tag.get('tag')), 60)}: {harmless(text_of(tag.get('value')), 60)}"
+    return f"{sanitize(str_or_empty(tag.get('tag')), 60)}: {sanitize(str_or_empty(tag.get('value')), 60)}"
 
 
-def first(items: list[dict[str, Any]], told: Callable[[dict[str, Any]], Any]) -> list[Any]:
+def first_few(items: list[dict[str, Any]], told: Callable[[dict[str, Any]], Any]) -> list[Any]:
     """The first few, and how many more there are."""
     more = [f"… and {len(items) - _MAX_MEMBERS} more"] if len(items) > _MAX_MEMBERS else []
     return [*map(told, items[:_MAX_MEMBERS]), *more]

@@ -11,19 +11,19 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp_types import CompleteRequestParams, CompleteResult, Completion, ResourceTemplateReference
 
-from .calls.services import Backend, backend_of, backend_of_request
+from .calls.services import Services, services_of, services_of_request
 from .create_model.guide import guide
 from .decthings import DecthingsError, types
-from .listing import detailed
+from .listing import full_item
 from .results.errors import NotConfigured
-from .results.text import label
+from .results.text import short_text
 
 MODEL_URI = "decthings://models/{modelId}"
 GUIDE_URI = "decthings://guide/create_model"
 _MAX_COMPLETIONS = 100
 
 
-def add_resources(server: MCPServer[Backend]) -> None:
+def add_resources(server: MCPServer[Services]) -> None:
     server.resource(GUIDE_URI, name="create_model_guide", title="Guide to create_model", mime_type="text/markdown")(
         _guide
     )
@@ -42,28 +42,28 @@ async def _model(modelId: str, context: Context[Any, Any]) -> str:  # noqa: N803
     """Everything that Decthings says of one model."""
     params: types.ListParams = {"filter": {"ids": [modelId]}}
     try:
-        found = (await backend_of(context).connected().get_models(params))["models"]
+        found = (await services_of(context).connected().get_models(params))["models"]
     except (DecthingsError, NotConfigured) as error:
         raise ResourceError(str(error)) from error
     model = next((model for model in found if model.get("id") == modelId), None)
     if model is None:
         raise ResourceNotFoundError("There is no model of that id that this account can see.")
-    return json.dumps(detailed(model), ensure_ascii=False, indent=1)
+    return json.dumps(full_item(model), ensure_ascii=False, indent=1)
 
 
-async def _complete(context: ServerRequestContext[Backend, Any], params: CompleteRequestParams) -> CompleteResult:
+async def _complete(context: ServerRequestContext[Services, Any], params: CompleteRequestParams) -> CompleteResult:
     """Ids of models that begin with what is typed, or whose name contains it."""
     of_model = isinstance(params.ref, ResourceTemplateReference) and params.ref.uri == MODEL_URI
     if not of_model or params.argument.name != "modelId":
         return CompleteResult(completion=Completion(values=[]))
     typed = params.argument.value
     try:
-        client = backend_of_request(context).connected()
+        client = services_of_request(context).connected()
         newest = (await client.get_models({"limit": _MAX_COMPLETIONS}))["models"]
         named = await client.get_models({"limit": _MAX_COMPLETIONS, "filter": {"searchName": typed}}) if typed else None
     except (DecthingsError, NotConfigured):
         newest, named = [], None  # a completion is no place for errors: reading the resource tells them
-    begun = [label(model.get("id")) for model in newest if str(model.get("id", "")).startswith(typed)]
-    ids = dict.fromkeys(begun + [label(model.get("id")) for model in (named["models"] if named else [])])
+    begun = [short_text(model.get("id")) for model in newest if str(model.get("id", "")).startswith(typed)]
+    ids = dict.fromkeys(begun + [short_text(model.get("id")) for model in (named["models"] if named else [])])
     values = [model_id for model_id in ids if model_id][:_MAX_COMPLETIONS]
     return CompleteResult(completion=Completion(values=values, has_more=len(values) == _MAX_COMPLETIONS))

@@ -13,12 +13,12 @@ from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
 from .arguments.schema import object_of, text
-from .calls.outcomes import LookUp, confirmation, settled
+from .calls.outcomes import OutcomeLookup, recovered_note, write_with_lookup
 from .calls.progress import Progress
-from .calls.services import backend_of
+from .calls.services import services_of
 from .calls.tool import DecthingsTool
 from .decthings import types
-from .results.text import harmless, objects
+from .results.text import objects_in, sanitize
 from .results.tool_result import CHANGES, output_schema, success
 
 
@@ -32,34 +32,34 @@ async def snapshot_model(
     arguments: SnapshotArguments, ignored: list[str], context: Context[Any, Any]
 ) -> CallToolResult:
     model_id, name = arguments["modelId"], arguments["snapshotName"]
-    snapshot_id, evidence = await settled(
+    snapshot_id, evidence = await write_with_lookup(
         "snapshot_model",
-        backend_of(context),
+        services_of(context),
         Progress(context),
-        lambda client, delivery: client.snapshot_model(model_id, name, delivery),
-        lambda look_up: _find_taken(look_up, model_id, name),
+        lambda client, sending: client.snapshot_model(model_id, name, sending),
+        lambda lookup: _verify_snapshot(lookup, model_id, name),
     )
     next_step = "Use modelId and snapshotId in create_model with type basedOnModelSnapshot or fromExisting."
     answer = {
-        "result": {"snapshotId": harmless(snapshot_id, 1_000)},
+        "result": {"snapshotId": sanitize(snapshot_id, 1_000)},
         **({} if evidence is None else {"lookUp": evidence}),
         "nextStep": next_step,
     }
-    return success(answer, f'Took the snapshot "{harmless(name, 100)}".{confirmation(evidence)}', "done")
+    return success(answer, f'Took the snapshot "{sanitize(name, 100)}".{recovered_note(evidence)}', "done")
 
 
-async def _find_taken(look_up: LookUp, model_id: str, name: str) -> tuple[str, dict[str, Any]]:
+async def _verify_snapshot(lookup: OutcomeLookup, model_id: str, name: str) -> tuple[str, dict[str, Any]]:
     """The id of a snapshot of that name that is no older than the call.
 
     Raises:
-        LookedUp: there is none.
+        LostResponse: there is none.
     """
-    async for models in look_up.models({"ids": [model_id]}):
-        for snapshot in (snapshot for model in models for snapshot in objects(model.get("snapshots"))):
-            is_new, snapshot_id = look_up.is_from_this_call(snapshot.get("createdAt")), snapshot.get("id")
+    async for models in lookup.models({"ids": [model_id]}):
+        for snapshot in (snapshot for model in models for snapshot in objects_in(model.get("snapshots"))):
+            is_new, snapshot_id = lookup.is_from_this_call(snapshot.get("createdAt")), snapshot.get("id")
             if snapshot.get("name") == name and is_new and isinstance(snapshot_id, str):
-                return snapshot_id, look_up.evidence()
-    raise look_up.still_unknown(
+                return snapshot_id, lookup.evidence()
+    raise lookup.unknown(
         "Looking at the model did not show a new snapshot of this name.",
         "Look at the model's snapshots with find_models before you take another one.",
     )

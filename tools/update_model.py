@@ -1,4 +1,4 @@
-"""update_model: mend what is wrong with a model, instead of making a second one."""
+"""update_model: mend what is invalid with a model, instead of making a second one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing_extensions import TypedDict
 from .arguments import parameter_definitions as definitions
 from .arguments.reader import Reader
 from .arguments.schema import TAGS, Node, described, object_of, text
-from .arguments.validation import wrong
-from .calls.confirmation import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require
-from .calls.models import model_of
-from .calls.outcomes import LookUp, confirmation, settled
+from .arguments.validation import invalid
+from .calls.confirmation import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require_consent
+from .calls.models import get_writable_model
+from .calls.outcomes import OutcomeLookup, recovered_note, write_with_lookup
 from .calls.progress import Progress
-from .calls.services import backend_of
+from .calls.services import services_of
 from .calls.tool import DecthingsTool
 from .decthings import types
-from .results.text import label
+from .results.text import short_text
 from .results.tool_result import CHANGES, output_schema, success
 
 
@@ -39,18 +39,18 @@ class UpdateArguments(TypedDict):
 def _something_to_change(arguments: UpdateArguments) -> UpdateArguments:
     if len(arguments) == 1:
         allowed = [name for name in UpdateArguments.__annotations__ if name != "modelId"]
-        raise wrong("say nothing that is to be changed", allowed=allowed)
+        raise invalid("say nothing that is to be changed", allowed=allowed)
     return arguments
 
 
 async def _ask_if_public(arguments: Any, context: Context[Any, Any]) -> Question:
     if not arguments.get("publicAccess"):
         return Confirmed(confirm=True)
-    model = await model_of(arguments["modelId"], context)
+    model = await get_writable_model(arguments["modelId"], context)
     return (
         Confirmed(confirm=True)
         if model.get("publicAccess") is True
-        else ask_to_publish(label(model.get("name")), context)
+        else ask_to_publish(short_text(model.get("name")), context)
     )
 
 
@@ -60,15 +60,15 @@ async def update_model(
     context: Context[Any, Any],
     answer: Annotated[ElicitationResult[Confirmed], Resolve(_ask_if_public)],
 ) -> CallToolResult:
-    require(answer)
+    require_consent(answer)
     properties = {name: value for name, value in arguments.items() if name != "modelId"}
     changes = cast(types.ModelProperties, properties)
-    _, evidence = await settled(
+    _, evidence = await write_with_lookup(
         "update_model",
-        backend_of(context),
+        services_of(context),
         Progress(context),
-        lambda client, delivery: client.update_model(arguments["modelId"], changes, delivery),
-        lambda look_up: _find_changed(look_up, arguments["modelId"], properties),
+        lambda client, sending: client.update_model(arguments["modelId"], changes, sending),
+        lambda lookup: _verify_update(lookup, arguments["modelId"], properties),
     )
     public = f"{NOW_PUBLIC} " if properties.get("publicAccess") else ""
     told = {
@@ -76,25 +76,27 @@ async def update_model(
         **({} if evidence is None else {"lookUp": evidence}),
         "nextStep": f"{public}Tell the person what was changed.",
     }
-    headline = f"{public}Changed {', '.join(properties)} of the model.{confirmation(evidence)}"
+    headline = f"{public}Changed {', '.join(properties)} of the model.{recovered_note(evidence)}"
     return success(told, headline, "done")
 
 
-async def _find_changed(look_up: LookUp, model_id: str, properties: dict[str, Any]) -> tuple[None, dict[str, Any]]:
+async def _verify_update(
+    lookup: OutcomeLookup, model_id: str, properties: dict[str, Any]
+) -> tuple[None, dict[str, Any]]:
     """
     Raises:
-        LookedUp: the model is not, or not yet, as it was to be.
+        LostResponse: the model is not, or not yet, as it was to be.
     """
     finding = "Looking it up did not find the model."
     differs: list[str] = []
-    async for models in look_up.models({"ids": [model_id]}):
+    async for models in lookup.models({"ids": [model_id]}):
         for model in models:
             differs = [name for name, value in properties.items() if model.get(name) != value]
             if not differs:
-                return None, look_up.evidence()
+                return None, lookup.evidence()
             finding = "The model does not have all of what was asked for."
     next_step = "Make the same call again: to set the same values twice does no harm."
-    raise look_up.still_unknown(finding, next_step, **({"differs": differs} if differs else {}))
+    raise lookup.unknown(finding, next_step, **({"differs": differs} if differs else {}))
 
 
 def _schema(*, full: bool) -> Node:
@@ -105,7 +107,9 @@ def _schema(*, full: bool) -> Node:
             "description": text(),
             "publicAccess": described("boolean", "Every Decthings user can use it."),
             "tags": TAGS,
-            "parameterDefinitions": definitions.definitions(full=full, description="All of them, not only new ones."),
+            "parameterDefinitions": definitions.parameter_definitions_schema(
+                full=full, description="All of them, not only new ones."
+            ),
         },
         ("modelId",),
     )

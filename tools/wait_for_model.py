@@ -17,12 +17,12 @@ from typing_extensions import TypedDict
 from .arguments.reader import Reader
 from .arguments.schema import described, object_of, text
 from .calls.progress import Progress
-from .calls.services import backend_of
-from .calls.time_limits import LOOK_SHARE, WAIT_SHARE
+from .calls.services import services_of
+from .calls.time_limits import FINAL_CHECK_SHARE, WAIT_SHARE
 from .calls.tool import DecthingsTool
 from .decthings import ApiError, DecthingsClient, DecthingsError, InvalidResponse, types
 from .results.creation_failures import explain_failure
-from .results.text import harmless_json
+from .results.text import sanitize_json
 from .results.tool_result import READS, output_schema, success
 
 MAX_SECONDS = 45
@@ -47,16 +47,18 @@ class WaitArguments(TypedDict):
 
 
 async def wait_for_model(arguments: WaitArguments, ignored: list[str], context: Context[Any, Any]) -> CallToolResult:
-    client, model_id = backend_of(context).connected(), arguments["modelId"]
-    allowed = backend_of(context).call_seconds
+    client, model_id = services_of(context).connected(), arguments["modelId"]
+    allowed = services_of(context).call_seconds
     wanted = max(arguments.get("timeoutSeconds", _DEFAULT_SECONDS), _LEAST_SECONDS)
     seconds = min(wanted, allowed * WAIT_SHARE)
     begun = monotonic()
     outcome = await _wait(client, model_id, seconds, Progress(context))
     if isinstance(outcome, ApiError) and outcome.code == "model_already_created":
-        return _told("ready", begun)
+        return _result("ready", begun)
     if outcome is None or _is_time_out(outcome):
-        return _told("creating" if await _is_being_created(client, model_id, allowed * LOOK_SHARE) else "ready", begun)
+        return _result(
+            "creating" if await _is_being_created(client, model_id, allowed * FINAL_CHECK_SHARE) else "ready", begun
+        )
     if isinstance(outcome, DecthingsError):
         raise outcome
     return _ended(outcome, begun)
@@ -68,7 +70,7 @@ async def _wait(
     """What Decthings says, or nothing when the time is over. Errors are returned: a task group would wrap them."""
     outcome: dict[str, Any] | DecthingsError | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_tell_seconds, seconds, progress)
+        tasks.start_soon(_report_elapsed, seconds, progress)
         with anyio.move_on_after(seconds):
             try:
                 outcome = await client.wait_for_model_to_be_created(model_id, timeout=seconds + 5)
@@ -95,7 +97,7 @@ async def _is_being_created(client: DecthingsClient, model_id: str, seconds: flo
     return models[0].get("beingCreated") is True
 
 
-async def _tell_seconds(seconds: float, progress: Progress) -> None:
+async def _report_elapsed(seconds: float, progress: Progress) -> None:
     begun = monotonic()
     while True:
         waited = monotonic() - begun
@@ -103,7 +105,7 @@ async def _tell_seconds(seconds: float, progress: Progress) -> None:
         await anyio.sleep(1)
 
 
-def _told(state: str, begun: float, **more: Any) -> CallToolResult:
+def _result(state: str, begun: float, **more: Any) -> CallToolResult:
     headline, next_step = _SAID[state]
     waited = round(monotonic() - begun, 1)
     return success({"state": state, "waitedSeconds": waited, **more, "nextStep": next_step}, headline)
@@ -111,7 +113,7 @@ def _told(state: str, begun: float, **more: Any) -> CallToolResult:
 
 def _ended(result: dict[str, Any], begun: float) -> CallToolResult:
     if "createModelSuccess" in result:
-        return _told("ready", begun, durations=harmless_json(result["createModelSuccess"]))
+        return _result("ready", begun, durations=sanitize_json(result["createModelSuccess"]))
     failure, next_step = explain_failure(result["createModelFailed"])
     waited = round(monotonic() - begun, 1)
     answer = {"state": "failed", "waitedSeconds": waited, "failure": failure, "nextStep": next_step}

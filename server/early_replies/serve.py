@@ -7,7 +7,7 @@ import select
 import sys
 import threading
 
-from ..importing import QuickImports
+from ..importing import FastImports
 from ..stdio import connection
 from . import options
 from . import replies as prepared
@@ -86,7 +86,7 @@ def _send(connected: Connection, answer: bytes, loading: _Loading) -> bool:
             loading.begin()
             if loading.is_done_before(writing=connected.writing):
                 return False
-        connected.send_piece()
+        connected.send_chunk()
     return True
 
 
@@ -125,7 +125,7 @@ class _Loading:
 
     def _load(self) -> None:
         try:
-            with QuickImports():
+            with FastImports():
                 from ..cli import load_server
             self._result = load_server(self._argv)
         except BaseException as error:

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 KEY_HEADER = "decthings-api-key"
 _SHORTEST_TOKEN = 16
 _MOST_HEADER_BYTES = 16 * 1024
-_LOOK_AGAIN_SECONDS = 1.0
+_RELOAD_SECONDS = 1.0
 _IDLE_SECONDS = 600.0
 
 
@@ -48,9 +48,9 @@ class Access:
     def __init__(self, settings: HttpSettings, tokens: Tokens | None) -> None:
         self._per_caller = settings.tenancy == "per-caller"
         self._tokens = tokens
-        self._rate = _Rate(settings.calls_per_second)
+        self._rate = RateLimiter(settings.calls_per_second)
 
-    def admit(self, headers: Headers, query: bytes) -> Caller | Refusal:
+    def authenticate(self, headers: Headers, query: bytes) -> Caller | Refusal:
         if query:
             return _refused(400, "This address takes no query parameters. Keys and tokens belong in headers.")
         if any(len(headers.getlist(name)) > 1 for name in ("authorization", KEY_HEADER)):
@@ -89,7 +89,7 @@ class Access:
         if self._tokens is None:
             return None
         scheme, _, token = headers.get("authorization", "").partition(" ")
-        name = self._tokens.name_of(token.strip()) if scheme.lower() == "bearer" else None
+        name = self._tokens.caller_of(token.strip()) if scheme.lower() == "bearer" else None
         unknown = "This server needs a token that it knows: Authorization: Bearer TOKEN."
         return name or _refused(401, unknown, **{"WWW-Authenticate": 'Bearer realm="decthings-mcp"'})
 
@@ -103,16 +103,16 @@ class Tokens:
 
     def __init__(self, path: Path) -> None:
         self._path = path.expanduser()
-        self._looked_at = monotonic()
+        self._checked_at = monotonic()
         self._version: tuple[int, ...] = ()
         try:
-            self._version, self._names = self._version_of_file(), self._read()
+            self._version, self._names = self._file_version(), self._read()
             if not self._names:
                 raise SettingsError("The file of --token-file names nobody.")
         except OSError as error:
             raise SettingsError(f"The file of --token-file cannot be read: {type(error).__name__}.") from None
 
-    def name_of(self, token: str) -> str | None:
+    def caller_of(self, token: str) -> str | None:
         self._reload_if_changed()
         digest, found = _digest(token), None
         for known, name in self._names.items():  # all of them: how long it takes tells nothing
@@ -121,18 +121,18 @@ class Tokens:
         return found
 
     def _reload_if_changed(self) -> None:
-        if monotonic() - self._looked_at < _LOOK_AGAIN_SECONDS:
+        if monotonic() - self._checked_at < _RELOAD_SECONDS:
             return
-        self._looked_at = monotonic()
+        self._checked_at = monotonic()
         try:
-            version = self._version_of_file()
+            version = self._file_version()
             if version != self._version:
                 self._names, self._version = self._read(), version
                 _log.warning("The token file has changed; it names %d callers now", len(self._names))
         except (OSError, SettingsError) as error:
             _log.error("The token file cannot be read any more (%s); what it said before holds", type(error).__name__)
 
-    def _version_of_file(self) -> tuple[int, ...]:
+    def _file_version(self) -> tuple[int, ...]:
         status = self._path.stat()
         if not stat.S_ISREG(status.st_mode):  # to read a pipe would stop everything
             raise OSError("not a regular file")
@@ -159,7 +159,7 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-class _Rate:
+class RateLimiter:
     """A bucket for each caller, filled at a steady rate and twice as large as what a second brings."""
 
     def __init__(self, per_second: float) -> None:

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...tools.calls.services import CALLER
-from ...tools.results.text import harmless
+from ...tools.results.text import sanitize
 
 _MAX_TEXT = 100
 _PROBES = ("GET /healthz", "GET /readyz")
@@ -60,8 +60,8 @@ def _line(scope: MutableMapping[str, Any], status: int, sent: int, seconds: floa
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "client": (scope.get("client") or ("",))[0],
         "caller": None if caller is None else caller.name,
-        "request": f"{scope['method']} {harmless(scope['path'].partition('?')[0], _MAX_TEXT)}",
-        **{name: harmless(value, _MAX_TEXT) for name, value in named.items() if value},
+        "request": f"{scope['method']} {sanitize(scope['path'].partition('?')[0], _MAX_TEXT)}",
+        **{name: sanitize(value, _MAX_TEXT) for name, value in named.items() if value},
         "status": status,
         "bytes": sent,
         "seconds": seconds,

@@ -36,7 +36,7 @@ class _Deadline:
             self._timer = None
 
 
-class ImpatientProtocol(H11Protocol):
+class DeadlineProtocol(H11Protocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._head, self._body, self._answer = _Deadline(), _Deadline(), _Deadline()

@@ -28,7 +28,7 @@ _ENDING = (
 _TOO_LARGE = f"A request holds {MAX_BODY_BYTES >> 20} MiB at the most. Larger data has to come from a file."
 
 
-class Gate:
+class AccessMiddleware:
     """Lets in who may call. MCP sees the caller as the user, whose sessions and questions are nobody else's."""
 
     def __init__(self, app: ASGIApp, access: Access, sessions_of: Callable[[Caller], int]) -> None:
@@ -38,7 +38,7 @@ class Gate:
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admitted = self._access.admit(Headers(scope=scope), scope["query_string"])
+        admitted = self._access.authenticate(Headers(scope=scope), scope["query_string"])
         if isinstance(admitted, Refusal):
             await refuse(admitted.status, admitted.message, admitted.headers)(scope, receive, send)
             return
@@ -49,7 +49,7 @@ class Gate:
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=admitted.name, scopes=[]))
         self._open += 1
         try:
-            await _answered_even_when_cut_off(self._app, scope, receive, send)
+            await _reply_on_shutdown(self._app, scope, receive, send)
         finally:
             self._open -= 1
 
@@ -67,7 +67,7 @@ def _opens_session(scope: Scope) -> bool:
     return "mcp-session-id" not in headers and (version is None or version in HANDSHAKE_PROTOCOL_VERSIONS)
 
 
-async def _answered_even_when_cut_off(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+async def _reply_on_shutdown(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     """A request is only cancelled from outside when it has outlasted the time that the end of the server leaves."""
     begun = False
 
@@ -83,7 +83,7 @@ async def _answered_even_when_cut_off(app: ASGIApp, scope: Scope, receive: Recei
             await refuse(503, _ENDING)(scope, receive, send)
 
 
-class WholeBody:
+class BodyMiddleware:
     """Reads a body within its limits, and only then hands the request on."""
 
     def __init__(self, app: ASGIApp) -> None:

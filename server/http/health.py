@@ -10,7 +10,7 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from ..app import opens_http_clients
+from ..app import http_client_factory
 from ..settings import Settings
 
 _KNOWN_FOR_SECONDS = 5.0
@@ -52,7 +52,7 @@ class Health:
 
     async def _ask(self) -> bool:
         try:
-            self._open_client = self._open_client or opens_http_clients(self._settings)
+            self._open_client = self._open_client or http_client_factory(self._settings)
             async with self._open_client() as http:
                 with anyio.fail_after(_ASKING_SECONDS):
                     answer = await http.get(self._settings.api_url)

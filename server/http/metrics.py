@@ -71,7 +71,7 @@ class Metrics:
         self._errors.labels(tool, own).inc()
         return error.get("outcome", "failed")
 
-    def note_request(self, method: str, error: DecthingsError | None, sent: int, seconds: float) -> None:
+    def on_request(self, method: str, error: DecthingsError | None, sent: int, seconds: float) -> None:
         self._requests.labels(method, "ok" if error is None else _result_of(error)).inc()
         self._request_seconds.labels(method).observe(seconds)
         self._sent.inc(sent)

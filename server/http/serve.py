@@ -24,14 +24,14 @@ from uvicorn.supervisors import Multiprocess
 
 from ...tools.calls.services import Caller
 from ..app import Observer, create_server
-from ..importing import collect_seldom
+from ..importing import relax_gc
 from ..logs import configure_logging
 from ..settings import Settings, SettingsError
 from . import tracing
 from .access import Access, Tokens
 from .access_log import AccessLog
-from .deadlines import ImpatientProtocol
-from .gate import Gate, WholeBody
+from .deadlines import DeadlineProtocol
+from .gate import AccessMiddleware, BodyMiddleware
 from .health import Health
 from .settings import HttpSettings
 
@@ -52,7 +52,7 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
     config = uvicorn_config(settings, http)
     listening = listen(http.host, http.port)
     # uvicorn raises the signal that ended it once more: this is where it ends.
-    signal.signal(signal.SIGTERM, _end_in_peace)
+    signal.signal(signal.SIGTERM, _ignore_signal)
     host, port = listening.getsockname()[:2]
     _log.warning("Serving on http://%s:%d%s", f"[{host}]" if ":" in host else host, port, http.path)
     with listening:
@@ -97,7 +97,7 @@ def _metrics_of_workers(http: HttpSettings) -> Generator[None]:
         yield
 
 
-def _end_in_peace(_number: int, _frame: object) -> None:
+def _ignore_signal(_number: int, _frame: object) -> None:
     pass
 
 
@@ -114,7 +114,7 @@ def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
         host=http.host,
         port=http.port,
         workers=http.workers,
-        http=ImpatientProtocol,
+        http=DeadlineProtocol,
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -152,7 +152,9 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
         session_idle_timeout=_SESSION_SECONDS,
         security_settings=security,
     )
-    gate = Gate(WholeBody(AuthContextMiddleware(manager.handle_request)), Access(http, tokens), _sessions_of(manager))
+    gate = AccessMiddleware(
+        BodyMiddleware(AuthContextMiddleware(manager.handle_request)), Access(http, tokens), _sessions_of(manager)
+    )
     health = Health(settings)
 
     @asynccontextmanager
@@ -177,7 +179,7 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
     app.router.redirect_slashes = False  # behind a proxy it would lead from https to http, with the key
-    collect_seldom()
+    relax_gc()
     return AccessLog(app)
 
 

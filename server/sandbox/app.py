@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from ...tools.decthings.varint import MalformedFrame
 from ...tools.decthings.wire import encode_response
-from .errors import Refused
+from .errors import ErrorReply
 from .frames import read_request
 from .methods import Account
 from .seed import seed
@@ -36,19 +36,19 @@ def create_sandbox(data: Path) -> Starlette:
         data: the folder of its store, made when it is missing.
     """
     store = Store(data)
-    with store.transaction() as rows:
-        seed(rows)
+    with store.transaction() as transaction:
+        seed(transaction)
 
     async def answer(request: Request) -> Response:
         method = f"{request.path_params['api']}/{request.path_params['method']}"
         if method not in Account.METHODS:
-            return _plain("There is no such method.", 404)
+            return _text_response("There is no such method.", 404)
         if request.headers.get("content-type") != "application/octet-stream":
-            return _plain("The Content-Type has to be application/octet-stream.", 400)
+            return _text_response("The Content-Type has to be application/octet-stream.", 400)
         try:
-            return _frame(await _call(store, method, request))
+            return _frame_response(await _call(store, method, request))
         except (MalformedFrame, ClientDisconnect) as error:
-            return _plain(f"The body is not a frame: {error}.", 400)
+            return _text_response(f"The body is not a frame: {error}.", 400)
 
     return Starlette(routes=[Route("/v0/{api}/{method}", answer, methods=["POST"])])
 
@@ -59,7 +59,7 @@ async def _call(store: Store, method: str, request: Request) -> dict[str, Any]:
         try:
             account = Account(store, _key_of(request))
             return {"result": await account.call(method, params, blobs)}
-        except Refused as refusal:
+        except ErrorReply as refusal:
             return {"error": refusal.error}
 
 
@@ -67,7 +67,7 @@ def _key_of(request: Request) -> str:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     # Without a key Decthings shows what is public. Which methods that are is not documented: here none.
     if scheme != "Bearer" or not key or key in BAD_KEYS:
-        raise Refused("bad_credentials")
+        raise ErrorReply("bad_credentials")
     return key
 
 
@@ -75,9 +75,9 @@ def _headers() -> dict[str, str]:
     return {"Server": _SERVER, "Date": formatdate(usegmt=True)}
 
 
-def _frame(reply: dict[str, Any]) -> Response:
+def _frame_response(reply: dict[str, Any]) -> Response:
     return Response(encode_response(reply), headers=_headers(), media_type="application/octet-stream")
 
 
-def _plain(text: str, status: int) -> Response:
+def _text_response(text: str, status: int) -> Response:
     return PlainTextResponse(text, status, headers=_headers())

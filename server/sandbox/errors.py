@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refused(Exception):
+class ErrorReply(Exception):
     """Becomes the `error` of an answer."""
 
     def __init__(self, code: str, **details: str) -> None:

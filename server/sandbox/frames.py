@@ -45,7 +45,7 @@ class _Stream:
         self._body = body
         self._buffer = b""
 
-    async def _some(self, most: int) -> bytes:
+    async def _read_some(self, most: int) -> bytes:
         """Between one and `most` bytes; none at the end."""
         while not self._buffer:
             try:
@@ -56,15 +56,15 @@ class _Stream:
         return some
 
     async def exactly(self, size: int) -> bytes:
-        return b"".join([piece async for piece in self._up_to(size)])
+        return b"".join([chunk async for chunk in self._up_to(size)])
 
     async def _up_to(self, size: int) -> AsyncIterator[bytes]:
         while size:
-            piece = await self._some(size)
-            if not piece:
+            chunk = await self._read_some(size)
+            if not chunk:
                 raise MalformedFrame("it ends too early")
-            size -= len(piece)
-            yield piece
+            size -= len(chunk)
+            yield chunk
 
     async def varint(self) -> int:
         first = await self.exactly(1)
@@ -73,11 +73,11 @@ class _Stream:
     async def save(self, size: int, path: Path) -> ReceivedBlob:
         digest = hashlib.sha256()
         async with await anyio.open_file(path, "wb") as file:
-            async for piece in self._up_to(size):
-                digest.update(piece)
-                await file.write(piece)
+            async for chunk in self._up_to(size):
+                digest.update(chunk)
+                await file.write(chunk)
         return ReceivedBlob(path, size, digest.hexdigest())
 
     async def expect_end(self) -> None:
-        if await self._some(1):
+        if await self._read_some(1):
             raise MalformedFrame("something follows the last blob")

@@ -13,11 +13,11 @@ import anyio
 import anyio.to_thread
 
 from . import requests as r
-from .errors import Refused
+from .errors import ErrorReply
 from .frames import ReceivedBlob
-from .models import CREATION_MS, FAIL_TAG, FAILURES, Making, keep_uploads
+from .models import CREATION_MS, FAIL_TAG, FAILURES, ModelBuilder, store_uploads
 from .seed import OWNER as EXAMPLES_OWNER
-from .store import Document, Rows, Store
+from .store import Document, Store, Transaction
 
 Result = dict[str, Any]
 
@@ -35,7 +35,7 @@ class Account:
             method: one of `METHODS`.
 
         Raises:
-            Refused: the error to answer with.
+            ErrorReply: the error to answer with.
         """
         if method == "Model/waitForModelToBeCreated":
             return await self._wait(params)
@@ -44,22 +44,22 @@ class Account:
     def _create_model(self, params: dict[str, Any], blobs: list[ReceivedBlob], /) -> Result:
         checked = r.parse(r.CreateModel, params)
         now = _now()
-        with self._store.transaction() as rows:
-            making = Making(rows, lambda model_id: self._readable(rows, model_id)[0], blobs, now)
-            document, creating = making.document(checked)
-            rows.add_model(document, self._user, ready_at=now + CREATION_MS if creating else now)
-            keep_uploads(blobs, self._store.uploads / document["id"])
+        with self._store.transaction() as transaction:
+            builder = ModelBuilder(transaction, lambda model_id: self._readable(transaction, model_id)[0], blobs, now)
+            document, creating = builder.document(checked)
+            transaction.add_model(document, self._user, ready_at=now + CREATION_MS if creating else now)
+            store_uploads(blobs, self._store.uploads / document["id"])
         return {"modelId": document["id"], "isNowCreating": creating}
 
     async def _wait(self, params: dict[str, Any]) -> Result:
-        model_id = r.parse(r.OfModel, params)["modelId"]
+        model_id = r.parse(r.ModelRef, params)["modelId"]
         document, remaining = await anyio.to_thread.run_sync(self._in_creation, model_id)
         if remaining <= 0 and FAIL_TAG not in document:
-            raise Refused("model_already_created")
+            raise ErrorReply("model_already_created")
         await anyio.sleep(max(remaining, 0) / 1000)
         try:
             await anyio.to_thread.run_sync(self._in_creation, model_id)
-        except Refused:  # deleted while we waited
+        except ErrorReply:  # deleted while we waited
             return {"createModelFailed": {"error": {"code": "cancelled"}}}
         if FAIL_TAG in document:
             return {"createModelFailed": {"error": FAILURES[document[FAIL_TAG]]}}
@@ -68,45 +68,45 @@ class Account:
 
     def _in_creation(self, model_id: str) -> tuple[Document, int]:
         """The model, and the milliseconds until it is ready."""
-        with self._store.transaction() as rows:
-            document, _, ready_at = self._readable(rows, model_id)
+        with self._store.transaction() as transaction:
+            document, _, ready_at = self._readable(transaction, model_id)
         return document, ready_at - _now()
 
     def _get_models(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
-        with self._store.transaction() as rows:
+        with self._store.transaction() as transaction:
             models = [
-                self._model_page(rows, document, owner, ready_at)
-                for document, owner, ready_at in rows.models()
+                self._model_page(transaction, document, owner, ready_at)
+                for document, owner, ready_at in transaction.models()
                 if self._may_read(document, owner)
             ]
         return _page("models", models, r.parse(r.ListItems, params))
 
     def _get_datasets(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
-        with self._store.transaction() as rows:
+        with self._store.transaction() as transaction:
             datasets = [
                 {**document, **self._ownership(owner)}
-                for document, owner in rows.datasets()
+                for document, owner in transaction.datasets()
                 if self._may_read(document, owner)
             ]
         return _page("datasets", datasets, r.parse(r.ListItems, params))
 
     def _delete_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
-        with self._store.transaction() as rows:
-            model_id = self._own(rows, r.parse(r.OfModel, params)["modelId"])["id"]
-            rows.delete_model(model_id)
+        with self._store.transaction() as transaction:
+            model_id = self._own(transaction, r.parse(r.ModelRef, params)["modelId"])["id"]
+            transaction.delete_model(model_id)
         shutil.rmtree(self._store.uploads / model_id, ignore_errors=True)
         return {}
 
     def _update_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
         checked = r.parse(r.UpdateModel, params)
-        with self._store.transaction() as rows:
-            rows.change_model({**self._own(rows, checked["modelId"]), **checked["properties"]})
+        with self._store.transaction() as transaction:
+            transaction.change_model({**self._own(transaction, checked["modelId"]), **checked["properties"]})
         return {}
 
     def _snapshot_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
         checked = r.parse(r.SnapshotModel, params)
-        with self._store.transaction() as rows:
-            model = self._own(rows, checked["modelId"])
+        with self._store.transaction() as transaction:
+            model = self._own(transaction, checked["modelId"])
             active = [state for state in model["states"] if state["id"] == model.get("activeState")]
             # Whether a model without a state can have a snapshot is not documented: here it can.
             state: Document = active[0] if active else {"name": "", "state": [], "mountedModels": []}
@@ -117,22 +117,22 @@ class Account:
                 "parameterDefinitions": model["parameterDefinitions"],
                 "state": {member: state[member] for member in ("name", "state", "mountedModels")},
             }
-            rows.add_snapshot(model["id"], snapshot)
+            transaction.add_snapshot(model["id"], snapshot)
         return {"snapshotId": snapshot["id"]}
 
     def _may_read(self, document: Document, owner: str) -> bool:
         return owner == self._user or document["publicAccess"]
 
-    def _readable(self, rows: Rows, model_id: str) -> tuple[Document, str, int]:
-        found = rows.model(model_id)
+    def _readable(self, transaction: Transaction, model_id: str) -> tuple[Document, str, int]:
+        found = transaction.model(model_id)
         if found is None or not self._may_read(found[0], found[1]):
-            raise Refused("model_not_found")
+            raise ErrorReply("model_not_found")
         return found
 
-    def _own(self, rows: Rows, model_id: str) -> Document:
-        document, owner, _ = self._readable(rows, model_id)
+    def _own(self, transaction: Transaction, model_id: str) -> Document:
+        document, owner, _ = self._readable(transaction, model_id)
         if owner != self._user:
-            raise Refused("access_denied")
+            raise ErrorReply("access_denied")
         return {member: value for member, value in document.items() if member != "snapshots"}
 
     def _ownership(self, owner: str) -> Document:
@@ -142,7 +142,7 @@ class Account:
             "access": "readwrite" if owner == self._user else "read",
         }
 
-    def _model_page(self, rows: Rows, document: Document, owner: str, ready_at: int) -> Document:
+    def _model_page(self, transaction: Transaction, document: Document, owner: str, ready_at: int) -> Document:
         page: Document = {
             **{member: value for member, value in document.items() if member != FAIL_TAG},
             **self._ownership(owner),
@@ -151,7 +151,7 @@ class Account:
             "trainingSessions": [],
         }
         if based_on := document.get("basedOnSnapshot"):
-            page["basedOnSnapshot"] = {**based_on, "noLongerExists": rows.model(based_on["modelId"]) is None}
+            page["basedOnSnapshot"] = {**based_on, "noLongerExists": transaction.model(based_on["modelId"]) is None}
         return page
 
     _HANDLERS: ClassVar[Mapping[str, Callable[..., Result]]] = {

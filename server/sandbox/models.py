@@ -11,10 +11,10 @@ from uuid import uuid4
 
 from ...tools.decthings.tensors import decode_tensors
 from ...tools.decthings.varint import MalformedFrame
-from .errors import Refused
+from .errors import ErrorReply
 from .frames import ReceivedBlob
 from .requests import CreateModel, invalid_parameter
-from .store import Document, Rows
+from .store import Document, Transaction
 
 NO_DEFINITIONS: Document = {"createState": [], "train": [], "evaluateInput": [], "evaluateOutput": []}
 CREATION_MS = 3000
@@ -51,10 +51,10 @@ FAILURES: dict[str, Document] = {
 
 
 @dataclass
-class Making:
+class ModelBuilder:
     """A model in the making. `visible` finds a source model for its caller, or refuses."""
 
-    rows: Rows
+    transaction: Transaction
     visible: Callable[[str], Document]
     blobs: list[ReceivedBlob]
     now: int
@@ -101,14 +101,14 @@ class Making:
         source = self.visible(options["modelId"])
         if "snapshotId" in options:
             _snapshot_of(source, options["snapshotId"])
-        self._take_over(document, source)
+        self._inherit(document, source)
         document["states"], document["activeState"] = source["states"], source.get("activeState")
         return False
 
     def _snapshot(self, document: Document, options: Any) -> bool:
         source = self.visible(options["modelId"])
         snapshot = _snapshot_of(source, options["snapshotId"])
-        self._take_over(document, source)
+        self._inherit(document, source)
         document["basedOnSnapshot"] = {"modelId": source["id"], "snapshotId": snapshot["id"]}
         initial = options["initialState"]
         failing = [tag["value"] for tag in source["tags"] if tag["tag"] == FAIL_TAG and tag["value"] in FAILURES]
@@ -132,7 +132,7 @@ class Making:
         return initial["method"] == "create"
 
     @staticmethod
-    def _take_over(document: Document, source: Document) -> None:
+    def _inherit(document: Document, source: Document) -> None:
         for member in ("language", "format", "wasm", "parameterDefinitions"):
             if member in source:
                 document[member] = source[member]
@@ -145,15 +145,17 @@ class Making:
                 decode_tensors(blob.path.read_bytes())
             except MalformedFrame as error:
                 raise invalid_parameter(f"options.initialState.params.{name}", str(error)) from None
-        keys = {document["id"]: [key["name"] for key in document["keys"]] for document, _ in self.rows.datasets()}
+        keys = {
+            document["id"]: [key["name"] for key in document["keys"]] for document, _ in self.transaction.datasets()
+        }
         for provider in providers:
             if (data := provider.get("data")) is None:
                 continue
             dataset = {"datasetId": data["datasetId"]}
             if data["datasetId"] not in keys:
-                raise Refused("dataset_not_found", **dataset)
+                raise ErrorReply("dataset_not_found", **dataset)
             if data["datasetKey"] not in keys[data["datasetId"]]:
-                raise Refused("dataset_key_not_found", **dataset, datasetKey=data["datasetKey"])
+                raise ErrorReply("dataset_key_not_found", **dataset, datasetKey=data["datasetKey"])
 
     def _expect_blobs(self, count: int, parameter: str) -> None:
         if len(self.blobs) != count:
@@ -164,10 +166,10 @@ def _snapshot_of(model: Document, snapshot_id: str) -> Document:
     for snapshot in model["snapshots"]:
         if snapshot["id"] == snapshot_id:
             return snapshot
-    raise Refused("snapshot_not_found")
+    raise ErrorReply("snapshot_not_found")
 
 
-def keep_uploads(blobs: Sequence[ReceivedBlob], folder: Path) -> None:
+def store_uploads(blobs: Sequence[ReceivedBlob], folder: Path) -> None:
     if blobs:
         folder.mkdir()
         for blob in blobs:

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from ...tools.decthings import types
-from .errors import Refused
+from .errors import ErrorReply
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class CreateModel(TypedDict):
 
 
 @with_config(types.STRICT)
-class OfModel(TypedDict):
+class ModelRef(TypedDict):
     modelId: str
 
 
@@ -135,7 +135,7 @@ def _adapter(type_: type[T]) -> TypeAdapter[T]:
 def parse(type_: type[T], params: dict[str, Any]) -> T:
     """
     Raises:
-        Refused: invalid_parameter, for the first parameter that is wrong.
+        ErrorReply: invalid_parameter, for the first parameter that is wrong.
     """
     try:
         return _adapter(type_).validate_python(params)
@@ -150,5 +150,5 @@ def _without_words(location: tuple[str | int, ...]) -> list[str]:
     return [name for index, name in enumerate(names) if index == 0 or names[index - 1] not in _UNIONS]
 
 
-def invalid_parameter(name: str, reason: str) -> Refused:
-    return Refused("invalid_parameter", parameterName=name, reason=reason)
+def invalid_parameter(name: str, reason: str) -> ErrorReply:
+    return ErrorReply("invalid_parameter", parameterName=name, reason=reason)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .store import Rows
+from .store import Transaction
 
 OWNER = "decthings-examples"
 MODEL_ID = "11111111-aaaa-4aaa-8aaa-111111111111"
@@ -28,10 +28,10 @@ _DEFINITIONS = {
 }
 
 
-def seed(rows: Rows) -> None:
+def seed(transaction: Transaction) -> None:
     """Once: what is there already stays."""
-    if rows.model(MODEL_ID) is None:
-        _add_model(rows)
+    if transaction.model(MODEL_ID) is None:
+        _add_model(transaction)
     dataset = {
         "id": DATASET_ID,
         "name": "example-flowers",
@@ -45,10 +45,10 @@ def seed(rows: Rows) -> None:
         "entriesWaitingToBeDeleted": {"count": 0, "totalByteSize": 0},
         "versionId": "44444444-dddd-4ddd-8ddd-444444444444",
     }
-    rows.add_dataset(dataset, OWNER)
+    transaction.add_dataset(dataset, OWNER)
 
 
-def _add_model(rows: Rows) -> None:
+def _add_model(transaction: Transaction) -> None:
     state = [{"key": "weights", "byteSize": 1024}]
     model = {
         "id": MODEL_ID,
@@ -71,7 +71,7 @@ def _add_model(rows: Rows) -> None:
         ],
         "activeState": "trained",
     }
-    rows.add_model(model, OWNER, ready_at=_CREATED_AT)
+    transaction.add_model(model, OWNER, ready_at=_CREATED_AT)
     snapshot = {
         "id": SNAPSHOT_ID,
         "name": "v1",
@@ -79,4 +79,4 @@ def _add_model(rows: Rows) -> None:
         "parameterDefinitions": _DEFINITIONS,
         "state": {"name": "trained", "state": state, "mountedModels": []},
     }
-    rows.add_snapshot(MODEL_ID, snapshot)
+    transaction.add_snapshot(MODEL_ID, snapshot)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .errors import Refused
+from .errors import ErrorReply
 
 Document = dict[str, Any]
 
@@ -40,30 +40,30 @@ class Store:
         self._database = folder / "decthings.sqlite3"
         self.uploads = folder / "uploads"
         self.uploads.mkdir(parents=True, exist_ok=True)
-        self._remove_remains()
+        self._delete_stale_uploads()
         with self.transaction() as rows:
             rows.create_tables()
 
-    def _remove_remains(self) -> None:
+    def _delete_stale_uploads(self) -> None:
         """Of uploads that were under way when their process was killed."""
         for folder in self.uploads.glob("tmp*"):
             if time.time() - folder.stat().st_mtime > _DAY:
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
-    def transaction(self) -> Generator[Rows]:
+    def transaction(self) -> Generator[Transaction]:
         """All or nothing; other writers wait."""
         connection = sqlite3.connect(self._database, timeout=10, isolation_level=None)
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("BEGIN IMMEDIATE")
-            yield Rows(connection)
+            yield Transaction(connection)
             connection.execute("COMMIT")
         finally:
             connection.close()  # which rolls back what was not committed
 
 
-class Rows:
+class Transaction:
     """The rows of one transaction. Documents are what getModels and getDatasets show of them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -76,7 +76,7 @@ class Rows:
     def add_model(self, document: Document, owner: str, ready_at: int) -> None:
         """
         Raises:
-            Refused: name_already_used.
+            ErrorReply: name_already_used.
         """
         with _unique_name():
             self._connection.execute(
@@ -94,7 +94,7 @@ class Rows:
     def change_model(self, document: Document) -> None:
         """
         Raises:
-            Refused: name_already_used.
+            ErrorReply: name_already_used.
         """
         with _unique_name():
             self._connection.execute(
@@ -138,4 +138,4 @@ def _unique_name() -> Generator[None]:
     try:
         yield
     except sqlite3.IntegrityError:
-        raise Refused("name_already_used") from None
+        raise ErrorReply("name_already_used") from None

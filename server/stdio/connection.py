@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _AT_A_TIME = 1 << 16
-_PIECE = getattr(select, "PIPE_BUF", 512)
+_CHUNK = getattr(select, "PIPE_BUF", 512)
 """A pipe that can be written to takes so many bytes at once. So nobody waits in a write, and the
 descriptors need not be made non-blocking, which other processes that hold them would see."""
 
@@ -43,10 +43,10 @@ class Connection:
         self.ended = not data
         return self.lines.feed(data) if data else self.lines.end()
 
-    def send_piece(self) -> None:
+    def send_chunk(self) -> None:
         """Of what is unsent. To be called when it can be written."""
         try:
-            self.unsent = self.unsent[os.write(self.writing, self.unsent[:_PIECE]) :]
+            self.unsent = self.unsent[os.write(self.writing, self.unsent[:_CHUNK]) :]
         except BlockingIOError:
             return
 

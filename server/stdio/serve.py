@@ -15,7 +15,7 @@ from mcp.server.stdio import stdio_server
 from .connection import Connection, claim, is_switched_off
 from .streams import open_pipes
 
-_SECONDS_FOR_LAST_ANSWERS = 0.7
+_GRACE_SECONDS = 0.7
 
 
 def serve_stdio(server: MCPServer[Any], connection: Connection | None = None) -> int:
@@ -35,7 +35,7 @@ async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
     # MCPServer's own stdio loop has no place for signals.
     lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
     status = 0
-    # Files, and what Windows has, cannot be awaited: the SDK reads and writes them in threads.
+    # AllowedFiles, and what Windows has, cannot be awaited: the SDK reads and writes them in threads.
     async with stdio_server() if connection is None else open_pipes(connection) as (reader, writer):
         try:
             async with anyio.create_task_group() as tasks:
@@ -51,23 +51,23 @@ async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
                 if sys.platform != "win32":
                     tasks.start_soon(watch_signals)
                 await lowlevel.run(reader, writer, lowlevel.create_initialization_options())
-                _leave_soon(status)
+                _exit_after_grace(status)
                 tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
-            _leave(status)  # by a signal, or because nobody reads stdout any more
+            _exit_now(status)  # by a signal, or because nobody reads stdout any more
         if status:
-            _leave(status)
+            _exit_now(status)
     return status
 
 
-def _leave_soon(status: int) -> None:
+def _exit_after_grace(status: int) -> None:
     """A client that has stopped reading would hold the last answers, and with them the process, for ever."""
-    timer = threading.Timer(_SECONDS_FOR_LAST_ANSWERS, _leave, [status])
+    timer = threading.Timer(_GRACE_SECONDS, _exit_now, [status])
     timer.daemon = True
     timer.start()
 
 
-def _leave(status: int) -> None:
+def _exit_now(status: int) -> None:
     """End without the thread that reads stdin, which cannot be woken. The lifespan has ended before."""
     sys.stderr.flush()
     os._exit(status)

@@ -77,7 +77,7 @@ async def _send(connection: Connection) -> None:
     while connection.unsent:
         if not select.select([], [connection.writing], [], 0)[1]:
             await anyio.wait_writable(connection.writing)
-        connection.send_piece()
+        connection.send_chunk()
 
 
 def _compare(answer: bytes, prepared: bytes) -> None:

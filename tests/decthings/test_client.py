@@ -20,13 +20,13 @@ from decthings_mcp.tools.decthings import (
     ApiError,
     BlobChanged,
     BlobSource,
+    ClientPool,
     ConnectionFailed,
-    Connections,
     DecthingsClient,
     InvalidRequest,
     InvalidResponse,
     NoResponse,
-    RequestCutShort,
+    RequestInterrupted,
     Tensor,
     Timeouts,
     TooManyCalls,
@@ -44,14 +44,14 @@ pytestmark = pytest.mark.anyio
 PARAMS: CreateModelParams = {"name": "n", "description": "", "options": {"type": "code", "language": "go"}}
 
 
-async def test_a_created_model_is_returned(connections: Connections, upstream: Upstream) -> None:
+async def test_a_created_model_is_returned(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {"modelId": "m-1", "isNowCreating": True, "new": 1}, "error": None, "more": 2})
-    assert await decthings(connections, upstream.url).create_model(PARAMS) == {"modelId": "m-1", "isNowCreating": True}
+    assert await decthings(client_pool, upstream.url).create_model(PARAMS) == {"modelId": "m-1", "isNowCreating": True}
 
 
-async def test_connections_are_reused(connections: Connections, upstream: Upstream) -> None:
+async def test_connections_are_reused(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = created()
-    client = decthings(connections, upstream.url)
+    client = decthings(client_pool, upstream.url)
     for _ in range(3):
         await client.create_model(PARAMS)
     assert (len(upstream.requests), upstream.connections) == (3, 1)
@@ -71,39 +71,39 @@ async def test_what_was_cancelled_on_its_way_through_a_proxy_holds_no_connection
 
     async with await asyncio.start_server(never_get_through, "127.0.0.1", 0) as listening:
         proxy = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        async with Connections(partial(httpx.AsyncClient, trust_env=False, proxy=proxy)) as connections:
+        async with ClientPool(partial(httpx.AsyncClient, trust_env=False, proxy=proxy)) as client_pool:
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(decthings(connections, "https://decthings.invalid/v0").create_model, PARAMS)
+                tasks.start_soon(decthings(client_pool, "https://decthings.invalid/v0").create_model, PARAMS)
                 await connected.wait()
                 tasks.cancel_scope.cancel()
             with anyio.fail_after(5):
                 await hung_up.wait()
 
 
-async def test_an_error_keeps_its_code_and_members(connections: Connections, upstream: Upstream) -> None:
+async def test_an_error_keeps_its_code_and_members(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = frame({"error": {"code": "never_heard_of", "datasetId": "d"}})
     with pytest.raises(ApiError) as caught:
-        await decthings(connections, upstream.url).create_model(PARAMS)
+        await decthings(client_pool, upstream.url).create_model(PARAMS)
     assert (caught.value.code, caught.value.details) == ("never_heard_of", {"datasetId": "d"})
     assert not caught.value.may_have_acted
 
 
 async def test_an_error_frame_with_another_status_is_still_that_error(
-    connections: Connections, upstream: Upstream
+    client_pool: ClientPool, upstream: Upstream
 ) -> None:
     upstream.reply = http_response(encode_response({"error": {"code": "unknown"}}), "500 Internal Server Error")
     with pytest.raises(ApiError, match="'unknown'"):
-        await decthings(connections, upstream.url).create_model(PARAMS)
+        await decthings(client_pool, upstream.url).create_model(PARAMS)
 
 
 @pytest.mark.parametrize("content_type", ["Application/Octet-Stream", "application/octet-stream; charset=binary"])
 async def test_the_content_type_may_have_any_case_and_parameters(
-    content_type: str, connections: Connections, upstream: Upstream
+    content_type: str, client_pool: ClientPool, upstream: Upstream
 ) -> None:
     upstream.reply = http_response(
         encode_response({"result": {"modelId": "m", "isNowCreating": False}}), "200 OK", content_type
     )
-    assert (await decthings(connections, upstream.url).create_model(PARAMS))["modelId"] == "m"
+    assert (await decthings(client_pool, upstream.url).create_model(PARAMS))["modelId"] == "m"
 
 
 def json_part(text: bytes) -> bytes:
@@ -136,15 +136,15 @@ BROKEN = {
 
 @pytest.mark.parametrize(("said", "reply"), BROKEN.items(), ids=BROKEN)
 async def test_a_broken_response_is_told_and_the_model_may_exist(
-    said: str, reply: bytes, connections: Connections, upstream: Upstream
+    said: str, reply: bytes, client_pool: ClientPool, upstream: Upstream
 ) -> None:
     upstream.reply = reply
     with pytest.raises(InvalidResponse, match=said) as caught:
-        await decthings(connections, upstream.url).create_model(PARAMS)
+        await decthings(client_pool, upstream.url).create_model(PARAMS)
     assert caught.value.may_have_acted
 
 
-async def test_a_response_without_end_is_not_read_to_its_end(connections: Connections, upstream: Upstream) -> None:
+async def test_a_response_without_end_is_not_read_to_its_end(client_pool: ClientPool, upstream: Upstream) -> None:
     def endless(connection: socket.socket, _: Request) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n")
         while True:
@@ -152,14 +152,14 @@ async def test_a_response_without_end_is_not_read_to_its_end(connections: Connec
 
     upstream.reply = endless
     with pytest.raises(InvalidResponse, match=str(responses.MAX_BYTES)):
-        await decthings(connections, upstream.url).create_model(PARAMS)
+        await decthings(client_pool, upstream.url).create_model(PARAMS)
 
 
-async def test_deeply_nested_json_is_told(connections: Connections, upstream: Upstream) -> None:
+async def test_deeply_nested_json_is_told(client_pool: ClientPool, upstream: Upstream) -> None:
     document = b'{"result":' + b"[" * 60000 + b"]" * 60000 + b"}"
     upstream.reply = http_response(b"\xfe" + len(document).to_bytes(4) + document)
     with pytest.raises(InvalidResponse, match="not JSON"):
-        await decthings(connections, upstream.url).create_model(PARAMS)
+        await decthings(client_pool, upstream.url).create_model(PARAMS)
 
 
 @pytest.mark.parametrize(
@@ -170,11 +170,11 @@ async def test_deeply_nested_json_is_told(connections: Connections, upstream: Up
      ("504 Gateway Timeout", True), ("599 Whatever", True)],
 )  # fmt: skip
 async def test_another_status_is_told_and_never_followed(
-    status: str, may_exist: bool, connections: Connections, upstream: Upstream
+    status: str, may_exist: bool, client_pool: ClientPool, upstream: Upstream
 ) -> None:
     upstream.reply = http_response(b"secret page", status, "text/html", "Location: /v1", "Retry-After: 7")
     with pytest.raises(InvalidResponse, match=status[:3]) as caught:
-        await decthings(connections, upstream.url).create_model(PARAMS)
+        await decthings(client_pool, upstream.url).create_model(PARAMS)
     assert (caught.value.may_have_acted, caught.value.status) == (may_exist, int(status[:3]))
     assert caught.value.retry_after == 7
     assert "secret" not in str(caught.value)
@@ -191,41 +191,41 @@ def stop_half_way(connection: socket.socket, _: Request) -> None:
 
 @pytest.mark.parametrize("reply", [b"Connection: close", hang_up, stop_half_way], ids=["garbage", "reset", "cut off"])
 async def test_after_a_whole_request_a_broken_connection_leaves_the_outcome_open(
-    reply: Any, connections: Connections, upstream: Upstream
+    reply: Any, client_pool: ClientPool, upstream: Upstream
 ) -> None:
     upstream.reply = reply
     with pytest.raises(NoResponse) as caught:
-        await decthings(connections, upstream.url).create_model(PARAMS)
+        await decthings(client_pool, upstream.url).create_model(PARAMS)
     assert caught.value.may_have_acted
 
 
-async def test_a_silent_upstream_times_out_with_the_outcome_open(connections: Connections, upstream: Upstream) -> None:
+async def test_a_silent_upstream_times_out_with_the_outcome_open(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = stay_silent
     with pytest.raises(NoResponse, match="ReadTimeout"):
-        await decthings(connections, upstream.url).call("Model", "getModels", {}, timeout=0.05)
+        await decthings(client_pool, upstream.url).call("Model", "getModels", {}, timeout=0.05)
 
 
-async def test_without_a_connection_nothing_was_created(connections: Connections) -> None:
+async def test_without_a_connection_nothing_was_created(client_pool: ClientPool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
     with pytest.raises(ConnectionFailed, match="nothing listens there") as caught:
-        await decthings(connections, url).create_model(PARAMS)
+        await decthings(client_pool, url).create_model(PARAMS)
     assert not caught.value.may_have_acted
 
 
 class Pieces(BlobSource):
     """Yields less than it announces, or fails."""
 
-    def __init__(self, *pieces: bytes, size: int, error: Exception | None = None) -> None:
-        self._pieces, self._size, self._error = pieces, size, error
+    def __init__(self, *chunks: bytes, size: int, error: Exception | None = None) -> None:
+        self._pieces, self._size, self._error = chunks, size, error
 
     @property
     def size(self) -> int:
         return self._size
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for chunk in self._pieces:
+            yield chunk
         if self._error:
             raise self._error
 
@@ -234,8 +234,8 @@ async def test_a_slow_line_is_not_a_dead_one() -> None:
     small_buffer = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 << 10)]
     with support.upstream(created(), slowly=(64 << 10, 0.04)) as slow:  # 1.6 MB a second
         transport = httpx.AsyncHTTPTransport(socket_options=small_buffer)
-        async with Connections(lambda: httpx.AsyncClient(transport=transport)) as connections:
-            client = DecthingsClient(connections, slow.url, timeouts=Timeouts(send=0.4))
+        async with ClientPool(lambda: httpx.AsyncClient(transport=transport)) as client_pool:
+            client = DecthingsClient(client_pool, slow.url, timeouts=Timeouts(send=0.4))
             blob = Pieces(bytes(1 << 20), bytes(1 << 20), size=2 << 20)
             params: CreateModelParams = {**PARAMS, "options": {"type": "upload", "format": "onnx", "data": blob}}
             assert await client.create_model(params)
@@ -246,16 +246,16 @@ def upload(data: Any) -> CreateModelParams:
 
 
 async def test_a_blob_that_changes_while_it_is_sent_ends_the_request_before_it_is_whole(
-    connections: Connections, upstream: Upstream
+    client_pool: ClientPool, upstream: Upstream
 ) -> None:
     blob = Pieces(b"abc", size=10, error=BlobChanged("changed"))
     with pytest.raises(BlobChanged) as caught:
-        await decthings(connections, upstream.url).create_model(upload(blob))
+        await decthings(client_pool, upstream.url).create_model(upload(blob))
     assert not caught.value.may_have_acted
     assert upstream.requests == []
 
 
-async def test_a_connection_that_breaks_within_the_request_created_nothing(connections: Connections) -> None:
+async def test_a_connection_that_breaks_within_the_request_created_nothing(client_pool: ClientPool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
         blob = Pieces(*[bytes(1 << 20)] * 64, size=64 << 20)
@@ -267,40 +267,40 @@ async def test_a_connection_that_breaks_within_the_request_created_nothing(conne
                 opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 opened[0].close()
 
-        with pytest.raises(RequestCutShort) as caught:
-            await decthings(connections, url).create_model(upload(blob), hang_up_at_once)
+        with pytest.raises(RequestInterrupted) as caught:
+            await decthings(client_pool, url).create_model(upload(blob), hang_up_at_once)
     assert not caught.value.may_have_acted
 
 
-async def test_a_failed_call_does_not_keep_its_request(connections: Connections, upstream: Upstream) -> None:
+async def test_a_failed_call_does_not_keep_its_request(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = frame({"error": {"code": "quota_exceeded"}})
     blob = Pieces(b"abc", size=3)
     kept = weakref.ref(blob)
     gc.disable()
     try:
         with suppress(ApiError):
-            await decthings(connections, upstream.url).create_model(upload(blob))
+            await decthings(client_pool, upstream.url).create_model(upload(blob))
         del blob
         assert kept() is None
     finally:
         gc.enable()
 
 
-async def test_pieces_are_counted_as_they_are_sent(connections: Connections, upstream: Upstream) -> None:
+async def test_pieces_are_counted_as_they_are_sent(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = created()
     counts: list[tuple[int, int]] = []
 
     async def on_sent(sent: int, total: int) -> None:
         counts.append((sent, total))
 
-    await decthings(connections, upstream.url).create_model(upload(Pieces(b"abc", b"defg", size=7)), on_sent)
+    await decthings(client_pool, upstream.url).create_model(upload(Pieces(b"abc", b"defg", size=7)), on_sent)
     total = len(upstream.requests[0].body)
     assert counts == [(total - 7, total), (total - 4, total), (total, total)]
     assert upstream.requests[0].body.endswith(b"abcdefg")
 
 
 async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
-    connections: Connections, upstream: Upstream
+    client_pool: ClientPool, upstream: Upstream
 ) -> None:
     def params(count: int) -> CreateModelParams:
         files: Any = [{"key": str(i), "data": bytes([i % 256])} for i in range(count)]
@@ -309,7 +309,7 @@ async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
             "type": "basedOnModelSnapshot", "modelId": "m", "snapshotId": "s", "initialState": state}}  # fmt: skip
 
     upstream.reply = created()
-    client = decthings(connections, upstream.url)
+    client = decthings(client_pool, upstream.url)
     await client.create_model(params(255))
     assert upstream.requests[0].body.endswith(bytes(i % 256 for i in range(255)))
     with pytest.raises(InvalidRequest, match=r"at most 255 .* has 256"):
@@ -323,10 +323,10 @@ async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
         "type": "data", "data": [Tensor("u8", [1], [256])]}}]}],
 )  # fmt: skip
 async def test_what_cannot_be_written_is_refused_before_anything_is_sent(
-    params: dict[str, Any], connections: Connections, upstream: Upstream
+    params: dict[str, Any], client_pool: ClientPool, upstream: Upstream
 ) -> None:
     with pytest.raises(InvalidRequest):
-        await decthings(connections, upstream.url).call("Model", "createModel", params)
+        await decthings(client_pool, upstream.url).call("Model", "createModel", params)
     assert upstream.connections == 0
 
 
@@ -335,8 +335,8 @@ def test_blobs_of_a_response_are_read() -> None:
     assert decode_response(encode_response({"result": {}}, blobs)) == ({"result": {}}, blobs)
 
 
-async def test_the_other_methods_read_their_results(connections: Connections, upstream: Upstream) -> None:
-    client = decthings(connections, upstream.url)
+async def test_the_other_methods_read_their_results(client_pool: ClientPool, upstream: Upstream) -> None:
+    client = decthings(client_pool, upstream.url)
     page = {"models": [{"id": "m"}], "total": 1, "offset": 0, "limit": 20}
     upstream.reply = frame({"result": page})
     assert await client.get_models() == page
@@ -347,16 +347,16 @@ async def test_the_other_methods_read_their_results(connections: Connections, up
 
 
 @pytest.mark.parametrize("result", [{}, {"models": [1], "total": 1}, {"models": [], "total": "1"}])
-async def test_a_list_that_is_none_is_told(result: Any, connections: Connections, upstream: Upstream) -> None:
+async def test_a_list_that_is_none_is_told(result: Any, client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = frame({"result": result})
     with pytest.raises(InvalidResponse, match="no list of models") as caught:
-        await decthings(connections, upstream.url).get_models()
+        await decthings(client_pool, upstream.url).get_models()
     assert not caught.value.may_have_acted
 
 
-async def test_results_without_their_members_are_told(connections: Connections, upstream: Upstream) -> None:
+async def test_results_without_their_members_are_told(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {}})
-    client = decthings(connections, upstream.url)
+    client = decthings(client_pool, upstream.url)
     with pytest.raises(InvalidResponse, match="snapshotId"):
         await client.snapshot_model("m", "v1")
     with pytest.raises(InvalidResponse, match="how the creation ended"):
@@ -366,7 +366,7 @@ async def test_results_without_their_members_are_told(connections: Connections, 
 async def test_calls_beyond_the_connections_are_told_and_those_that_last_have_their_own(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decthings_connections, "QUICK", 2)
+    monkeypatch.setattr(decthings_connections, "MAX_SHORT_CALLS", 2)
     full = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -380,11 +380,11 @@ async def test_calls_beyond_the_connections_are_told_and_those_that_last_have_th
 
     upstream.reply = answer_or_not
     async with (
-        Connections(partial(httpx.AsyncClient, trust_env=False)) as connections,
+        ClientPool(partial(httpx.AsyncClient, trust_env=False)) as client_pool,
         anyio.create_task_group() as tasks,
     ):
-        client = decthings(connections, upstream.url)
-        hurried = DecthingsClient(connections, upstream.url, timeouts=Timeouts(answer=0.2))
+        client = decthings(client_pool, upstream.url)
+        hurried = DecthingsClient(client_pool, upstream.url, timeouts=Timeouts(response=0.2))
         for _ in range(2):
             tasks.start_soon(client.wait_for_model_to_be_created, "m", 60)
         assert (await client.get_datasets())["total"] == 0

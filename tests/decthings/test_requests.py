@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from decthings_mcp.tools.arguments.tensors import check_tensor
-from decthings_mcp.tools.decthings import Connections, Media, Tensor
+from decthings_mcp.tools.decthings import ClientPool, Media, Tensor
 from support import KEY, Upstream, decthings, frame, load_jsonl
 
 ROWS = load_jsonl("requests.jsonl")
@@ -67,14 +67,14 @@ def test_the_recording_is_whole() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 async def test_a_request_is_byte_for_byte_what_was_recorded(
-    row: dict[str, Any], connections: Connections, upstream: Upstream
+    row: dict[str, Any], client_pool: ClientPool, upstream: Upstream
 ) -> None:
     semantic = row["semantic"]
     params = from_semantic(semantic["params"])
     if row["path"].endswith("FS/lookup"):  # that method's client writes file names in base64
         params["name"] = base64.b64encode(params["name"].encode()).decode()
     upstream.reply = frame({"result": {}})
-    client = decthings(connections, upstream.url, KEY if row["authorization"] else None)
+    client = decthings(client_pool, upstream.url, KEY if row["authorization"] else None)
 
     await client.call(semantic["api"], semantic["method"], params)
 

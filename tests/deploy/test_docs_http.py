@@ -83,7 +83,7 @@ def test_the_tokens_that_are_shown_are_ones(tmp_path: Path) -> None:
     access = Access(HttpSettings(token_file=path), Tokens(path))
     pairs = [line.split() for line in text.splitlines() if not line.startswith("#")]
     for name, token in pairs:
-        admitted = access.admit(Headers({"authorization": f"Bearer {token}"}), b"")
+        admitted = access.authenticate(Headers({"authorization": f"Bearer {token}"}), b"")
         assert getattr(admitted, "name", admitted) == name
 
 

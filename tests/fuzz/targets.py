@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from decthings_mcp.tools.calls.services import Backend
+from decthings_mcp.tools.calls.services import Services
 from decthings_mcp.tools.catalog import TOOLS
-from decthings_mcp.tools.create_model.request import Opening
+from decthings_mcp.tools.create_model.request import RequestBuilder
 from decthings_mcp.tools.create_model.tool import CREATE_MODEL
 from decthings_mcp.tools.decthings import ApiError, InvalidRequest, InvalidResponse
 from decthings_mcp.tools.decthings.blobs import size_of
@@ -23,10 +23,10 @@ from decthings_mcp.tools.decthings.responses import read_result
 from decthings_mcp.tools.decthings.tensors import decode_tensors, encode_tensors
 from decthings_mcp.tools.decthings.varint import MalformedFrame, encode_varint
 from decthings_mcp.tools.decthings.wire import decode_response, detach_blobs, encode_head, encode_response
-from decthings_mcp.tools.files.allowed import Files
+from decthings_mcp.tools.files.allowed import AllowedFiles
 from decthings_mcp.tools.files.formats import check_model_file, describe
 from decthings_mcp.tools.files.onnx import read_onnx
-from decthings_mcp.tools.files.structure import BrokenModel
+from decthings_mcp.tools.files.structure import MalformedModel
 from decthings_mcp.tools.files.tflite import read_tflite
 from decthings_mcp.tools.inspect_model_file import parameter_definitions
 from decthings_mcp.tools.results.errors import NotAModelFile, NotConfigured, ToolFailure
@@ -36,7 +36,7 @@ from mcp_types import CallToolResult
 _STATUSES = (200, 204, 302, 400, 404, 408, 429, 500, 502, 503)
 _EFFECTS = (CREATES, CHANGES, READS)
 _LOOP = asyncio.Runner()
-_WITHOUT_FILES = Backend(NotConfigured("", ""), Files([]))
+_WITHOUT_FILES = Services(NotConfigured("", ""), AllowedFiles([]))
 
 
 def wire(data: bytes) -> None:
@@ -76,7 +76,7 @@ def arguments(data: bytes) -> None:
         checked, ignored = tool.checked(given)
         assert all(isinstance(name, str) for name in ignored)
         if tool is CREATE_MODEL:
-            checked["options"] = _LOOP.run(Opening(_WITHOUT_FILES).options(checked["options"]))
+            checked["options"] = _LOOP.run(RequestBuilder(_WITHOUT_FILES).resolve_options(checked["options"]))
             document, blobs = detach_blobs(checked)
             encode_head(document, list(map(size_of, blobs)))
     except (ToolFailure, InvalidRequest) as error:
@@ -90,7 +90,7 @@ def model_files(data: bytes) -> None:
         return data[offset : offset + length]
 
     for read in (read_onnx, read_tflite):
-        with suppress(BrokenModel):
+        with suppress(MalformedModel):
             json.dumps(parameter_definitions(read(len(data), read_at))).encode()
     for format_ in ("onnx", "tflite"):
         with suppress(NotAModelFile):

@@ -39,7 +39,7 @@ def envelope(version: str = "2026-07-28", **params: Any) -> dict[str, Any]:
     return {**params, "_meta": dict(zip(keys, (version, {}), strict=True))}
 
 
-def parsed(line: str) -> SessionMessage | Exception:
+def parse_if_json(line: str) -> SessionMessage | Exception:
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValueError as error:
@@ -48,7 +48,7 @@ def parsed(line: str) -> SessionMessage | Exception:
 
 def is_request(line: str) -> bool:
     """Whether there is an answer to wait for."""
-    message = parsed(line)
+    message = parse_if_json(line)
     return isinstance(message, SessionMessage) and isinstance(message.message, JSONRPCRequest)
 
 
@@ -94,7 +94,7 @@ class Sdk:
 
     async def tell(self, line: str) -> bytes:
         """The answer, with its line end, if there is one."""
-        await self._sending.send(parsed(line))
+        await self._sending.send(parse_if_json(line))
         if not is_request(line):
             return b""
         message = (await self._receiving.receive()).message

@@ -113,29 +113,29 @@ def with_token(token: str) -> Headers:
 
 
 def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("decthings_mcp.server.http.access._LOOK_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("decthings_mcp.server.http.access._RELOAD_SECONDS", 0)
     path = token_file(tmp_path)
     access = Access(HttpSettings(token_file=path), Tokens(path))
     carl = with_token("token-of-carl-0123456789")
-    assert isinstance(access.admit(carl, b""), Refusal)
+    assert isinstance(access.authenticate(carl, b""), Refusal)
     path.write_text("carl token-of-carl-0123456789\n")
-    assert access.admit(carl, b"") == Caller("carl")
-    assert isinstance(access.admit(with_token(TOKENS["anna"]), b""), Refusal)
+    assert access.authenticate(carl, b"") == Caller("carl")
+    assert isinstance(access.authenticate(with_token(TOKENS["anna"]), b""), Refusal)
     path.write_text("broken\n")  # what it said before holds
-    assert access.admit(carl, b"") == Caller("carl")
+    assert access.authenticate(carl, b"") == Caller("carl")
     path.unlink()
-    assert access.admit(carl, b"") == Caller("carl")
+    assert access.authenticate(carl, b"") == Caller("carl")
     os.mkfifo(path)  # reading it would stop everything
-    assert access.admit(carl, b"") == Caller("carl")
+    assert access.authenticate(carl, b"") == Caller("carl")
     path.unlink()
     path.write_text("# nobody any more\n")
-    assert isinstance(access.admit(carl, b""), Refusal)
+    assert isinstance(access.authenticate(carl, b""), Refusal)
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Decthings-Api-Key"])
 def test_a_secret_that_stands_there_twice_is_refused(name: str) -> None:
     raw = [(name.lower().encode(), value) for value in (b"", b"a-key-of-somebody")]
-    refusal = Access(HttpSettings(tenancy="per-caller"), None).admit(Headers(raw=raw), b"")
+    refusal = Access(HttpSettings(tenancy="per-caller"), None).authenticate(Headers(raw=raw), b"")
     assert isinstance(refusal, Refusal)
     assert refusal.status == 400
 

@@ -97,10 +97,10 @@ def test_generated_sessions_are_answered_alike(lines: list[str], at_once: bool, 
 
 @given(st.lists(st.binary(max_size=8) | st.sampled_from([b"\r", b"\n", b"\r\n", b"\xc3", b"\xa9", "\u2028".encode()])))
 @example([b"a\r", b"\nb\r", b"c"])
-def test_lines_are_those_of_a_text_stream(pieces: list[bytes]) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(b"".join(pieces)), encoding="utf-8", errors="replace")
+def test_lines_are_those_of_a_text_stream(chunks: list[bytes]) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(b"".join(chunks)), encoding="utf-8", errors="replace")
     lines = Lines()
-    divided = [line for piece in pieces for line in lines.feed(piece)] + lines.end()
+    divided = [line for chunk in chunks for line in lines.feed(chunk)] + lines.end()
     assert divided == [line.removesuffix("\n") for line in stream]
 
 
@@ -155,8 +155,8 @@ def test_a_message_in_pieces_and_one_without_a_line_end_are_answered(tmp_path: P
     ) as running:
         assert running.stdin is not None
         assert running.stdout is not None
-        for piece in (handshake().encode()[:9], handshake().encode()[9:] + b"\r\n"):
-            running.stdin.write(piece)
+        for chunk in (handshake().encode()[:9], handshake().encode()[9:] + b"\r\n"):
+            running.stdin.write(chunk)
             running.stdin.flush()
         assert json.loads(running.stdout.readline())["id"] == 1
         rest, _ = running.communicate(request(2, "ping").encode(), timeout=10)

@@ -53,8 +53,8 @@ VARIABLES = st.dictionaries(
 
 @given(st.lists(OPTIONS, max_size=3), VARIABLES)
 @settings(max_examples=1000)
-def test_options_that_pass_the_front_are_right(pieces: list[list[str]], variables: dict[str, str]) -> None:
-    argv = [word for piece in pieces for word in piece]
+def test_options_that_pass_the_front_are_right(chunks: list[list[str]], variables: dict[str, str]) -> None:
+    argv = [word for chunk in chunks for word in chunk]
     offered = options.offered_tools(argv, variables, tools())
     if offered is None:
         return

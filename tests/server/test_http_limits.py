@@ -27,7 +27,7 @@ SERVERS: list[uvicorn.Server] = []
 @contextmanager
 def served(data: Path) -> Generator[socket.socket]:
     """A connection to a server in this process, whose limits a test can set."""
-    settings = Settings(sandbox=True, sandbox_data=data, shared=True)
+    settings = Settings(sandbox=True, sandbox_data=data, remote_callers=True)
     listening = http_module.listen("127.0.0.1", 0)
     server = uvicorn.Server(http_module.uvicorn_config(settings, HttpSettings()))
     SERVERS.append(server)

@@ -14,7 +14,7 @@ import pytest
 import support
 from decthings_mcp.server.sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID, SNAPSHOT_ID
 from decthings_mcp.server.sandbox.store import Store
-from decthings_mcp.tools.decthings import ApiError, Connections, DecthingsClient, Tensor
+from decthings_mcp.tools.decthings import ApiError, ClientPool, DecthingsClient, Tensor
 from decthings_mcp.tools.decthings.types import CreateModelParams
 
 pytestmark = pytest.mark.anyio
@@ -41,8 +41,8 @@ async def http() -> AsyncGenerator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def client(connections: Connections, sandbox_url: str) -> DecthingsClient:
-    return support.decthings(connections, sandbox_url)
+def client(client_pool: ClientPool, sandbox_url: str) -> DecthingsClient:
+    return support.decthings(client_pool, sandbox_url)
 
 
 REFUSED: list[tuple[Any, dict[str, Any]]] = [
@@ -75,8 +75,8 @@ async def test_what_is_wrong_is_refused_with_the_documented_code(
     assert (await client.get_models({"filter": {"names": ["n"]}}))["total"] == 0
 
 
-async def test_names_are_unique_per_owner(connections: Connections, sandbox_url: str) -> None:
-    mine, theirs = (support.decthings(connections, sandbox_url, key) for key in ("mine", "theirs"))
+async def test_names_are_unique_per_owner(client_pool: ClientPool, sandbox_url: str) -> None:
+    mine, theirs = (support.decthings(client_pool, sandbox_url, key) for key in ("mine", "theirs"))
     await mine.create_model(params(CODE))
     await theirs.create_model(params(CODE))
     for _ in range(2):
@@ -85,8 +85,8 @@ async def test_names_are_unique_per_owner(connections: Connections, sandbox_url:
     assert (await mine.get_models({"filter": {"names": ["n"]}}))["total"] == 1
 
 
-async def test_only_one_of_many_at_once_gets_a_name(connections: Connections, sandbox_url: str) -> None:
-    client = support.decthings(connections, sandbox_url)
+async def test_only_one_of_many_at_once_gets_a_name(client_pool: ClientPool, sandbox_url: str) -> None:
+    client = support.decthings(client_pool, sandbox_url)
     outcomes: list[str] = []
 
     async def create() -> None:
@@ -102,8 +102,8 @@ async def test_only_one_of_many_at_once_gets_a_name(connections: Connections, sa
     assert sorted(outcomes) == ["created"] + ["name_already_used"] * 9
 
 
-async def test_others_models_are_out_of_reach(connections: Connections, sandbox_url: str) -> None:
-    mine, theirs = (support.decthings(connections, sandbox_url, key) for key in ("mine", "theirs"))
+async def test_others_models_are_out_of_reach(client_pool: ClientPool, sandbox_url: str) -> None:
+    mine, theirs = (support.decthings(client_pool, sandbox_url, key) for key in ("mine", "theirs"))
     model_id = (await mine.create_model(params(CODE)))["modelId"]
     with pytest.raises(ApiError, match="model_not_found"):
         await theirs.delete_model(model_id)
@@ -132,12 +132,12 @@ async def test_uploads_are_kept(client: DecthingsClient, tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "sandbox" / "uploads").iterdir()] == [created["modelId"]]
 
 
-async def test_models_outlive_the_process_and_are_listed_page_by_page(connections: Connections, tmp_path: Path) -> None:
+async def test_models_outlive_the_process_and_are_listed_page_by_page(client_pool: ClientPool, tmp_path: Path) -> None:
     with support.sandbox(tmp_path) as url:
         for name in ("a", "b", "c"):
-            await support.decthings(connections, url).create_model(params(CODE, name))
+            await support.decthings(client_pool, url).create_model(params(CODE, name))
     with support.sandbox(tmp_path) as url:
-        client = support.decthings(connections, url)
+        client = support.decthings(client_pool, url)
         page = await client.get_models({"sort": "name", "sortDirection": "asc", "offset": 1, "limit": 2})
         assert [model["name"] for model in page["models"]] == ["b", "c"]
         assert (page["total"], page["offset"], page["limit"]) == (4, 1, 2)

@@ -76,7 +76,7 @@ def test_a_key_that_cannot_be_one_is_not_used_and_not_told(key: str) -> None:
 
 def test_times_are_named_one_by_one() -> None:
     settings = load("--timeout", "connect=2", "--timeout", "call=22")
-    assert (settings.timeouts.connect, settings.timeouts.answer, settings.call_seconds) == (2, 20, 22)
+    assert (settings.timeouts.connect, settings.timeouts.response, settings.call_seconds) == (2, 20, 22)
     assert settings.timeouts.request < 22
     assert load(DECTHINGS_TIMEOUT="send=3.5, answer=4").timeouts.send == 3.5
     assert load("--timeout", "send=3", DECTHINGS_TIMEOUT="send=9").timeouts.send == 3

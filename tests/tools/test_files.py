@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import support
 from decthings_mcp.tools.decthings import BlobChanged
-from decthings_mcp.tools.files.allowed import Files
+from decthings_mcp.tools.files.allowed import AllowedFiles
 from decthings_mcp.tools.results.errors import FileError, FileNotAllowed
 from support import Chat, Upstream
 
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 def code_of(folder: Path, path: str) -> str:
     with pytest.raises(FileError) as caught:
-        Files([folder]).find(path)
+        AllowedFiles([folder]).open(path)
     assert "outside" not in str(caught.value) or "folders that may be used" in str(caught.value)
     assert str(folder.parent / "secret") not in caught.value.next_step
     return caught.value.code
@@ -41,8 +41,8 @@ def code_of(folder: Path, path: str) -> str:
 
 @pytest.mark.parametrize("path", ["models/a.onnx", "./models/../models/a.onnx", "link-in", "{folder}/models/a.onnx"])
 async def test_a_file_below_the_folder_is_read(path: str, folder: Path) -> None:
-    file = Files([folder]).find(path.format(folder=folder))
-    assert [piece async for piece in file.pieces()] == [b"inside"]
+    file = AllowedFiles([folder]).open(path.format(folder=folder))
+    assert [chunk async for chunk in file.chunks()] == [b"inside"]
     assert (file.size, file.name) == (6, Path(path).name)
 
 
@@ -63,8 +63,8 @@ async def test_a_missing_file_is_told_without_a_look_outside(folder: Path) -> No
 
 
 async def test_what_the_system_makes_up_is_empty_even_where_everything_is_allowed() -> None:
-    secret = Files([Path("/")]).find("/proc/self/environ")
-    assert (secret.size, [piece async for piece in secret.pieces()]) == (0, [])
+    secret = AllowedFiles([Path("/")]).open("/proc/self/environ")
+    assert (secret.size, [chunk async for chunk in secret.chunks()]) == (0, [])
     for device in ("/dev/zero", "/dev/null", "/proc/self/fd"):
         assert code_of(Path("/"), device) == "file_not_allowed"
 
@@ -80,18 +80,18 @@ async def test_a_name_with_line_breaks_cannot_pass_for_a_sentence(chat: Chat, tm
 
 async def test_a_path_from_the_home_folder_is_understood(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
-    assert Files([folder]).find("~/models/a.onnx").size == 6
+    assert AllowedFiles([folder]).open("~/models/a.onnx").size == 6
 
 
 async def test_the_first_folder_is_where_relative_paths_start(folder: Path, tmp_path: Path) -> None:
-    files = Files([folder / "models", tmp_path])
-    assert files.find("a.onnx").size == 6
-    assert files.find(str(tmp_path / "secret")).size == 7
+    files = AllowedFiles([folder / "models", tmp_path])
+    assert files.open("a.onnx").size == 6
+    assert files.open(str(tmp_path / "secret")).size == 7
 
 
 async def test_without_a_folder_it_is_told_what_to_add() -> None:
     with pytest.raises(FileNotAllowed) as caught:
-        Files([]).find("a.onnx")
+        AllowedFiles([]).open("a.onnx")
     assert "--files" in caught.value.next_step
 
 
@@ -173,13 +173,13 @@ async def test_the_look_inside_can_be_switched_off(checked: bool, upstream: supp
 async def test_a_file_that_is_exchanged_before_it_is_sent_creates_nothing(tmp_path: Path) -> None:
     path = tmp_path / "m.raw"
     path.write_bytes(b"one")
-    blob = Files([tmp_path]).find("m.raw")
+    blob = AllowedFiles([tmp_path]).open("m.raw")
     path.unlink()
     with pytest.raises(BlobChanged, match="no longer be opened"):
-        _ = [piece async for piece in blob.pieces()]
+        _ = [chunk async for chunk in blob.chunks()]
     path.write_bytes(b"two")
     with pytest.raises(BlobChanged, match="changed"):
-        _ = [piece async for piece in blob.pieces()]
+        _ = [chunk async for chunk in blob.chunks()]
 
 
 async def test_many_files_in_one_call_hold_no_descriptors(chat: Chat, tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ from decthings_mcp.server.app import create_server
 from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.arguments.validation import check
 from decthings_mcp.tools.create_model.arguments import READER, CreateModelArguments
-from decthings_mcp.tools.files.allowed import Files
+from decthings_mcp.tools.files.allowed import AllowedFiles
 from decthings_mcp.tools.files.onnx import read_onnx
 from decthings_mcp.tools.files.protobuf import ReadAt
-from decthings_mcp.tools.files.structure import BrokenModel, ModelStructure
+from decthings_mcp.tools.files.structure import MalformedModel, ModelStructure
 from decthings_mcp.tools.files.tflite import read_tflite
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,7 +87,7 @@ def test_a_damaged_onnx_model_is_read_or_refused(model: onnx.ModelProto, data: s
 
 
 def _read_or_refuse(reader: Reader, data: bytes) -> None:
-    with suppress(BrokenModel):
+    with suppress(MalformedModel):
         structure = read(reader, data)
         assert all(isinstance(value.name, str) for value in (*structure.inputs, *structure.outputs))
 
@@ -155,7 +155,7 @@ def test_the_weights_are_never_read(tmp_path: Path) -> None:
         file.write(b"\x08\x08\x3a" + _varint(len(graph) + len(tensor) + two_gib) + tensor)
         file.seek(two_gib, 1)
         file.write(graph)
-    blob, asked = Files([tmp_path]).find("large.onnx"), 0
+    blob, asked = AllowedFiles([tmp_path]).open("large.onnx"), 0
 
     def count(offset: int, length: int) -> bytes:
         nonlocal asked
@@ -191,7 +191,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(("reader", "data"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_file_is_refused(reader: Any, data: bytes) -> None:
-    with pytest.raises(BrokenModel):
+    with pytest.raises(MalformedModel):
         read(reader, data)
 
 
@@ -266,7 +266,7 @@ def test_fields_that_lie_far_apart_are_not_read_ahead() -> None:
         within = (offset - 5) % (16_500 + len(field))
         return (field + bytes(70))[within : within + length] if offset >= 5 else (b"\x3a" + _varint(2**33))[:length]
 
-    with pytest.raises(BrokenModel):
+    with pytest.raises(MalformedModel):
         read_onnx(2**33 + 6, sparse)
     assert asked < 64 * 300_000
 

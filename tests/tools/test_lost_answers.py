@@ -50,7 +50,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Generator[Sandbox]:
         yield Sandbox(url, data, files)
 
 
-SHORT = Timeouts(connect=2, send=2, answer=0.5)
+SHORT = Timeouts(connect=2, send=2, response=0.5)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])

@@ -54,7 +54,7 @@ async def test_what_is_told_is_true(fault: str, tool: str, sandbox_url: str, dir
     name = f"{tool} {fault}"
     model_id = await direct.new_model(name)
     with fault_proxy(sandbox_url, FAULTS[fault], METHODS[tool]) as proxy:
-        short = Timeouts(connect=2, send=2, answer=0.3)
+        short = Timeouts(connect=2, send=2, response=0.3)
         async with support.chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, timeouts=short) as chat:
             answer = await chat(tool, **arguments(tool, model_id, name))
         assert proxy.calls == 1

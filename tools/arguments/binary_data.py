@@ -11,9 +11,9 @@ from urllib.parse import unquote, unquote_to_bytes
 
 from pydantic import PlainValidator
 
-from ..decthings.json_codec import is_object, parsed
-from ..results.text import nearest
-from .validation import wrong
+from ..decthings.json_codec import is_object, parse_if_json
+from ..results.text import closest_match
+from .validation import invalid
 
 MAX_INLINE_BYTES = 256 * 1024
 """Base64 is typed by a model, which corrupts it when it is long; files have no such limit."""
@@ -43,33 +43,33 @@ class MediaSource:
     data: Source
 
 
-def read_source(value: Any) -> Source:
+def parse_source(value: Any) -> Source:
     """`{path}`, `{base64}`, or one of the texts that `_read_uri` takes."""
-    return _read(_members_of(value))[0]
+    return _read(_as_object(value))[0]
 
 
-def read_media(value: Any) -> MediaSource:
-    """Like `read_source`, with the format from a member `format`, the data: URI or the file's name."""
-    members = _members_of(value)
+def parse_media(value: Any) -> MediaSource:
+    """Like `parse_source`, with the format from a member `format`, the data: URI or the file's name."""
+    members = _as_object(value)
     source, media_type = _read({name: member for name, member in members.items() if name != "format"})
     format_ = members.get("format") or _format_of(source, media_type)
     if not isinstance(format_, str) or len(format_.encode("utf-8", "replace")) > _MAX_FORMAT_BYTES:
-        raise wrong(f"needs a text of at most {_MAX_FORMAT_BYTES} bytes for format")
+        raise invalid(f"needs a text of at most {_MAX_FORMAT_BYTES} bytes for format")
     return MediaSource(format_, source)
 
 
-def read_binary(value: Any) -> Source:
-    """Like `read_source`; a format does no harm, though a binary element has none."""
-    return _read({name: member for name, member in _members_of(value).items() if name != "format"})[0]
+def parse_binary(value: Any) -> Source:
+    """Like `parse_source`; a format does no harm, though a binary element has none."""
+    return _read({name: member for name, member in _as_object(value).items() if name != "format"})[0]
 
 
-def _members_of(value: Any) -> dict[str, Any]:
+def _as_object(value: Any) -> dict[str, Any]:
     """The object that is given, or is meant by a text, without what is empty beside something else."""
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         return {"uri": value}
-    members = parsed(value)
+    members = parse_if_json(value)
     if not is_object(members):
-        raise wrong('has to be {"path": "..."} or {"base64": "..."}')
+        raise invalid('has to be {"path": "..."} or {"base64": "..."}')
     given = {name: member for name, member in members.items() if member not in (None, "")}
     return given or {name: member for name, member in members.items() if member is not None}
 
@@ -78,14 +78,14 @@ def _read(members: dict[str, Any]) -> tuple[Source, str]:
     """The source, and the media type if it is a data: URI."""
     for name in members:
         if name not in ("path", "base64", "uri"):
-            meant = nearest(name, ("path", "base64"))
+            meant = closest_match(name, ("path", "base64"))
             known = f"; {meant} is meant" if meant else ""
-            raise wrong(f"has an unknown member{known}", allowed=["path", "base64"])
+            raise invalid(f"has an unknown member{known}", allowed=["path", "base64"])
     if len(members) != 1:
-        raise wrong("needs exactly one of path and base64", allowed=["path", "base64"])
+        raise invalid("needs exactly one of path and base64", allowed=["path", "base64"])
     ((name, text),) = members.items()
     if not isinstance(text, str):
-        raise wrong(f"needs a text for {name}")
+        raise invalid(f"needs a text for {name}")
     if name == "uri" or text[:5].lower() in ("file:", "data:"):
         return _read_uri(text)
     return (_file(text) if name == "path" else _decode_base64(text)), ""
@@ -97,7 +97,7 @@ def _read_uri(text: str) -> tuple[Source, str]:
         return _file(_path_of(rest)), ""
     if scheme.lower() == "data" and "," in rest:
         return _read_data_uri(rest)
-    raise wrong('has to be "file:PATH" or a data: URI, or {"path": "..."}')
+    raise invalid('has to be "file:PATH" or a data: URI, or {"path": "..."}')
 
 
 def _path_of(rest: str) -> str:
@@ -113,16 +113,16 @@ def _read_data_uri(rest: str) -> tuple[bytes, str]:
     header, _, data = rest.partition(",")
     media_type = header.partition(";")[0].strip().lower()
     if marker < 0:
-        return _limited(unquote_to_bytes(data)), media_type
+        return _check_size(unquote_to_bytes(data)), media_type
     # A quoted parameter may hold a comma: what counts is the one behind the marker.
     return _decode_base64(rest[rest.lower().index("base64", marker) :].partition(",")[2]), media_type
 
 
 def _file(path: str) -> FilePath:
     if path.startswith(("http://", "https://")):
-        raise wrong("is a URL, and nothing is fetched from the network; name a file on the server's machine")
+        raise invalid("is a URL, and nothing is fetched from the network; name a file on the server's machine")
     if not path or "\0" in path:
-        raise wrong("names no file")
+        raise invalid("names no file")
     return FilePath(path)
 
 
@@ -131,13 +131,13 @@ def _decode_base64(text: str) -> bytes:
         decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         problem = "is not valid base64, which has no line breaks and is padded; the path of a file cannot be mistyped"
-        raise wrong(problem) from None
-    return _limited(decoded)
+        raise invalid(problem) from None
+    return _check_size(decoded)
 
 
-def _limited(data: bytes) -> bytes:
+def _check_size(data: bytes) -> bytes:
     if len(data) > MAX_INLINE_BYTES:
-        raise wrong(
+        raise invalid(
             f"is {len(data)} bytes, and at most {MAX_INLINE_BYTES // 1024} KiB can be given inline; "
             "save it as a file and give its path"
         )
@@ -151,8 +151,8 @@ def _format_of(source: Source, media_type: str) -> str:
         kind, _, subtype = media_type.partition("/")
         name = _FORMATS.get(media_type, subtype.removeprefix("x-")) if kind in _MEDIA else ""
     if not name:
-        raise wrong('tells no format; give {"path" or "base64", "format"}, for example "png", "wav" or "mp4"')
+        raise invalid('tells no format; give {"path" or "base64", "format"}, for example "png", "wav" or "mp4"')
     return _FORMATS.get(name, name)
 
 
-SourceArgument = Annotated[Source, PlainValidator(read_source)]
+SourceArgument = Annotated[Source, PlainValidator(parse_source)]

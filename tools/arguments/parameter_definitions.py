@@ -1,4 +1,4 @@
-"""Parameter definitions as arguments: their schema, and what is filled in when it is left out."""
+"""Parameter definitions as arguments: their schema, and what is with_default in when it is left out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .schema import INTEGER, Node, described, list_of, object_of, text
 LISTS = ("createState", "train", "evaluateInput", "evaluateOutput")
 
 
-def definitions(*, full: bool, description: str) -> Node:
+def parameter_definitions_schema(*, full: bool, description: str) -> Node:
     """The four lists are alike. When not `full`, only the first says what holds for all."""
     first, *others = LISTS
     lists = {first: _list_of_definitions(full=True), **{name: _list_of_definitions(full=full) for name in others}}
@@ -40,8 +40,8 @@ def rewrites(path: str, *, may_be_empty: bool = False) -> dict[str, Callable[[An
     lists = [f"{path}.{name}[]" for name in LISTS]
     return {
         path: _fill_lists if may_be_empty else _fill_or_leave_out,
-        **dict.fromkeys(lists, filled("required", True)),
-        **{f"{item}.rules": filled("annotations", []) for item in lists},
+        **dict.fromkeys(lists, with_default("required", True)),
+        **{f"{item}.rules": with_default("annotations", []) for item in lists},
     }
 
 
@@ -59,14 +59,14 @@ def _fill_or_leave_out(definitions: Any) -> Any:
     return filled_in if not is_object(filled_in) or any(filled_in.values()) else {}
 
 
-def filled(name: str, value: Any) -> Callable[[Any], Any]:
+def with_default(name: str, value: Any) -> Callable[[Any], Any]:
     """A member that has a default."""
 
     def fill(members: Any) -> Any:
-        return {**members, name: value} if is_object(members) and is_blank(members.get(name)) else members
+        return {**members, name: value} if is_object(members) and is_unset(members.get(name)) else members
 
     return fill
 
 
-def is_blank(value: Any) -> bool:
+def is_unset(value: Any) -> bool:
     return value is None or value == "" or value == {}

@@ -24,8 +24,8 @@ from ..decthings.tensors import (
     shape_problem,
 )
 from ..decthings.types import STRICT
-from .binary_data import read_binary, read_media
-from .validation import wrong, wrong_within
+from .binary_data import parse_binary, parse_media
+from .validation import invalid, prefixed
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?|nan", re.IGNORECASE)
@@ -43,9 +43,9 @@ def check_tensor(tensor: TensorFields) -> TensorFields:
     """With `data` flat and its elements as `decthings.tensors.Tensor` takes them; files are still named."""
     elements = _flatten(tensor["data"], tensor["shape"])
     if (problem := shape_problem(tensor["shape"], len(elements))) is not None:
-        raise wrong(problem)
-    read = _read_at_once(elements, tensor["type"])
-    return {**tensor, "data": _read_all(elements, tensor["type"]) if read is None else read}
+        raise invalid(problem)
+    read = _convert_fast(elements, tensor["type"])
+    return {**tensor, "data": _convert_each(elements, tensor["type"]) if read is None else read}
 
 
 TensorArgument = Annotated[TensorFields, AfterValidator(check_tensor)]
@@ -58,13 +58,13 @@ def _flatten(data: list[Any], shape: Sequence[int]) -> list[Any]:
     rows: list[Any] = [data]
     for depth, dimension in enumerate(shape):
         if any(not is_list(row) or len(row) != dimension for row in rows):
-            raise wrong(f"has nested lists that do not fit its shape {list(shape)} at depth {depth + 1}")
+            raise invalid(f"has nested lists that do not fit its shape {list(shape)} at depth {depth + 1}")
         rows = [item for row in rows for item in row]
     return rows
 
 
-def _read_at_once(elements: list[Any], type_: TensorType) -> list[Any] | None:
-    """What `_read_all` gives, in C, where all elements are plain: a million of them are nothing unusual."""
+def _convert_fast(elements: list[Any], type_: TensorType) -> list[Any] | None:
+    """What `_convert_each` gives, in C, where all elements are plain: a million of them are nothing unusual."""
     kinds = set(map(type, elements))
     texts = kinds == {str}
     if type_ == "string" and texts:
@@ -75,7 +75,7 @@ def _read_at_once(elements: list[Any], type_: TensorType) -> list[Any] | None:
         return None
     whole = type_ in INTEGER_TYPES
     # float and int would take spaces, underscores and the digits of other scripts too.
-    if (texts and not _is_made_of(elements, _DIGITS if whole else _FLOAT_CHARACTERS)) or (whole and float in kinds):
+    if (texts and not _has_only(elements, _DIGITS if whole else _FLOAT_CHARACTERS)) or (whole and float in kinds):
         return None
     try:
         values: list[Any] = list(map(int if whole else float, elements))
@@ -84,7 +84,7 @@ def _read_at_once(elements: list[Any], type_: TensorType) -> list[Any] | None:
     return values if not values or _is_within(values, type_) else None
 
 
-def _is_made_of(texts: list[str], characters: bytes) -> bool:
+def _has_only(texts: list[str], characters: bytes) -> bool:
     joined = "".join(texts)
     return joined.isascii() and not joined.encode().translate(None, characters)
 
@@ -102,7 +102,7 @@ def _is_within(values: list[Any], type_: TensorType) -> bool:
     return all(map(math.isfinite, values)) and -limit < min(values) and max(values) < limit
 
 
-def _read_all(elements: list[Any], type_: TensorType) -> list[Any]:
+def _convert_each(elements: list[Any], type_: TensorType) -> list[Any]:
     """
     Raises:
         PydanticCustomError: for the first element that does not fit, with the number of the others.
@@ -113,17 +113,17 @@ def _read_all(elements: list[Any], type_: TensorType) -> list[Any]:
     for index, element in enumerate(elements):
         try:
             result.append(read(element))
-        except _Misfit:
-            misfits.append(wrong(f"does not fit {describe_type(type_)}", at=("data", index)))
+        except _DoesNotFit:
+            misfits.append(invalid(f"does not fit {describe_type(type_)}", at=("data", index)))
         except PydanticCustomError as error:
-            misfits.append(wrong_within(error, ("data", index)))
+            misfits.append(prefixed(error, ("data", index)))
     if misfits:
         others = f", and neither do {len(misfits) - 1} elements behind it" if len(misfits) > 1 else ""
-        raise wrong_within(misfits[0], (), others)
+        raise prefixed(misfits[0], (), others)
     return result
 
 
-class _Misfit(ValueError):
+class _DoesNotFit(ValueError):
     pass
 
 
@@ -134,8 +134,8 @@ def _reader(type_: TensorType) -> Callable[[Any], Any]:
         least, greatest = integer_range(type_)
         return lambda element: _read_integer(element, least, greatest)
     if type_ in MEDIA_TYPES:
-        return read_media
-    return {"boolean": _read_boolean, "string": _read_string, "binary": read_binary}[type_]
+        return parse_media
+    return {"boolean": _read_boolean, "string": _read_string, "binary": parse_binary}[type_]
 
 
 def _read_float(element: Any) -> float:
@@ -145,9 +145,9 @@ def _read_float(element: Any) -> float:
         # JSON has no infinities: a number that is one was too large.
         value, may_be_infinite = _as_float(element), False
     else:
-        raise _Misfit
+        raise _DoesNotFit
     if math.isinf(value) and not may_be_infinite:
-        raise _Misfit
+        raise _DoesNotFit
     return value
 
 
@@ -155,7 +155,7 @@ def _as_float(number: float) -> float:
     try:
         return float(number)
     except OverflowError:
-        raise _Misfit from None
+        raise _DoesNotFit from None
 
 
 _F32_LIMIT = (2 - 2**-24) * 2.0**127
@@ -165,7 +165,7 @@ _F32_LIMIT = (2 - 2**-24) * 2.0**127
 def _read_f32(element: Any) -> float:
     value = _read_float(element)
     if math.isfinite(value) and abs(value) >= _F32_LIMIT:
-        raise _Misfit
+        raise _DoesNotFit
     return value
 
 
@@ -175,18 +175,18 @@ def _read_integer(element: Any, least: int, greatest: int) -> int:
     elif type(element) is str and _INTEGER.fullmatch(element):
         element = int(element.partition(".")[0])
     if type(element) is not int or not least <= element <= greatest:
-        raise _Misfit
+        raise _DoesNotFit
     return element
 
 
 def _read_boolean(element: Any) -> bool:
     value = _BOOLEANS.get(str(element).lower()) if isinstance(element, (bool, int, str)) else None
     if value is None:
-        raise _Misfit
+        raise _DoesNotFit
     return value
 
 
 def _read_string(element: Any) -> str:
     if not isinstance(element, str):
-        raise _Misfit
+        raise _DoesNotFit
     return element

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import TaskGroup
 
-_SECONDS_AT_THE_END = 0.4
+_GRACE_SECONDS_AT_SHUTDOWN = 0.4
 """For what is still under way when the server ends."""
 
 
@@ -29,9 +29,9 @@ class Background:
             await work()
         self._scopes.discard(scope)
 
-    def end_soon(self) -> None:
+    def cancel_after_grace(self) -> None:
         for scope in self._scopes:
-            scope.deadline = min(scope.deadline, anyio.current_time() + _SECONDS_AT_THE_END)
+            scope.deadline = min(scope.deadline, anyio.current_time() + _GRACE_SECONDS_AT_SHUTDOWN)
 
 
 @asynccontextmanager
@@ -41,4 +41,4 @@ async def open_background() -> AsyncGenerator[Background]:
         try:
             yield background
         finally:
-            background.end_soon()
+            background.cancel_after_grace()

@@ -7,8 +7,8 @@ from typing import Any
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult
 from pydantic import BaseModel, Field
 
-from ..results.errors import Declined
-from ..results.text import in_a_line
+from ..results.errors import UserDeclined
+from ..results.text import single_line
 
 _FIRST_WITHOUT_BACK_CHANNEL = "2026-07-28"
 
@@ -21,7 +21,7 @@ Question = Confirmed | Elicit[Confirmed]
 """What a resolver returns: the consent that needs no question, or the question."""
 
 
-def ask(question: str, context: Context[Any, Any]) -> Question:
+def ask_if_possible(question: str, context: Context[Any, Any]) -> Question:
     """Where no question can be shown it goes ahead: the client shows the arguments of every call."""
     return Elicit(question, Confirmed) if can_ask(context) else Confirmed(confirm=True)
 
@@ -36,17 +36,17 @@ def can_ask(context: Context[Any, Any]) -> bool:
     return asks_in_answer or context.session.can_send_request
 
 
-def require(answer: ElicitationResult[Confirmed]) -> None:
+def require_consent(answer: ElicitationResult[Confirmed]) -> None:
     """
     Raises:
-        Declined: the person said no, or nothing.
+        UserDeclined: the person said no, or nothing.
     """
     if not (isinstance(answer, AcceptedElicitation) and answer.data.confirm):
-        raise Declined
+        raise UserDeclined
 
 
 def ask_to_publish(name: str | None, context: Context[Any, Any]) -> Question:
-    return ask(f'Let everyone on Decthings find and use the model "{in_a_line(name)}"?', context)
+    return ask_if_possible(f'Let everyone on Decthings find and use the model "{single_line(name)}"?', context)
 
 
 NOW_PUBLIC = "Everyone on Decthings can now find and use the model."

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import anyio
 
-from ..decthings import DecthingsClient, DecthingsError, Delivery, InvalidResponse, NoResponse, types
-from ..results.errors import LookedUp, ToolFailure
+from ..decthings import DecthingsClient, DecthingsError, InvalidResponse, NoResponse, SendProgress, types
+from ..results.errors import LostResponse, ToolFailure
 from ..results.tool_result import code_of
 from .progress import Progress
-from .retries import repeated
-from .services import Backend
-from .time_limits import LOOK_UP_SHARE
+from .retries import retry
+from .services import Services
+from .time_limits import OUTCOME_LOOKUP_SHARE
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ _CLOCK_SLACK_MS = 2_000
 """A Date header has whole seconds, and travels for a while."""
 
 
-class LookUp:
+class OutcomeLookup:
     """Looks for what a call did, with the evidence: how long, how often Decthings answered, what there was."""
 
     def __init__(self, error: DecthingsError, client: DecthingsClient, begun: float, seconds: float) -> None:
@@ -77,10 +77,10 @@ class LookUp:
     def evidence(self, **found: Any) -> dict[str, Any]:
         return {"seconds": round(monotonic() - self._started, 1), "answers": self._answers, **found}
 
-    def nothing_was_done(self, message: str, next_step: str, **found: Any) -> LookedUp:
-        return LookedUp(code_of(self._error), message, next_step, {"lookUp": self.evidence(**found)})
+    def not_applied(self, message: str, next_step: str, **found: Any) -> LostResponse:
+        return LostResponse(code_of(self._error), message, next_step, {"lookUp": self.evidence(**found)})
 
-    def still_unknown(self, finding: str, next_step: str = "", **found: Any) -> LookedUp:
+    def unknown(self, finding: str, next_step: str = "", **found: Any) -> LostResponse:
         """
         Args:
             finding: a sentence on what the looks have shown.
@@ -89,19 +89,19 @@ class LookUp:
             finding = "Decthings did not answer the look-ups either."
         status = {"httpStatus": self._error.status} if isinstance(self._error, InvalidResponse) else {}
         details = {**status, "lookUp": self.evidence(**found)}
-        return LookedUp(code_of(self._error), f"{self._error} {finding}", next_step, details, may_have_acted=True)
+        return LostResponse(code_of(self._error), f"{self._error} {finding}", next_step, details, may_have_acted=True)
 
 
-Look = Callable[[LookUp], Awaitable[tuple[T, dict[str, Any]]]]
-"""What the call would have given, and the evidence; raises `LookedUp` when nothing was done or that stays unknown."""
+FindOutcome = Callable[[OutcomeLookup], Awaitable[tuple[T, dict[str, Any]]]]
+"""What the call would have given, and the evidence; raises `LostResponse` when nothing was done or it stays unknown."""
 
 
-async def settled(
+async def write_with_lookup(
     what: str,
-    backend: Backend,
+    services: Services,
     progress: Progress,
-    call: Callable[[DecthingsClient, Delivery], Awaitable[T]],
-    look: Look[T],
+    call: Callable[[DecthingsClient, SendProgress], Awaitable[T]],
+    look: FindOutcome[T],
 ) -> tuple[T, dict[str, Any] | None]:
     """What a call that writes gives, and the evidence if that had to be looked up.
 
@@ -110,36 +110,36 @@ async def settled(
 
     Raises:
         DecthingsError: nothing was done.
-        LookedUp: the answer was lost, and nothing was done or that could not be found out.
+        LostResponse: the answer was lost, and nothing was done or that could not be found out.
     """
-    client, delivery, begun = backend.connected(), Delivery(), monotonic()
+    client, sending, begun = services.connected(), SendProgress(), monotonic()
 
-    def look_up(error: DecthingsError) -> LookUp:
-        return LookUp(error, client, begun, backend.call_seconds * LOOK_UP_SHARE)
+    def lookup(error: DecthingsError) -> OutcomeLookup:
+        return OutcomeLookup(error, client, begun, services.call_seconds * OUTCOME_LOOKUP_SHARE)
 
-    async def called_or_looked_up() -> tuple[T, dict[str, Any] | None]:
+    async def attempt() -> tuple[T, dict[str, Any] | None]:
         try:
-            given = await repeated(lambda: call(client, delivery), backend.retry_seconds, on_pause=progress.tell_pause)
+            given = await retry(lambda: call(client, sending), services.retry_seconds, on_retry=progress.report_retry)
         except DecthingsError as error:
             if not error.may_have_acted:
                 raise
-            return await look(look_up(error))
+            return await look(lookup(error))
         return given, None
 
     try:
-        return await called_or_looked_up()
+        return await attempt()
     except anyio.get_cancelled_exc_class():
-        if not delivery.may_have_acted:
+        if not sending.may_have_acted:
             _log.warning("%s was cancelled before Decthings took it: nothing was done", what)
-        elif backend.background is not None:
+        elif services.background is not None:
             error = NoResponse("All of it was sent.")
-            backend.background.start(lambda: _tell_the_log(what, look, look_up(error)))
+            services.background.start(lambda: _log_outcome(what, look, lookup(error)))
         raise
 
 
-async def _tell_the_log(what: str, look: Look[Any], look_up: LookUp) -> None:
+async def _log_outcome(what: str, look: FindOutcome[Any], lookup: OutcomeLookup) -> None:
     try:
-        _, evidence = await look(look_up)
+        _, evidence = await look(lookup)
         _log.warning("%s was cancelled and done all the same: %s", what, evidence)
     except ToolFailure as failure:
         _log.warning("%s was cancelled. %s", what, failure)
@@ -148,6 +148,6 @@ async def _tell_the_log(what: str, look: Look[Any], look_up: LookUp) -> None:
         raise
 
 
-def confirmation(evidence: Mapping[str, Any] | None) -> str:
+def recovered_note(evidence: Mapping[str, Any] | None) -> str:
     """For the headline of a success, when it was found out by looking."""
     return "" if evidence is None else " Decthings' answer was lost; looking it up confirmed that this was done."

@@ -25,7 +25,7 @@ class Progress:
         self._value, self._sent_at = value, now
         await self._context.report_progress(value, total, message)
 
-    async def tell_pause(self, seconds: float) -> None:
+    async def report_retry(self, seconds: float) -> None:
         """That a call was refused and is repeated; what was counted so far counts on."""
         self._value += 0.001
         message = f"Decthings could not take the call; trying again in {seconds:.0f} s."

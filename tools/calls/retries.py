@@ -17,35 +17,35 @@ from ..decthings import (
     DecthingsError,
     InvalidResponse,
     NoResponse,
-    RequestCutShort,
+    RequestInterrupted,
 )
 from .progress import Progress
-from .services import backend_of
+from .services import services_of
 
 T = TypeVar("T")
 
 _FIRST_PAUSE = 0.3
 _LONGEST_PAUSE = 5.0
 _CONNECTION_TRIES = 3
-_REFUSING_CODES = ("too_many_requests", "server_overloaded")
+_OVERLOAD_CODES = ("too_many_requests", "server_overloaded")
 
-OnPause = Callable[[float], Awaitable[None]]
+OnRetry = Callable[[float], Awaitable[None]]
 """Awaited with the seconds of a pause before it begins."""
 
 
 async def call_decthings(
-    context: Context[Any, Any], call: Callable[[DecthingsClient], Awaitable[T]], *, reads: bool = False
+    context: Context[Any, Any], call: Callable[[DecthingsClient], Awaitable[T]], *, idempotent: bool = False
 ) -> T:
-    """One method of Decthings on behalf of a tool, repeated as `repeated` says, and the person told of it."""
-    backend = backend_of(context)
-    client = backend.connected()
-    return await repeated(
-        lambda: call(client), backend.retry_seconds, reads=reads, on_pause=Progress(context).tell_pause
+    """One method of Decthings on behalf of a tool, retry as `retry` says, and the person told of it."""
+    services = services_of(context)
+    client = services.connected()
+    return await retry(
+        lambda: call(client), services.retry_seconds, idempotent=idempotent, on_retry=Progress(context).report_retry
     )
 
 
-async def repeated(
-    call: Callable[[], Awaitable[T]], budget: float, *, reads: bool = False, on_pause: OnPause | None = None
+async def retry(
+    call: Callable[[], Awaitable[T]], budget: float, *, idempotent: bool = False, on_retry: OnRetry | None = None
 ) -> T:
     """What `call` gives, made again after a pause while that is safe and the budget of seconds lasts.
 
@@ -58,27 +58,27 @@ async def repeated(
             return await call()
         except DecthingsError as error:
             tries += 1
-            pause = _pause_after(error, tries, reads=reads)
+            pause = _backoff(error, tries, idempotent=idempotent)
             if pause is None or monotonic() - begun + pause > budget:
                 raise
-        if on_pause is not None:
-            await on_pause(pause)
+        if on_retry is not None:
+            await on_retry(pause)
         await anyio.sleep(pause)
 
 
-def _pause_after(error: DecthingsError, tries: int, *, reads: bool) -> float | None:
-    """Seconds, or None when the call is not to be repeated."""
+def _backoff(error: DecthingsError, tries: int, *, idempotent: bool) -> float | None:
+    """Seconds, or None when the call is not to be retry."""
     growing = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
     if _is_refusal(error):
         told = error.retry_after if isinstance(error, InvalidResponse) else None
         return max(growing, told or 0.0)
-    passing = (ConnectionFailed, NoResponse, RequestCutShort, InvalidResponse) if reads else (ConnectionFailed,)
+    passing = (ConnectionFailed, NoResponse, RequestInterrupted, InvalidResponse) if idempotent else (ConnectionFailed,)
     return growing if isinstance(error, passing) and tries < _CONNECTION_TRIES else None
 
 
 def _is_refusal(error: DecthingsError) -> bool:
     if isinstance(error, ApiError):
-        return error.code in _REFUSING_CODES
+        return error.code in _OVERLOAD_CODES
     if not isinstance(error, InvalidResponse):
         return False
     return error.status == 429 or (error.status == 503 and error.retry_after is not None)

@@ -13,7 +13,7 @@ from mcp.server.mcpserver import Context
 from pydantic import SecretStr
 
 from ..decthings import DecthingsClient
-from ..files.allowed import Files
+from ..files.allowed import AllowedFiles
 from ..results.errors import NotConfigured, TooManyUploads
 from .background import Background
 from .time_limits import LONGEST_CALL
@@ -52,11 +52,11 @@ class UploadSlots:
 
 
 @dataclass(frozen=True)
-class Backend:
+class Services:
     """`client` is the reason why Decthings cannot be called when the configuration does not allow it."""
 
     client: DecthingsClient | NotConfigured
-    files: Files
+    files: AllowedFiles
     check_uploads: bool = True
     retry_seconds: float = 20
     """How long a call that was refused, or not sent, is repeated by itself."""
@@ -79,7 +79,7 @@ class Backend:
             raise self.client
         return self.client
 
-    def for_caller(self, caller: Caller) -> Backend:
+    def for_caller(self, caller: Caller) -> Services:
         """With the caller's own key, if one came with the request."""
         client = self.client
         if caller.api_key is not None and isinstance(client, DecthingsClient):
@@ -89,18 +89,18 @@ class Backend:
 
 CALLER = "decthings_mcp.caller"
 """Where an HTTP request's scope names its caller."""
-_BACKEND = "decthings_mcp.backend"
+_SERVICES = "decthings_mcp.services"
 
 
-def backend_of(context: Context[Any, Any]) -> Backend:
-    return backend_of_request(context.request_context)
+def services_of(context: Context[Any, Any]) -> Services:
+    return services_of_request(context.request_context)
 
 
-def backend_of_request(context: ServerRequestContext[Backend, Any]) -> Backend:
-    backend, request = context.lifespan_context, context.request
+def services_of_request(context: ServerRequestContext[Services, Any]) -> Services:
+    services, request = context.lifespan_context, context.request
     if request is None or CALLER not in request.scope:
-        return backend
+        return services
     # Kept with the request and nowhere else: a key is used for the calls of its own request alone.
-    if _BACKEND not in request.scope:
-        request.scope[_BACKEND] = backend.for_caller(request.scope[CALLER])
-    return request.scope[_BACKEND]
+    if _SERVICES not in request.scope:
+        request.scope[_SERVICES] = services.for_caller(request.scope[CALLER])
+    return request.scope[_SERVICES]

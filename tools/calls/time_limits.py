@@ -6,11 +6,11 @@ LONGEST_CALL = 44.0
 REQUEST_SHARE = 0.64
 """For the request to Decthings, with its connection and its answer."""
 
-LOOK_UP_SHARE = 0.35
+OUTCOME_LOOKUP_SHARE = 0.35
 """For looking up what became of a request whose answer was lost."""
 
 WAIT_SHARE = 0.86
 """For waiting for a model."""
 
-LOOK_SHARE = 0.12
+FINAL_CHECK_SHARE = 0.12
 """For the look at the model after the wait."""

@@ -21,10 +21,10 @@ from pydantic import PrivateAttr, SkipValidation, TypeAdapter
 from ..arguments.reader import Reader
 from ..arguments.validation import check
 from ..decthings import DecthingsError
-from ..results.errors import Declined, InternalError, TookTooLong, ToolFailure
+from ..results.errors import CallTimeout, InternalError, ToolFailure, UserDeclined
 from ..results.text import log_crash
-from ..results.tool_result import CREATES, READS, Effect, failure, in_sandbox
-from .services import backend_of
+from ..results.tool_result import CREATES, READS, Effect, failure, mark_sandbox
+from .services import services_of
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class DecthingsTool(Tool):
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         answer = await self._answer(arguments, context)
         told = isinstance(answer, CallToolResult)
-        return in_sandbox(answer) if told and backend_of(context).in_sandbox else answer
+        return mark_sandbox(answer) if told and services_of(context).in_sandbox else answer
 
     async def _answer(
         self, arguments: dict[str, Any], context: Context[Any, Any]
@@ -123,7 +123,7 @@ class DecthingsTool(Tool):
                 return asked
             may_have_acted = self._effect is not READS
             # Creating keeps its own time: an upload may last, as long as it goes on.
-            seconds = backend_of(context).call_seconds
+            seconds = services_of(context).call_seconds
             with nullcontext() if self._effect is CREATES else anyio.fail_after(seconds):
                 return await self.fn(**own, **asked, context=context)
         except (ToolFailure, DecthingsError) as error:
@@ -131,7 +131,7 @@ class DecthingsTool(Tool):
         except MCPError:
             raise
         except TimeoutError:
-            return failure(TookTooLong(may_have_acted=may_have_acted), self._effect)
+            return failure(CallTimeout(may_have_acted=may_have_acted), self._effect)
         except Exception as error:
             log_crash(_log, self.name, error)
             return failure(InternalError(may_have_acted=may_have_acted), self._effect)
@@ -139,9 +139,9 @@ class DecthingsTool(Tool):
     async def _ask(self, own: dict[str, Any], context: Context[Any, Any]) -> dict[str, Any] | InputRequiredResult:
         """
         Raises:
-            Declined: the client's answer is no consent, or none that can be understood.
+            UserDeclined: the client's answer is no consent, or none that can be understood.
         """
         try:
             return await resolve_arguments(self.resolved_params, self.resolver_plans, own, context)
         except (ToolError, MCPError) as error:
-            raise Declined from error
+            raise UserDeclined from error

@@ -13,9 +13,9 @@ from pydantic import AfterValidator, Field, with_config
 from typing_extensions import TypedDict
 
 from ..arguments.binary_data import SourceArgument
-from ..arguments.reader import Reader, Union
+from ..arguments.reader import Reader, TaggedUnion
 from ..arguments.tensors import TensorArgument
-from ..arguments.validation import wrong
+from ..arguments.validation import invalid
 from ..decthings import types
 from ..decthings.wire import MAX_BLOBS
 from . import schema
@@ -40,7 +40,7 @@ class ProviderArgument(TypedDict):
 def _few_inline(providers: list[ProviderArgument]) -> list[ProviderArgument]:
     inline = sum(provider["data"]["type"] == "data" for provider in providers)
     if inline > MAX_BLOBS:
-        raise wrong(f"has {inline} parameters with data of their own, and one call carries at most {MAX_BLOBS}")
+        raise invalid(f"has {inline} parameters with data of their own, and one call carries at most {MAX_BLOBS}")
     return providers
 
 
@@ -61,10 +61,10 @@ class StateFileArgument(TypedDict):
 def _within_frame(files: list[StateFileArgument]) -> list[StateFileArgument]:
     keys = [file["key"] for file in files]
     if len(keys) > MAX_BLOBS:
-        raise wrong(f"has {len(keys)} files, and one call carries at most {MAX_BLOBS}")
+        raise invalid(f"has {len(keys)} files, and one call carries at most {MAX_BLOBS}")
     for index, key in enumerate(keys):
         if key in keys[:index]:
-            raise wrong("has the same key as a file before it", at=(index,))
+            raise invalid("has the same key as a file before it", at=(index,))
     return files
 
 
@@ -107,24 +107,26 @@ class CreateModelArguments(TypedDict):
     ]
 
 
-def _union(tag: str, **by_word: type) -> Union:
-    return Union(tag, {word: frozenset(type_.__annotations__) for word, type_ in by_word.items()})
+def _tagged_union(tag: str, **by_word: type) -> TaggedUnion:
+    return TaggedUnion(tag, {word: frozenset(type_.__annotations__) for word, type_ in by_word.items()})
 
 
 READER = Reader(
     schema.INPUT_SCHEMA,
     REWRITES,
     {
-        "options": _union(
+        "options": _tagged_union(
             "type",
             code=types.CodeOptions,
             upload=UploadArgument,
             basedOnModelSnapshot=SnapshotArgument,
             fromExisting=types.ExistingOptions,
         ),
-        "options.initialState": _union(
+        "options.initialState": _tagged_union(
             "method", copy=types.CopyState, create=CreateStateArgument, upload=UploadStateArgument
         ),
-        "options.initialState.params[].data": _union("type", dataset=types.DatasetReference, data=InlineArgument),
+        "options.initialState.params[].data": _tagged_union(
+            "type", dataset=types.DatasetReference, data=InlineArgument
+        ),
     },
 )

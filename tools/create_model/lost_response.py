@@ -9,39 +9,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..calls.outcomes import LookUp
+from ..calls.outcomes import OutcomeLookup
 from ..decthings import types
-from .name_conflict import compared, own_model
+from .name_conflict import compare_with_request, own_model
 
 
-async def find_created(look_up: LookUp, params: types.CreateModelParams) -> tuple[types.CreatedModel, dict[str, Any]]:
+async def verify_created(
+    lookup: OutcomeLookup, params: types.CreateModelParams
+) -> tuple[types.CreatedModel, dict[str, Any]]:
     """The model that was created after all, and the evidence.
 
     Raises:
-        LookedUp: it was not created, or that could not be found out.
+        LostResponse: it was not created, or that could not be found out.
     """
-    async for models in look_up.models({"names": [params["name"]]}):
+    async for models in lookup.models({"names": [params["name"]]}):
         if (model := own_model(models, params["name"])) is not None:
-            return _judged(model, look_up, params)
-    raise look_up.still_unknown("Looking it up by its name did not find it.")
+            return _classify(model, lookup, params)
+    raise lookup.unknown("Looking it up by its name did not find it.")
 
 
-def _judged(
-    model: Mapping[str, Any], look_up: LookUp, params: types.CreateModelParams
+def _classify(
+    model: Mapping[str, Any], lookup: OutcomeLookup, params: types.CreateModelParams
 ) -> tuple[types.CreatedModel, dict[str, Any]]:
-    existing = compared(model, params)
-    is_new, model_id = look_up.is_from_this_call(model.get("createdAt")), model.get("id")
+    existing = compare_with_request(model, params)
+    is_new, model_id = lookup.is_from_this_call(model.get("createdAt")), model.get("id")
     if is_new is None:
         finding = "A model of this name exists; whether this call made it cannot be told."
-        raise look_up.still_unknown(finding, existing=existing)
+        raise lookup.unknown(finding, existing=existing)
     if not is_new:
-        raise look_up.nothing_was_done(
+        raise lookup.not_applied(
             "Nothing was created: the account had a model of this name before, and Decthings refuses a second one.",
             "If that model is the wanted one, use it. Otherwise ask the person for another name.",
             existing=existing,
         )
     if existing.get("differs") or not isinstance(model_id, str):
         finding = "A model of this name was made since, and is not quite what was asked for."
-        raise look_up.still_unknown(finding, existing=existing)
+        raise lookup.unknown(finding, existing=existing)
     created: types.CreatedModel = {"modelId": model_id, "isNowCreating": model.get("beingCreated") is True}
-    return created, look_up.evidence(existing=existing)
+    return created, lookup.evidence(existing=existing)

@@ -9,15 +9,15 @@ import anyio
 
 from ..decthings import ApiError, DecthingsClient, DecthingsError
 from ..decthings.json_codec import is_object
-from ..results.text import iso_time, label
+from ..results.text import iso_time, short_text
 
-_SUGGESTED = 2
-_TRIED = 10
+_MAX_SUGGESTIONS = 2
+_CANDIDATES = 10
 _LIMIT = 100
 _SECONDS = 8.0
 
 # What getModels does not tell of a model, by how it was created.
-_NOT_TOLD = {
+_NOT_RETURNED = {
     "code": ("preset",),
     "upload": ("format", "data"),
     "basedOnModelSnapshot": ("initialState",),
@@ -25,14 +25,14 @@ _NOT_TOLD = {
 }
 
 
-async def explained(error: ApiError, asked: Mapping[str, Any], client: DecthingsClient) -> ApiError:
+async def with_conflict_details(error: ApiError, asked: Mapping[str, Any], client: DecthingsClient) -> ApiError:
     """The error with `existing` and `freeNames`, as far as they can be found out.
 
     Args:
         asked: the parameters of createModel.
     """
     name = asked["name"]
-    candidates = [f"{name}-{number}" for number in range(2, 2 + _TRIED)]
+    candidates = [f"{name}-{number}" for number in range(2, 2 + _CANDIDATES)]
     try:
         with anyio.fail_after(_SECONDS):
             page = await client.get_models({"filter": {"names": [name, *candidates]}, "limit": _LIMIT})
@@ -40,10 +40,10 @@ async def explained(error: ApiError, asked: Mapping[str, Any], client: Decthings
         return error
     details = dict(error.details)
     if (own := own_model(page["models"], name)) is not None:
-        details["existing"] = compared(own, asked)
+        details["existing"] = compare_with_request(own, asked)
     if page["total"] <= len(page["models"]):
         taken = {model.get("name") for model in page["models"]}
-        details["freeNames"] = [candidate for candidate in candidates if candidate not in taken][:_SUGGESTED]
+        details["freeNames"] = [candidate for candidate in candidates if candidate not in taken][:_MAX_SUGGESTIONS]
     return ApiError(error.code, details)
 
 
@@ -54,7 +54,7 @@ def own_model(models: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, An
     return next(iter(by_user or own), None)
 
 
-def compared(model: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def compare_with_request(model: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """`differs` names what is not as it was asked for, `notCompared` what was asked for and getModels does not tell."""
     options = asked["options"]
     wanted: dict[str, Any] = {
@@ -65,9 +65,9 @@ def compared(model: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, An
     differs = [name for name, value in wanted.items() if model.get(name) != value]
     if _based_on(model) != _wanted_base(options):
         differs.append("basedOnSnapshot")
-    not_told = [name for name in _NOT_TOLD[options["type"]] if name in options]
+    not_told = [name for name in _NOT_RETURNED[options["type"]] if name in options]
     return {
-        "modelId": label(model.get("id")),
+        "modelId": short_text(model.get("id")),
         "createdAt": iso_time(model.get("createdAt")),
         "beingCreated": model.get("beingCreated") is True,
         **({"differs": differs} if differs else {}),

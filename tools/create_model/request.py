@@ -9,7 +9,7 @@ import anyio.to_thread
 
 from ..arguments.binary_data import FilePath, MediaSource, Source
 from ..arguments.tensors import TensorFields
-from ..calls.services import Backend
+from ..calls.services import Services
 from ..decthings import Blob, Media, Tensor
 from ..decthings.blobs import size_of
 from ..decthings.tensors import MEDIA_TYPES
@@ -19,26 +19,26 @@ from ..files.protobuf import ReadAt
 from .arguments import ProviderArgument
 
 
-class Opening:
-    """Turns what arguments name into what is sent. `sent` are the blobs of an upload, by name."""
+class RequestBuilder:
+    """Turns what arguments name into what is sent. `uploads` are the blobs of an upload, by name."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self.sent: dict[str, Blob] = {}
+    def __init__(self, services: Services) -> None:
+        self._backend = services
+        self.uploads: dict[str, Blob] = {}
 
-    async def options(self, options: Any) -> Any:
+    async def resolve_options(self, options: Any) -> Any:
         """In a thread, where files are opened or numbers are many."""
         if options["type"] not in ("upload", "basedOnModelSnapshot"):
             return options
-        return await anyio.to_thread.run_sync(self._opened, options)
+        return await anyio.to_thread.run_sync(self._resolve, options)
 
-    def _opened(self, options: Any) -> Any:
+    def _resolve(self, options: Any) -> Any:
         if options["type"] == "upload":
             return {**options, "data": self._model_file(options["format"], options["data"])}
         return {**options, "initialState": self._state(options["initialState"])}
 
     def _model_file(self, format_: str, source: Source) -> Blob:
-        blob = self.sent["data"] = self._blob(source)
+        blob = self.uploads["data"] = self._blob(source)
         if self._backend.check_uploads:
             with _reader_of(blob) as read_at:
                 check_model_file(format_, size_of(blob), read_at)
@@ -48,8 +48,8 @@ class Opening:
         if state["method"] == "create":
             return {**state, "params": [self._provider(provider) for provider in state["params"]]}
         if state["method"] == "upload":
-            self.sent = {file["key"]: self._blob(file["data"]) for file in state["data"]}
-            return {**state, "data": [{"key": key, "data": blob} for key, blob in self.sent.items()]}
+            self.uploads = {file["key"]: self._blob(file["data"]) for file in state["data"]}
+            return {**state, "data": [{"key": key, "data": blob} for key, blob in self.uploads.items()]}
         return state
 
     def _provider(self, provider: ProviderArgument) -> Any:
@@ -70,7 +70,7 @@ class Opening:
         return Media(element.format, self._blob(element.data)) if isinstance(element, MediaSource) else element
 
     def _blob(self, source: Source) -> Blob:
-        return source if isinstance(source, bytes) else self._backend.files.find(source.path)
+        return source if isinstance(source, bytes) else self._backend.files.open(source.path)
 
 
 def _reader_of(blob: Blob) -> AbstractContextManager[ReadAt]:

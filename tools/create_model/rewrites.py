@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..arguments import parameter_definitions as definitions
-from ..arguments.parameter_definitions import filled, is_blank
-from ..decthings.json_codec import is_list, is_object, parsed
+from ..arguments.parameter_definitions import is_unset, with_default
+from ..decthings.json_codec import is_list, is_object, parse_if_json
 from .schema import INPUT_SCHEMA
 
 _OPTIONS = frozenset(INPUT_SCHEMA["properties"]["options"]["properties"])
@@ -16,21 +16,21 @@ _OPTIONS = frozenset(INPUT_SCHEMA["properties"]["options"]["properties"])
 
 def _lift_options(arguments: Any) -> Any:
     """The members of `options` at the top level: one framework drops any argument of that name."""
-    options = parsed(arguments.get("options"))
-    if not (is_blank(options) or is_object(options)):
+    options = parse_if_json(arguments.get("options"))
+    if not (is_unset(options) or is_object(options)):
         return arguments
-    given = {} if is_blank(options) else options
+    given = {} if is_unset(options) else options
     loose = {name: value for name, value in arguments.items() if name in _OPTIONS}
     # A member that stands in both places with different values stays, and is refused.
-    lifted = {n: v for n, v in loose.items() if is_blank(v) or is_blank(given.get(n)) or _same(v, given[n])}
+    lifted = {n: v for n, v in loose.items() if is_unset(v) or is_unset(given.get(n)) or _same(v, given[n])}
     if not lifted:
         return arguments
     rest = {name: value for name, value in arguments.items() if name not in lifted}
-    return {**rest, "options": {**lifted, **{n: v for n, v in given.items() if not (n in lifted and is_blank(v))}}}
+    return {**rest, "options": {**lifted, **{n: v for n, v in given.items() if not (n in lifted and is_unset(v))}}}
 
 
 def _same(one: Any, other: Any) -> bool:
-    return parsed(one) == parsed(other)
+    return parse_if_json(one) == parse_if_json(other)
 
 
 def _provider(provider: Any) -> Any:
@@ -38,9 +38,9 @@ def _provider(provider: Any) -> Any:
     if not is_object(provider):
         return provider
     members = dict(provider)
-    if "tensors" in members and is_blank(members.get("data")):
+    if "tensors" in members and is_unset(members.get("data")):
         members["data"] = members.pop("tensors")
-    data = parsed(members.get("data"))
+    data = parse_if_json(members.get("data"))
     if is_list(data):
         members["data"] = {"type": "data", "data": data}
     elif is_object(data) and "shape" in data:
@@ -63,7 +63,7 @@ def _tensor(tensor: Any) -> Any:
     """A text for the data of a string tensor is its one element, unless it is a list of all of them."""
     if not is_object(tensor) or tensor.get("type") != "string" or not isinstance(tensor.get("data"), str):
         return tensor
-    shape, listed = parsed(tensor.get("shape")), parsed(tensor["data"])
+    shape, listed = parse_if_json(tensor.get("shape")), parse_if_json(tensor["data"])
     count = math.prod(shape) if is_list(shape) and all(type(n) is int for n in shape) else None
     return {**tensor, "data": listed if is_list(listed) and len(listed) == count else [tensor["data"]]}
 
@@ -77,7 +77,7 @@ def _launcher(launcher: Any) -> Any:
 
 
 def _is_no_gpu(gpus: Any) -> bool:
-    given = parsed(gpus)
+    given = parse_if_json(gpus)
     return is_object(given) and (_is_zero(given.get("count")) or not any(given.values()))
 
 
@@ -100,7 +100,7 @@ def _initial_state(state: Any) -> Any:
     return _without_params(state) if is_object(state) and state.get("method") == "create" else state
 
 
-_without_params = filled("params", [])
+_without_params = with_default("params", [])
 _STATE = "options.initialState"
 
 REWRITES: dict[str, Callable[[Any], Any]] = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from ..arguments.parameter_definitions import definitions
+from ..arguments.parameter_definitions import parameter_definitions_schema
 from ..arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, text
 from ..decthings.tensors import TENSOR_TYPES
 from ..decthings.types import Language
@@ -98,7 +98,7 @@ def _input_schema(*, full: bool) -> Node:
             "snapshotId": text("Its snapshot."),
             "initialState": _INITIAL_STATE,
             "tags": TAGS,
-            "parameterDefinitions": definitions(full=full, description="For code, upload."),
+            "parameterDefinitions": parameter_definitions_schema(full=full, description="For code, upload."),
         },
         ("type",),
     )
@@ -114,7 +114,7 @@ def _input_schema(*, full: bool) -> Node:
 
 
 INPUT_SCHEMA = _input_schema(full=True)
-"""What arguments are read and explained by."""
+"""What arguments are read and with_conflict_details by."""
 
 PUBLISHED_SCHEMA = _input_schema(full=False)
 """What tools/list shows."""

@@ -1,8 +1,8 @@
 """The Decthings API: its wire format, tensors, types, errors and a client over httpx."""
 
 from .blobs import Blob, BlobSource
-from .client import DEFAULT_URL, DecthingsClient, Delivery, Timeouts
-from .client_pool import Connections
+from .client import DEFAULT_URL, DecthingsClient, SendProgress, Timeouts
+from .client_pool import ClientPool
 from .errors import (
     ApiError,
     BlobChanged,
@@ -11,7 +11,7 @@ from .errors import (
     InvalidRequest,
     InvalidResponse,
     NoResponse,
-    RequestCutShort,
+    RequestInterrupted,
     TensorError,
     TooManyCalls,
 )
@@ -24,16 +24,16 @@ __all__ = [
     "Blob",
     "BlobChanged",
     "BlobSource",
+    "ClientPool",
     "ConnectionFailed",
-    "Connections",
     "DecthingsClient",
     "DecthingsError",
-    "Delivery",
     "InvalidRequest",
     "InvalidResponse",
     "Media",
     "NoResponse",
-    "RequestCutShort",
+    "RequestInterrupted",
+    "SendProgress",
     "Tensor",
     "TensorError",
     "TensorType",

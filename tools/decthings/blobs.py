@@ -12,10 +12,10 @@ class BlobSource(ABC):
     @property
     @abstractmethod
     def size(self) -> int:
-        """How many bytes `pieces` yields in all."""
+        """How many bytes `chunks` yields in all."""
 
     @abstractmethod
-    def pieces(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
         """Yield the bytes, once.
 
         Raises:
@@ -26,7 +26,7 @@ class BlobSource(ABC):
 Blob = bytes | BlobSource
 
 
-class Joined(BlobSource):
+class ConcatenatedBlob(BlobSource):
     """Several blobs sent one after the other as a single one."""
 
     def __init__(self, parts: Sequence[Blob]) -> None:
@@ -37,9 +37,9 @@ class Joined(BlobSource):
     def size(self) -> int:
         return self._size
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        async for piece in pieces_of(self._parts):
-            yield piece
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in chunks_of(self._parts):
+            yield chunk
 
 
 def size_of(blob: Blob) -> int:
@@ -58,14 +58,14 @@ def join(parts: Iterable[Blob]) -> Blob:
             run = []
     if not merged:
         return b"".join(run)
-    return Joined([*merged, b"".join(run)])
+    return ConcatenatedBlob([*merged, b"".join(run)])
 
 
-async def pieces_of(blobs: Iterable[Blob]) -> AsyncIterator[bytes]:
-    """The bytes of all `blobs` in order, in pieces that are never empty."""
+async def chunks_of(blobs: Iterable[Blob]) -> AsyncIterator[bytes]:
+    """The bytes of all `blobs` in order, in chunks that are never empty."""
     for blob in blobs:
         if isinstance(blob, BlobSource):
-            async for piece in blob.pieces():
-                yield piece
+            async for chunk in blob.chunks():
+                yield chunk
         elif blob:
             yield blob

@@ -14,8 +14,8 @@ import anyio
 import httpx
 from pydantic import SecretStr
 
-from .blobs import Blob, BlobSource, pieces_of, size_of
-from .client_pool import Connections
+from .blobs import Blob, BlobSource, chunks_of, size_of
+from .client_pool import ClientPool
 from .errors import (
     ApiError,
     ConnectionFailed,
@@ -23,10 +23,10 @@ from .errors import (
     InvalidRequest,
     InvalidResponse,
     NoResponse,
-    RequestCutShort,
+    RequestInterrupted,
 )
-from .json_codec import is_list, is_object, without
-from .responses import read_date, read_result
+from .json_codec import is_list, is_object, redact
+from .responses import parse_http_date, read_result
 from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
 from .wire import detach_blobs, encode_head
 
@@ -39,17 +39,17 @@ class Timeouts:
 
     connect: float = 5
     send: float = 20
-    answer: float = 20
+    response: float = 20
     request: float = 28
     """For all of that together, unless there is an upload: one may last, as long as it goes on."""
 
 
-_SMALL_PIECE, _LARGE_PIECE = 1 << 16, 1 << 20
-_GOOD_TIME = 0.1
-"""Seconds for a piece."""
+_SMALL_CHUNK, _LARGE_CHUNK = 1 << 16, 1 << 20
+_FAST_CHUNK_SECONDS = 0.1
+"""Seconds for a chunk."""
 
 
-class Delivery:
+class SendProgress:
     """How far a request has got. `complete` turns true when its last byte is handed to the connection."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ _CAUSES: dict[type[BaseException], str] = {
     ConnectionRefusedError: "nothing listens there",
 }
 
-IN_USE: ContextVar[SecretStr | None] = ContextVar("decthings_api_key", default=None)
+CURRENT_API_KEY: ContextVar[SecretStr | None] = ContextVar("decthings_api_key", default=None)
 """The key of the call that is under way, so that a log can leave it out."""
 
 OnDate = Callable[[float], None]
@@ -87,7 +87,7 @@ OnSent = Callable[[int, int], Awaitable[None]]
 
 
 class DecthingsClient:
-    """`connections` are closed by whoever made them.
+    """`pool` are closed by whoever made them.
 
     Every method raises `ApiError` when Decthings answers with an error, and another `DecthingsError`
     when no usable answer comes; its `may_have_acted` tells whether the request can have had an effect.
@@ -95,13 +95,13 @@ class DecthingsClient:
 
     def __init__(
         self,
-        connections: Connections,
+        pool: ClientPool,
         url: str = DEFAULT_URL,
         api_key: SecretStr | None = None,
         timeouts: Timeouts | None = None,
         on_call: OnCall | None = None,
     ) -> None:
-        self._connections = connections
+        self._pool = pool
         self._on_call = on_call
         self._url = url.rstrip("/")
         self._api_key = api_key
@@ -110,14 +110,14 @@ class DecthingsClient:
         """Whether the last answer came from an embedded Decthings, which says so in its Server header."""
 
     def with_key(self, api_key: SecretStr) -> DecthingsClient:
-        """The same, over the same connections, for another account."""
-        return DecthingsClient(self._connections, self._url, api_key, self._timeouts, self._on_call)
+        """The same, over the same pool, for another account."""
+        return DecthingsClient(self._pool, self._url, api_key, self._timeouts, self._on_call)
 
     async def create_model(
-        self, params: CreateModelParams, on_sent: OnSent | None = None, delivery: Delivery | None = None
+        self, params: CreateModelParams, on_sent: OnSent | None = None, sending: SendProgress | None = None
     ) -> CreatedModel:
         """`isNowCreating`: true while an initial state is being made, absent when Decthings does not say."""
-        result = await self.call("Model", "createModel", params, on_sent=on_sent, delivery=delivery)
+        result = await self.call("Model", "createModel", params, on_sent=on_sent, sending=sending)
         model_id = result.get("modelId")
         if not isinstance(model_id, str) or not model_id:
             raise InvalidResponse("Decthings' answer names no modelId.", may_have_acted=True)
@@ -140,17 +140,19 @@ class DecthingsClient:
     async def get_datasets(self, params: ListParams | None = None) -> ListOfDatasets:
         return cast(ListOfDatasets, await self._list("Dataset", "getDatasets", "datasets", params))
 
-    async def delete_model(self, model_id: str, delivery: Delivery | None = None) -> None:
+    async def delete_model(self, model_id: str, sending: SendProgress | None = None) -> None:
         """A creation that is under way is cancelled."""
-        await self.call("Model", "deleteModel", {"modelId": model_id}, delivery=delivery)
+        await self.call("Model", "deleteModel", {"modelId": model_id}, sending=sending)
 
-    async def update_model(self, model_id: str, properties: ModelProperties, delivery: Delivery | None = None) -> None:
-        await self.call("Model", "updateModel", {"modelId": model_id, "properties": properties}, delivery=delivery)
+    async def update_model(
+        self, model_id: str, properties: ModelProperties, sending: SendProgress | None = None
+    ) -> None:
+        await self.call("Model", "updateModel", {"modelId": model_id, "properties": properties}, sending=sending)
 
-    async def snapshot_model(self, model_id: str, snapshot_name: str, delivery: Delivery | None = None) -> str:
+    async def snapshot_model(self, model_id: str, snapshot_name: str, sending: SendProgress | None = None) -> str:
         """The id of the new snapshot."""
         params = {"modelId": model_id, "snapshotName": snapshot_name}
-        snapshot_id = (await self.call("Model", "snapshotModel", params, delivery=delivery)).get("snapshotId")
+        snapshot_id = (await self.call("Model", "snapshotModel", params, sending=sending)).get("snapshotId")
         if not isinstance(snapshot_id, str) or not snapshot_id:
             raise InvalidResponse("Decthings' answer names no snapshotId.", may_have_acted=True)
         return snapshot_id
@@ -174,26 +176,26 @@ class DecthingsClient:
         timeout: float | None = None,
         on_sent: OnSent | None = None,
         on_date: OnDate | None = None,
-        delivery: Delivery | None = None,
+        sending: SendProgress | None = None,
     ) -> dict[str, Any]:
         """One RPC; its `result`.
 
         Args:
             params: in the form of the API page, with `Blob` and `Tensor` where it has binary data.
             timeout: seconds to wait for the answer, for methods that block.
-            delivery: is kept up to date, for those who are cancelled and want to know.
+            sending: is kept up to date, for those who are cancelled and want to know.
         """
-        delivery = delivery or Delivery()
-        IN_USE.set(self._api_key)
+        sending = sending or SendProgress()
+        CURRENT_API_KEY.set(self._api_key)
         begun, failure = monotonic(), None
         try:
-            return await self._call(f"{api}/{method}", params, timeout, on_sent, on_date, delivery)
+            return await self._call(f"{api}/{method}", params, timeout, on_sent, on_date, sending)
         except DecthingsError as error:
-            failure, delivery.refused = error, not error.may_have_acted
+            failure, sending.refused = error, not error.may_have_acted
             raise
         finally:
             if self._on_call is not None:
-                self._on_call(method, failure, delivery.sent, monotonic() - begun)
+                self._on_call(method, failure, sending.sent, monotonic() - begun)
             failure = None  # its traceback leads back here: a circle that would keep the whole request for long
 
     async def _call(
@@ -203,41 +205,43 @@ class DecthingsClient:
         timeout: float | None,
         on_sent: OnSent | None,
         on_date: OnDate | None,
-        delivery: Delivery,
+        sending: SendProgress,
     ) -> dict[str, Any]:
         document, blobs = detach_blobs(params)
-        body = _Body(encode_head(document, [size_of(blob) for blob in blobs]), blobs, on_sent, delivery)
+        body = _Body(encode_head(document, [size_of(blob) for blob in blobs]), blobs, on_sent, sending)
         allowed = self._timeouts
         limits = httpx.Timeout(
-            connect=allowed.connect, pool=allowed.connect, write=allowed.send, read=timeout or allowed.answer
+            connect=allowed.connect, pool=allowed.connect, write=allowed.send, read=timeout or allowed.response
         )
         # An upload may take its time, as long as it goes on; so may a method that blocks.
-        lasting = timeout is not None or any(isinstance(blob, BlobSource) for blob in blobs)
+        long_running = timeout is not None or any(isinstance(blob, BlobSource) for blob in blobs)
         url, headers = f"{self._url}/{path}", self._headers(body.size)
         try:
-            with anyio.fail_after(None if lasting else allowed.request):
+            with anyio.fail_after(None if long_running else allowed.request):
                 async with (
-                    self._connections.take(allowed.answer, lasting=lasting) as http,
+                    self._pool.take(allowed.response, long_running=long_running) as http,
                     http.stream("POST", url, content=body, headers=headers, timeout=limits) as response,
                 ):
-                    self._note_headers(response, on_date)
-                    return without(await read_result(response, request_complete=delivery.complete), self._api_key)
+                    self._read_headers(response, on_date)
+                    return redact(await read_result(response, request_complete=sending.complete), self._api_key)
         except ApiError as error:
-            raise ApiError(without(error.code, self._api_key), without(error.details, self._api_key)) from None
+            raise ApiError(redact(error.code, self._api_key), redact(error.details, self._api_key)) from None
         except RecursionError as error:
-            raise InvalidResponse("The answer is nested too deeply.", may_have_acted=delivery.complete) from error
+            raise InvalidResponse("The answer is nested too deeply.", may_have_acted=sending.complete) from error
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            raise ConnectionFailed(f"No connection to Decthings could be made: {_why(error)}.") from error
+            raise ConnectionFailed(
+                f"No connection to Decthings could be made: {_connect_error_reason(error)}."
+            ) from error
         except httpx.LocalProtocolError as error:
             raise InvalidRequest("The request could not be written as HTTP.") from error
         except (httpx.RequestError, TimeoutError) as error:
-            raise _broken_off(error, delivery) from error
+            raise _transport_error(error, sending) from error
         finally:
             body.release()
 
-    def _note_headers(self, response: httpx.Response, on_date: OnDate | None) -> None:
+    def _read_headers(self, response: httpx.Response, on_date: OnDate | None) -> None:
         self.in_sandbox = response.headers.get("server", "").startswith("decthings-mcp-sandbox")
-        if on_date is not None and (date := read_date(response.headers.get("date", ""))) is not None:
+        if on_date is not None and (date := parse_http_date(response.headers.get("date", ""))) is not None:
             on_date(date.timestamp() * 1000)
 
     def _headers(self, content_length: int) -> dict[str, str]:
@@ -255,11 +259,11 @@ class DecthingsClient:
 class _Body:
     """A request frame as it is sent."""
 
-    def __init__(self, head: bytes, blobs: Sequence[Blob], on_sent: OnSent | None, delivery: Delivery) -> None:
+    def __init__(self, head: bytes, blobs: Sequence[Blob], on_sent: OnSent | None, sending: SendProgress) -> None:
         self._parts: list[Blob] = [head, *blobs]
         self._on_sent = on_sent
-        self._delivery = delivery
-        delivery.begin()  # a call that is repeated begins anew
+        self._delivery = sending
+        sending.begin()  # a call that is repeated begins anew
         self.size = sum(map(size_of, self._parts))
 
     def release(self) -> None:
@@ -267,35 +271,37 @@ class _Body:
         self._parts = []
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        delivery = self._delivery
-        async for piece in self._paced():
+        sending = self._delivery
+        async for chunk in self._paced():
             # Before the yield: what is handed over may arrive, whatever is heard of it afterwards.
-            delivery.sent += len(piece)
-            delivery.complete = delivery.sent == self.size
-            yield piece
+            sending.sent += len(chunk)
+            sending.complete = sending.sent == self.size
+            yield chunk
             if self._on_sent is not None:
-                await self._on_sent(delivery.sent, self.size)
+                await self._on_sent(sending.sent, self.size)
 
     async def _paced(self) -> AsyncIterator[bytes]:
         """Pieces as large as the connection takes in good time: a time-out for one is not meant for a slow line."""
-        length = _SMALL_PIECE
-        async for piece in pieces_of(self._parts):
+        length = _SMALL_CHUNK
+        async for chunk in chunks_of(self._parts):
             start = 0
-            while start < len(piece):
-                part = piece[start : start + length]
+            while start < len(chunk):
+                part = chunk[start : start + length]
                 start += len(part)
                 begun = monotonic()
                 yield part
                 taken = monotonic() - begun
-                length = min(length * 2, _LARGE_PIECE) if taken < _GOOD_TIME else max(length // 2, _SMALL_PIECE)
+                length = (
+                    min(length * 2, _LARGE_CHUNK) if taken < _FAST_CHUNK_SECONDS else max(length // 2, _SMALL_CHUNK)
+                )
 
 
-def _broken_off(error: Exception, delivery: Delivery) -> NoResponse | RequestCutShort | ConnectionFailed:
-    if not delivery.sent:
+def _transport_error(error: Exception, sending: SendProgress) -> NoResponse | RequestInterrupted | ConnectionFailed:
+    if not sending.sent:
         return ConnectionFailed("No connection to Decthings could be made: it timed out.")
-    if delivery.complete:
+    if sending.complete:
         return NoResponse(f"The request was sent, and Decthings' answer did not come whole ({_name(error)}).")
-    return RequestCutShort(f"The connection broke before the whole request was sent ({_name(error)}).")
+    return RequestInterrupted(f"The connection broke before the whole request was sent ({_name(error)}).")
 
 
 def _name(error: Exception) -> str:
@@ -303,7 +309,7 @@ def _name(error: Exception) -> str:
     return type(error).__name__
 
 
-def _why(error: BaseException) -> str:
+def _connect_error_reason(error: BaseException) -> str:
     """The cause at the bottom of a failed connection, in words."""
     cause: BaseException | None = error
     while cause is not None:

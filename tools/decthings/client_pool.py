@@ -1,4 +1,4 @@
-"""Connections to Decthings: as many HTTP clients as there are calls at a time, each with a connection of its own.
+"""ClientPool to Decthings: as many HTTP clients as there are calls at a time, each with a connection of its own.
 
 One client for all looks at every connection, and asks the operating system about each that is idle, for each
 request; a call among many would take twice as long.
@@ -17,8 +17,8 @@ import httpx
 
 from .errors import ApiError, TooManyCalls
 
-QUICK = 64
-LASTING = 200
+MAX_SHORT_CALLS = 64
+MAX_LONG_CALLS = 200
 """Calls at a time: those that last, uploads and methods that block, would hold up all others."""
 
 _IDLE_SECONDS = 4
@@ -26,7 +26,7 @@ _IDLE_SECONDS = 4
 Whoever was idle for longer is closed when the next call begins."""
 
 
-class Connections:
+class ClientPool:
     def __init__(self, open_client: Callable[[], httpx.AsyncClient]) -> None:
         """
         Args:
@@ -35,10 +35,10 @@ class Connections:
         """
         self._open_client = open_client
         self._idle = deque([(monotonic(), open_client())])
-        self._quick = anyio.Semaphore(QUICK, fast_acquire=True)
-        self._lasting = anyio.Semaphore(LASTING, fast_acquire=True)
+        self._short_calls = anyio.Semaphore(MAX_SHORT_CALLS, fast_acquire=True)
+        self._long_calls = anyio.Semaphore(MAX_LONG_CALLS, fast_acquire=True)
 
-    async def __aenter__(self) -> Connections:
+    async def __aenter__(self) -> ClientPool:
         return self
 
     async def __aexit__(
@@ -47,7 +47,7 @@ class Connections:
         await self._close_idle_since(monotonic())
 
     @asynccontextmanager
-    async def take(self, seconds: float, *, lasting: bool) -> AsyncGenerator[httpx.AsyncClient]:
+    async def take(self, seconds: float, *, long_running: bool) -> AsyncGenerator[httpx.AsyncClient]:
         """
         Args:
             seconds: to wait for one.
@@ -55,7 +55,7 @@ class Connections:
         Raises:
             TooManyCalls: none became free.
         """
-        allowed = self._lasting if lasting else self._quick
+        allowed = self._long_calls if long_running else self._short_calls
         try:
             allowed.acquire_nowait()
         except anyio.WouldBlock:

@@ -7,7 +7,7 @@ DecthingsError
 │   ├── BlobChanged            a file changed while it was being sent
 │   ├── ConnectionFailed       no connection was made
 │   ├── TooManyCalls           all connections were busy with other calls
-│   └── RequestCutShort        the connection broke before all of it was handed over
+│   └── RequestInterrupted        the connection broke before all of it was handed over
 ├── NoResponse               all of it was handed over, and no whole answer came back
 ├── InvalidResponse          an answer came back that is not one of Decthings'
 └── ApiError                 Decthings answered with an error
@@ -54,7 +54,7 @@ class TooManyCalls(NotSent):
     pass
 
 
-class RequestCutShort(NotSent):
+class RequestInterrupted(NotSent):
     pass
 
 

@@ -20,7 +20,7 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-def parsed(value: Any) -> Any:
+def parse_if_json(value: Any) -> Any:
     """What a text says if it is JSON, and any other value as it is."""
     if not isinstance(value, str):
         return value
@@ -33,21 +33,21 @@ def parsed(value: Any) -> Any:
 _SHORTEST_SECRET = 8
 
 
-def without(value: Any, key: SecretStr | None) -> Any:
+def redact(value: Any, key: SecretStr | None) -> Any:
     """The value with the key blanked in every text: what is sent may be echoed back.
 
     A key that is as short as a word is none that is worth hiding, and words are in every answer.
     """
     secret = "" if key is None else key.get_secret_value()
-    return _blanked(value, secret) if len(secret) >= _SHORTEST_SECRET else value
+    return _redacted(value, secret) if len(secret) >= _SHORTEST_SECRET else value
 
 
-def _blanked(value: Any, secret: str) -> Any:
+def _redacted(value: Any, secret: str) -> Any:
     if isinstance(value, str):
         return value.replace(secret, "[API key]")
     if is_object(value):
-        return {_blanked(name, secret): _blanked(member, secret) for name, member in value.items()}
-    return [_blanked(item, secret) for item in value] if is_list(value) else value
+        return {_redacted(name, secret): _redacted(member, secret) for name, member in value.items()}
+    return [_redacted(item, secret) for item in value] if is_list(value) else value
 
 
 def encode_json(value: Mapping[str, Any]) -> bytes:

@@ -66,11 +66,11 @@ def _retry_after(response: httpx.Response) -> float | None:
     value = response.headers.get("retry-after", "")
     if value.isascii() and value.isdigit() and len(value) < 7:
         return float(value)
-    date = read_date(value)
+    date = parse_http_date(value)
     return None if date is None else max(0.0, round((date - datetime.now(UTC)).total_seconds(), 1))
 
 
-def read_date(value: str) -> datetime | None:
+def parse_http_date(value: str) -> datetime | None:
     """A date as headers have it."""
     try:
         date = parsedate_to_datetime(value)
@@ -87,8 +87,8 @@ async def _read(response: httpx.Response) -> bytes:
     if announced.isdigit() and int(announced) > MAX_BYTES:
         raise MalformedFrame(f"it is announced with {announced} bytes, more than the {MAX_BYTES} that are read")
     body = bytearray()
-    async for piece in response.aiter_raw():
-        body += piece
+    async for chunk in response.aiter_raw():
+        body += chunk
         if len(body) > MAX_BYTES:
             raise MalformedFrame(f"it is longer than the {MAX_BYTES} bytes that are read")
     return bytes(body)

@@ -78,7 +78,7 @@ def _encode(tensor: Tensor) -> Iterator[Blob]:
         yield _pack(tensor.type, tensor.elements)
         return
     if tensor.type == "string":
-        yield from _encode_texts(tensor.elements)
+        yield from _encode_strings(tensor.elements)
         return
     elements = [list(_variable_element(tensor.type, i, e)) for i, e in enumerate(tensor.elements)]
     sizes = [sum(map(size_of, parts)) for parts in elements]
@@ -89,7 +89,7 @@ def _encode(tensor: Tensor) -> Iterator[Blob]:
         yield from parts
 
 
-def _encode_texts(texts: Sequence[str]) -> Iterator[bytes]:
+def _encode_strings(texts: Sequence[str]) -> Iterator[bytes]:
     try:
         encoded = list(map(str.encode, texts))
     except UnicodeEncodeError:
@@ -122,10 +122,10 @@ def _pack(type_: TensorType, elements: Sequence[Any]) -> bytes:
             return struct.pack(f"<{len(elements)}{_STRUCT_CODES[type_]}", *elements)
     except (struct.error, OverflowError):
         pass
-    raise _first_misfit(type_, elements, allowed)
+    raise _first_bad_element(type_, elements, allowed)
 
 
-def _first_misfit(type_: TensorType, elements: Sequence[Any], allowed: set[type]) -> TensorError:
+def _first_bad_element(type_: TensorType, elements: Sequence[Any], allowed: set[type]) -> TensorError:
     one = struct.Struct(f"<{_STRUCT_CODES[type_]}")
     for index, element in enumerate(elements):
         try:

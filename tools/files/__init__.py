@@ -1,1 +1,1 @@
-"""Files on this machine: which ones may be opened, and what an ONNX or TFLite file says of itself."""
+"""AllowedFiles on this machine: which ones may be opened, and what an ONNX or TFLite file says of itself."""

@@ -1,9 +1,9 @@
 """The files that arguments may name: regular ones below the allowed folders, and nothing else.
 
-A path is resolved through every symbolic link before it is compared with the folders. Then the file
+A path is resolved through every symbolic link before it is compare_with_request with the folders. Then the file
 is opened from its folder downwards without following links, so that what is opened is what was
 checked even when a link is put in its place in between. It is opened anew to be sent, and has to be
-the same, unchanged file: hundreds of files in one call hold no descriptors. Names are compared as they are
+the same, unchanged file: hundreds of files in one call hold no descriptors. Names are compare_with_request as they are
 spelled on disk, so a file system that ignores case can only make a path be refused.
 """
 
@@ -21,17 +21,17 @@ from pathlib import Path
 
 from ..decthings import BlobChanged, BlobSource
 from ..results.errors import FileNotAllowed, FileNotFound, FileNotReadable
-from ..results.text import harmless, in_a_line, join_words
+from ..results.text import join_words, sanitize, single_line
 from .protobuf import ReadAt
 
-_PIECE = 1024 * 1024
-_AHEAD = 2
+_CHUNK = 1024 * 1024
+_READ_AHEAD = 2
 """Pieces that are read while one is being sent."""
-_BEHIND = 4
+_HASH_BACKLOG = 4
 """Pieces that are read and not hashed yet: hashing is what takes longest."""
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # O_PATH needs no right to list a folder that is only passed through.
-_PASS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_OPEN_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class FileBlob(BlobSource):
@@ -58,7 +58,7 @@ class FileBlob(BlobSource):
 
     @property
     def sha256(self) -> str:
-        """Of the bytes that `pieces` has yielded, once it has ended."""
+        """Of the bytes that `chunks` has yielded, once it has ended."""
         return self._hash.hexdigest()
 
     @contextmanager
@@ -66,16 +66,16 @@ class FileBlob(BlobSource):
         with self._opened() as descriptor:
             yield lambda offset, length: _read_at(descriptor, offset, length)
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        with _Reading(self) as reading:
+    async def chunks(self) -> AsyncIterator[bytes]:
+        with _ReadAhead(self) as reading:
             self._hash = reading.hash
-            ahead = deque(reading.next_piece() for _ in range(_AHEAD))
+            ahead = deque(reading.next_chunk() for _ in range(_READ_AHEAD))
             sent = 0
             while sent < self.size:
-                piece = await asyncio.wrap_future(ahead.popleft())
-                ahead.append(reading.next_piece())
-                sent += len(piece)
-                yield piece
+                chunk = await asyncio.wrap_future(ahead.popleft())
+                ahead.append(reading.next_chunk())
+                sent += len(chunk)
+                yield chunk
             await asyncio.wrap_future(ahead.popleft())  # the hash is complete
 
     def open_again(self) -> int:
@@ -88,19 +88,19 @@ class FileBlob(BlobSource):
         except OSError as error:
             raise BlobChanged(f"{self.name} was there, and can no longer be opened.") from error
 
-    def piece(self, descriptor: int, offset: int) -> bytes:
+    def chunk(self, descriptor: int, offset: int) -> bytes:
         """
         Raises:
             BlobChanged: it is not the file that was named, or not as it was then.
         """
         try:
-            piece = _read_at(descriptor, offset, min(_PIECE, self.size - offset))
+            chunk = _read_at(descriptor, offset, min(_CHUNK, self.size - offset))
         except OSError as error:
             raise BlobChanged(f"{self.name} could not be read to its end ({os.strerror(error.errno or 0)}).") from error
-        # Before each piece goes out, the last one too: without that the request is incomplete and has no effect.
-        if not piece or _identity(os.fstat(descriptor)) != _identity(self._status):
+        # Before each chunk goes out, the last one too: without that the request is incomplete and has no effect.
+        if not chunk or _identity(os.fstat(descriptor)) != _identity(self._status):
             raise BlobChanged(f"{self.name} was changed while it was being sent.")
-        return piece
+        return chunk
 
     @contextmanager
     def _opened(self) -> Generator[int]:
@@ -111,7 +111,7 @@ class FileBlob(BlobSource):
             os.close(descriptor)
 
 
-class _Reading:
+class _ReadAhead:
     """A file that is read ahead of what is being sent, in a thread of its own, and hashed in another one."""
 
     def __init__(self, file: FileBlob) -> None:
@@ -122,14 +122,14 @@ class _Reading:
         self._descriptor: int | None = None
         self._offset = 0
 
-    def __enter__(self) -> _Reading:
+    def __enter__(self) -> _ReadAhead:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._reader.submit(self._close)  # behind a read that may be under way
         self._reader.shutdown(wait=False)
 
-    def next_piece(self) -> Future[bytes]:
+    def next_chunk(self) -> Future[bytes]:
         """Nothing behind the end, once all is hashed."""
         return self._reader.submit(self._read)
 
@@ -140,12 +140,12 @@ class _Reading:
             for hashed in self._hashing:
                 hashed.result()
             return b""
-        if len(self._hashing) == _BEHIND:
+        if len(self._hashing) == _HASH_BACKLOG:
             self._hashing.popleft().result()
-        piece = self._file.piece(self._descriptor, self._offset)
-        self._offset += len(piece)
-        self._hashing.append(self._hasher.submit(self.hash.update, piece))
-        return piece
+        chunk = self._file.chunk(self._descriptor, self._offset)
+        self._offset += len(chunk)
+        self._hashing.append(self._hasher.submit(self.hash.update, chunk))
+        return chunk
 
     def _close(self) -> None:
         self._hasher.shutdown(wait=False)
@@ -163,30 +163,30 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-class Files:
+class AllowedFiles:
     """`folders` exist. Relative paths start at the first one.
 
     Args:
-        shared: with people on other machines, whose own files are out of reach.
+        remote_callers: with people on other machines, whose own files are out of reach.
     """
 
-    def __init__(self, folders: Sequence[Path], *, shared: bool = False) -> None:
-        self._shared = shared
+    def __init__(self, folders: Sequence[Path], *, remote_callers: bool = False) -> None:
+        self._remote_callers = remote_callers
         self._folders = [Path(os.path.realpath(folder)) for folder in folders]
 
-    def find(self, path: str) -> FileBlob:
+    def open(self, path: str) -> FileBlob:
         """
         Raises:
             FileNotAllowed: it is outside the allowed folders, or not a regular file.
             FileNotFound, FileNotReadable: it is inside, and cannot be opened.
         """
         folder, parts = self._locate(path)
-        name = in_a_line(harmless(Path(path).name, 100)) or "That"
+        name = single_line(sanitize(Path(path).name, 100)) or "That"
         try:
             file = FileBlob(name, lambda: _open_below(folder, parts))
         except FileNotFoundError:
             raise FileNotFound(
-                f"There is no file {harmless(path, 200)!r} where files are looked for.",
+                f"There is no file {sanitize(path, 200)!r} where files are looked for.",
                 "Check the path with the person. " + self._where(),
             ) from None
         except OSError as error:
@@ -200,7 +200,7 @@ class Files:
 
     def _locate(self, path: str) -> tuple[Path, tuple[str, ...]]:
         """The allowed folder that holds the path, and the way down from there."""
-        if not self._folders and self._shared:
+        if not self._folders and self._remote_callers:
             raise FileNotAllowed(
                 "This server is on another machine and shares no folder, so it cannot read files by a path.",
                 "Give the data as base64 if it is small. Otherwise ask the people who run this server to share a "
@@ -212,20 +212,20 @@ class Files:
                 "Ask the person to add --files FOLDER to the server's arguments (or to set DECTHINGS_FILES) "
                 "with the folder that holds the file, and to restart it. Small data can be given as base64.",
             )
-        # Joined to the folder, an absolute path replaces it.
+        # ConcatenatedBlob to the folder, an absolute path replaces it.
         expanded = os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for an unknown user
         resolved = Path(os.path.realpath(self._folders[0] / expanded))
         for folder in self._folders:
             if resolved.is_relative_to(folder):
                 return folder, resolved.relative_to(folder).parts
         raise FileNotAllowed(
-            f"{harmless(path, 200)!r} is outside the folders that may be used.",
+            f"{sanitize(path, 200)!r} is outside the folders that may be used.",
             self._where() + " For another folder, ask the person to add --files FOLDER to the server's arguments.",
         )
 
     def _where(self) -> str:
-        first, *others = [harmless(str(folder), 200) for folder in self._folders]
-        also = f" Files in {join_words(others, 'and')} need their whole path." if others else ""
+        first, *others = [sanitize(str(folder), 200) for folder in self._folders]
+        also = f" AllowedFiles in {join_words(others, 'and')} need their whole path." if others else ""
         return f"A relative path starts in {first}.{also}"
 
 
@@ -233,8 +233,8 @@ def _open_below(folder: Path, parts: Sequence[str]) -> int:
     if os.open not in os.supports_dir_fd:  # Windows
         return os.open(folder.joinpath(*parts), _OPEN)
     with ExitStack() as opened:
-        descriptor = os.open(folder, _PASS)
+        descriptor = os.open(folder, _OPEN_FOLDER)
         for index, part in enumerate(parts):
             opened.callback(os.close, descriptor)
-            descriptor = os.open(part, _OPEN if index == len(parts) - 1 else _PASS, dir_fd=descriptor)
+            descriptor = os.open(part, _OPEN if index == len(parts) - 1 else _OPEN_FOLDER, dir_fd=descriptor)
         return descriptor

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 
 from ..results.errors import NotAModelFile
-from ..results.text import harmless
+from ..results.text import sanitize
 from .onnx import external_weights
 from .protobuf import BYTES, VARINT, Budget, Malformed, Message, ReadAt
 
@@ -68,7 +68,7 @@ def check_model_file(format_: str, size: int, read_at: ReadAt) -> None:
 def _refuse_external_weights(format_: str, size: int, read_at: ReadAt) -> None:
     if format_ == "onnx" and (location := external_weights(size, read_at)) is not None:
         raise NotAModelFile(
-            f"The file has no weights of its own: they are beside it, in {harmless(location, 100)!r}.",
+            f"The file has no weights of its own: they are beside it, in {sanitize(location, 100)!r}.",
             "Ask the person to save the model as a single file, for example with "
             "onnx.save(onnx.load(path), path, save_as_external_data=False).",
         )

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from ..decthings import TensorType
 from .protobuf import BYTES, VARINT, Budget, Field, Malformed, Message, ReadAt
-from .structure import BrokenModel, ModelStructure, Value
+from .structure import MalformedModel, ModelStructure, TensorSpec
 
 _MAX_FIELDS = 300_000
 _MAX_VALUES = 512
@@ -32,12 +32,12 @@ _KINDS = {4: "sequence", 5: "map", 8: "sparse tensor", 9: "optional"}
 def read_onnx(size: int, read_at: ReadAt) -> ModelStructure:
     """
     Raises:
-        BrokenModel: it is not a whole ModelProto with a graph.
+        MalformedModel: it is not a whole ModelProto with a graph.
     """
     try:
         return _read(Message(read_at, 0, size, Budget(_MAX_FIELDS)))
     except Malformed as error:
-        raise BrokenModel(str(error)) from None
+        raise MalformedModel(str(error)) from None
 
 
 def external_weights(size: int, read_at: ReadAt) -> str | None:
@@ -78,7 +78,7 @@ def _read(model: Message) -> ModelStructure:
             domain, version = _opset(model.within(field))
             opsets[domain or "ai.onnx"] = version
     if graph is None:
-        raise BrokenModel("it has no graph")
+        raise MalformedModel("it has no graph")
     inputs, outputs = _values(model.within(graph))
     versions = {"irVersion": ir_version, "opsets": opsets}
     return ModelStructure("onnx", f"{texts[2]} {texts[3]}".strip(), versions, inputs, outputs)
@@ -94,10 +94,10 @@ def _opset(opset: Message) -> tuple[str, int]:
     return domain, version
 
 
-def _values(graph: Message) -> tuple[list[Value], list[Value]]:
+def _values(graph: Message) -> tuple[list[TensorSpec], list[TensorSpec]]:
     """Inputs and outputs. Up to IR version 3 weights are listed among the inputs: they are left out."""
-    inputs: list[Value] = []
-    outputs: list[Value] = []
+    inputs: list[TensorSpec] = []
+    outputs: list[TensorSpec] = []
     weights: set[str] = set()
     for field in graph:
         if field.wire_type != BYTES:
@@ -105,7 +105,7 @@ def _values(graph: Message) -> tuple[list[Value], list[Value]]:
         if field.number in (11, 12):
             values = inputs if field.number == 11 else outputs
             if len(values) == _MAX_VALUES:
-                raise BrokenModel(f"it has more than {_MAX_VALUES} inputs or outputs")
+                raise MalformedModel(f"it has more than {_MAX_VALUES} inputs or outputs")
             values.append(_value(graph.within(field)))
         elif field.number == 5:
             weights.add(_weight_name(graph, field))
@@ -125,7 +125,7 @@ def _name(message: Message, number: int) -> str:
     return names[-1] if names else ""
 
 
-def _value(value: Message) -> Value:
+def _value(value: Message) -> TensorSpec:
     name, type_ = "", None
     for field in value:
         if field.number == 1 and field.wire_type == BYTES:
@@ -133,7 +133,7 @@ def _value(value: Message) -> Value:
         elif field.number == 2 and field.wire_type == BYTES:
             type_ = field
     element_type, decthings_type, shape = _type(value.within(type_)) if type_ else ("unknown", None, None)
-    return Value(name, element_type, decthings_type, shape)
+    return TensorSpec(name, element_type, decthings_type, shape)
 
 
 def _type(type_: Message) -> tuple[str, TensorType | None, list[int] | None]:
@@ -154,7 +154,7 @@ def _tensor_type(tensor: Message) -> tuple[str, TensorType | None, list[int] | N
             message = tensor.within(field)
             shape = [_dimension(message, dim) for dim in message if dim.number == 1 and dim.wire_type == BYTES]
             if len(shape) > _MAX_DIMENSIONS:
-                raise BrokenModel(f"a shape has more than {_MAX_DIMENSIONS} dimensions")
+                raise MalformedModel(f"a shape has more than {_MAX_DIMENSIONS} dimensions")
     return *_TYPES.get(element, (f"type {element}", None)), shape
 
 

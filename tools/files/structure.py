@@ -9,12 +9,12 @@ from typing import Any
 from ..decthings import TensorType
 
 
-class BrokenModel(ValueError):
+class MalformedModel(ValueError):
     """The file is not a whole model of its format. The text says what is wrong with it."""
 
 
 @dataclass(frozen=True)
-class Value:
+class TensorSpec:
     """An input or an output.
 
     `element_type` is the format's own name; `shape` has -1 for any length, and is None when the rank is open.
@@ -33,5 +33,5 @@ class ModelStructure:
     format: str
     producer: str
     versions: Mapping[str, Any]
-    inputs: Sequence[Value]
-    outputs: Sequence[Value]
+    inputs: Sequence[TensorSpec]
+    outputs: Sequence[TensorSpec]

@@ -10,7 +10,7 @@ import struct
 
 from ..decthings import TensorType
 from .protobuf import ReadAt
-from .structure import BrokenModel, ModelStructure, Value
+from .structure import MalformedModel, ModelStructure, TensorSpec
 
 _MAX_VALUES = 512
 _MAX_DIMENSIONS = 64
@@ -32,15 +32,15 @@ _SHAPE, _TYPE, _NAME, _SHAPE_SIGNATURE = 0, 1, 3, 7
 def read_tflite(size: int, read_at: ReadAt) -> ModelStructure:
     """
     Raises:
-        BrokenModel: it is not a whole model with a graph.
+        MalformedModel: it is not a whole model with a graph.
     """
     file = _File(size, read_at)
     if size < 8 or read_at(4, 4) != b"TFL3":
-        raise BrokenModel("it lacks the identifier TFL3")
+        raise MalformedModel("it lacks the identifier TFL3")
     model = _Table(file, file.u32(0))
     first, count = model.vector(_SUBGRAPHS)
     if not count:
-        raise BrokenModel("it has no graph")
+        raise MalformedModel("it has no graph")
     main = model.table_at(first)
     tensors = main.vector(_TENSORS)
     inputs, outputs = (
@@ -49,15 +49,15 @@ def read_tflite(size: int, read_at: ReadAt) -> ModelStructure:
     return ModelStructure("tflite", model.text(_DESCRIPTION), {"schemaVersion": model.u32(_VERSION)}, inputs, outputs)
 
 
-def _value(graph: _Table, tensors: tuple[int, int], index: int) -> Value:
+def _value(graph: _Table, tensors: tuple[int, int], index: int) -> TensorSpec:
     start, count = tensors
     if not 0 <= index < count:
-        raise BrokenModel("an input or output names a tensor that is not there")
+        raise MalformedModel("an input or output names a tensor that is not there")
     tensor = graph.table_at(start + 4 * index)
     # The signature has -1 where the shape only has a number to begin with.
     shape = tensor.integers(_SHAPE_SIGNATURE, _MAX_DIMENSIONS) or tensor.integers(_SHAPE, _MAX_DIMENSIONS)
     element_type, decthings_type = _TYPES.get(kind := tensor.u8(_TYPE), (f"type {kind}", None))
-    return Value(tensor.text(_NAME), element_type, decthings_type, [max(dimension, -1) for dimension in shape])
+    return TensorSpec(tensor.text(_NAME), element_type, decthings_type, [max(dimension, -1) for dimension in shape])
 
 
 class _File:
@@ -66,10 +66,10 @@ class _File:
 
     def read(self, offset: int, length: int) -> bytes:
         if not 0 <= offset <= offset + length <= self._size:
-            raise BrokenModel("an offset leads out of the file")
+            raise MalformedModel("an offset leads out of the file")
         data = self._read_at(offset, length)
         if len(data) != length:
-            raise BrokenModel("it became shorter while it was read")
+            raise MalformedModel("it became shorter while it was read")
         return data
 
     def u32(self, offset: int) -> int:
@@ -108,7 +108,7 @@ class _Table:
     def integers(self, place: int, most: int) -> list[int]:
         start, count = self.vector(place)
         if count > most:
-            raise BrokenModel(f"a list of inputs, outputs or dimensions has more than {most} items")
+            raise MalformedModel(f"a list of inputs, outputs or dimensions has more than {most} items")
         return list(struct.unpack(f"<{count}i", self._file.read(start, 4 * count)))
 
     def table_at(self, offset: int) -> _Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..decthings.json_codec import is_object
-from .text import harmless, harmless_json
+from .text import sanitize, sanitize_json
 
 _MAX_DETAILS = 4_000
 
@@ -73,11 +73,11 @@ def explain_failure(failed: Any) -> tuple[dict[str, Any], str]:
     failure = _FAILURES.get(known, _OTHER) if isinstance(known, str) else _OTHER
     details = cause.get("exceptionDetails")
     told: dict[str, Any] = {
-        "code": harmless(code, 100) if isinstance(code, str) else None,
-        "stage": harmless(str(stage), 100) if (stage := _stage(error, cause)) else None,
-        **{name: harmless_json(cause[name]) for name in ("exitCode", "signal", "oom") if name in cause},
+        "code": sanitize(code, 100) if isinstance(code, str) else None,
+        "stage": sanitize(str(stage), 100) if (stage := _stage(error, cause)) else None,
+        **{name: sanitize_json(cause[name]) for name in ("exitCode", "signal", "oom") if name in cause},
         **({"exceptionDetails": _bounded(details)} if details is not None else {}),
-        "durations": harmless_json(error.get("createInitialStateDurations")),
+        "durations": sanitize_json(error.get("createInitialStateDurations")),
     }
     place = _STAGES.get(told["stage"] or "")
     sentence = f"{failure.sentence.rstrip('.')}, {place}." if place else failure.sentence
@@ -96,10 +96,10 @@ def _stage(error: dict[str, Any], cause: dict[str, Any]) -> Any:
 def _bounded(details: Any) -> Any:
     """The first and the last part: what a program says last is often what it died of."""
     if not isinstance(details, str):
-        return harmless_json(details)
+        return sanitize_json(details)
     half = _MAX_DETAILS // 2
     text = details if len(details) <= _MAX_DETAILS else f"{details[:half]}\n…\n{details[-half:]}"
-    return harmless(text, len(text))
+    return sanitize(text, len(text))
 
 
 def _member(value: Any, name: str) -> dict[str, Any]:

@@ -3,16 +3,16 @@
 ToolFailure
 ├── InvalidArguments            invalid_arguments
 ├── NotConfigured               not_configured
-├── Declined                    declined: the person was asked and did not agree
-├── NameDiffers                 name_differs
+├── UserDeclined                    declined: the person was asked and did not agree
+├── NameMismatch                 name_differs
 ├── FileError
 │   ├── FileNotAllowed            file_not_allowed
 │   ├── FileNotFound              file_not_found
 │   ├── FileNotReadable           file_not_readable
 │   └── NotAModelFile             not_a_model_file
-├── TookTooLong                 took_too_long
+├── CallTimeout                 took_too_long
 ├── TooManyUploads              too_many_uploads: of one caller, over HTTP
-├── LookedUp                    no_response or invalid_response, and what was found out since
+├── LostResponse                    no_response or invalid_response, and what was found out since
 └── InternalError               internal_error: a fault of this server; all others send nothing to Decthings
 
 The other codes of ours stand in `answers`, where the errors of `decthings` become answers:
@@ -66,14 +66,14 @@ class NotConfigured(ToolFailure):
     code = "not_configured"
 
 
-class Declined(ToolFailure):
+class UserDeclined(ToolFailure):
     code = "declined"
 
     def __init__(self) -> None:
         super().__init__("The person was asked and did not agree.", "Do not try again. Ask what they want instead.")
 
 
-class NameDiffers(ToolFailure):
+class NameMismatch(ToolFailure):
     code = "name_differs"
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ class NotAModelFile(FileError):
     code = "not_a_model_file"
 
 
-class LookedUp(ToolFailure):
+class LostResponse(ToolFailure):
     """A call whose answer was lost, after what became of it was looked up. `code` is that of the loss."""
 
     def __init__(
@@ -114,7 +114,7 @@ class LookedUp(ToolFailure):
         self.may_have_acted = self.retryable = may_have_acted
 
 
-class TookTooLong(ToolFailure):
+class CallTimeout(ToolFailure):
     code = "took_too_long"
     retryable = True
 

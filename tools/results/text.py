@@ -1,4 +1,4 @@
-"""Making text from outside fit for an answer, and finding the word that was probably meant."""
+"""ModelBuilder text from outside fit for an answer, and finding the word that was probably meant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from ..decthings.json_codec import is_list, is_object
 
-_HARMFUL = re.compile(
+_UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # what turns the direction of text or breaks lines
     "\ud800-\udfff]"  # halves of surrogate pairs, which end a stdio connection
@@ -22,22 +22,22 @@ _MAX_ITEMS = 50
 _MAX_DEPTH = 6
 
 
-def harmless(text: str, limit: int = 500) -> str:
+def sanitize(text: str, limit: int = 500) -> str:
     """`text` without characters that break a connection or deceive a reader, at most `limit` long."""
     text = text.replace("\r\n", "\n")
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return _HARMFUL.sub("\ufffd", cut)
+    return _UNSAFE.sub("\ufffd", cut)
 
 
-def in_a_line(text: str | None) -> str:
+def single_line(text: str | None) -> str:
     """Text of others within a sentence of ours cannot pass for one of its own."""
     return " ".join((text or "").split())
 
 
-def harmless_json(value: Any, depth: int = _MAX_DEPTH, *, items: int = _MAX_ITEMS, text: int = 500) -> Any:
+def sanitize_json(value: Any, depth: int = _MAX_DEPTH, *, items: int = _MAX_ITEMS, text: int = 500) -> Any:
     """A JSON value from outside, bounded in width, depth and the length of its texts. What is cut says so."""
     if isinstance(value, str):
-        return harmless(value, text)
+        return sanitize(value, text)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if not depth and (is_object(value) or is_list(value)):
@@ -45,23 +45,23 @@ def harmless_json(value: Any, depth: int = _MAX_DEPTH, *, items: int = _MAX_ITEM
     if is_object(value):
         members = list(value.items())[:items]
         cut = {"…": f"and {len(value) - items} more"} if len(value) > items else {}
-        return {harmless(n, 100): harmless_json(m, depth - 1, items=items, text=text) for n, m in members} | cut
+        return {sanitize(n, 100): sanitize_json(m, depth - 1, items=items, text=text) for n, m in members} | cut
     if is_list(value):
         more = [f"… and {len(value) - items} more"] if len(value) > items else []
-        return [*(harmless_json(item, depth - 1, items=items, text=text) for item in value[:items]), *more]
+        return [*(sanitize_json(item, depth - 1, items=items, text=text) for item in value[:items]), *more]
     return value
 
 
-def text_of(value: Any) -> str:
+def str_or_empty(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def label(value: Any) -> str | None:
+def short_text(value: Any) -> str | None:
     """A short text of Decthings, if it is one."""
-    return harmless(value, 200) if isinstance(value, str) else None
+    return sanitize(value, 200) if isinstance(value, str) else None
 
 
-def objects(value: Any) -> list[dict[str, Any]]:
+def objects_in(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if is_object(item)] if is_list(value) else []
 
 
@@ -73,18 +73,18 @@ def iso_time(milliseconds: Any) -> str | None:
         return None
 
 
-def encodable(value: Any) -> Any:
+def utf8_safe(value: Any) -> Any:
     """A result as UTF-8 can carry it: halves of surrogate pairs and non-finite numbers are replaced."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if is_object(value):
-        return {encodable(name): encodable(member) for name, member in value.items()}
-    return [encodable(item) for item in value] if is_list(value) else value
+        return {utf8_safe(name): utf8_safe(member) for name, member in value.items()}
+    return [utf8_safe(item) for item in value] if is_list(value) else value
 
 
-def nearest(word: object, known: Iterable[str]) -> str | None:
+def closest_match(word: object, known: Iterable[str]) -> str | None:
     """The known word that differs from `word` only in case, or else the most similar one."""
     if not isinstance(word, str):
         return None

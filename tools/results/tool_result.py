@@ -21,13 +21,13 @@ from ..decthings import (
     InvalidRequest,
     InvalidResponse,
     NoResponse,
-    RequestCutShort,
+    RequestInterrupted,
     TooManyCalls,
 )
 from ..decthings.json_codec import is_list, is_object
 from .api_errors import ADVICE, OTHER
-from .errors import LookedUp, ToolFailure
-from .text import harmless, harmless_json
+from .errors import LostResponse, ToolFailure
+from .text import sanitize, sanitize_json
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Effect:
     that only reads; `unknown_next_step` is for when it cannot be told whether Decthings acted.
     """
 
-    nothing: str
+    failure_prefix: str
     outcome: str | None
     unknown_next_step: str
 
@@ -62,7 +62,7 @@ _CODES: dict[type[DecthingsError], str] = {
     BlobChanged: "file_changed",
     ConnectionFailed: "connection_failed",
     TooManyCalls: "too_many_calls",
-    RequestCutShort: "request_cut_short",
+    RequestInterrupted: "request_cut_short",
     NoResponse: "no_response",
     InvalidResponse: "invalid_response",
 }
@@ -118,13 +118,13 @@ def failure(error: ToolFailure | DecthingsError, effect: Effect) -> CallToolResu
     if effect.outcome is not None:
         members["outcome"] = "unknown" if error.may_have_acted else effect.outcome
     if error.may_have_acted:
-        own = error.next_step if isinstance(error, LookedUp) else ""
+        own = error.next_step if isinstance(error, LostResponse) else ""
         next_step = own or effect.unknown_next_step
     said = ", ".join(members[name] for name in ("code", "outcome") if name in members)
     return _answer({"error": members, "nextStep": next_step}, f"{members['message']} ({said})", is_error=True)
 
 
-def in_sandbox(result: CallToolResult) -> CallToolResult:
+def mark_sandbox(result: CallToolResult) -> CallToolResult:
     """The same answer, saying that Decthings itself was not involved."""
     answer: dict[str, Any] = {**(result.structured_content or {}), "sandbox": True}
     text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
@@ -138,12 +138,14 @@ def _described(error: ToolFailure | DecthingsError, effect: Effect) -> tuple[dic
         return _members(error.code, str(error), retryable=error.retryable, details=error.details), error.next_step
     if isinstance(error, ApiError):
         advice = ADVICE.get(error.code, OTHER)
-        message = effect.nothing + advice.message
-        details = {harmless(name, 60): harmless_json(value) for name, value in error.details.items()}
+        message = effect.failure_prefix + advice.message
+        details = {sanitize(name, 60): sanitize_json(value) for name, value in error.details.items()}
         if advice.retry_after is not None:
             details["retryAfterSeconds"] = advice.retry_after
-        code = harmless(error.code, 100)
-        return _members(code, message, retryable=advice.retryable, details=_apart(details)), advice.next_step
+        code = sanitize(error.code, 100)
+        return _members(
+            code, message, retryable=advice.retryable, details=_separate_clashing(details)
+        ), advice.next_step
     return _described_transport(error)
 
 
@@ -165,13 +167,13 @@ def _described_transport(error: DecthingsError) -> tuple[dict[str, Any], str]:
     return _members(code, str(error), retryable=retryable, details=details), next_step
 
 
-_OURS = ("code", "message", "outcome", "retryable", "problems", "result", "error", "nextStep")
+_RESERVED = ("code", "message", "outcome", "retryable", "problems", "result", "error", "nextStep")
 
 
-def _apart(details: dict[str, Any]) -> dict[str, Any]:
+def _separate_clashing(details: dict[str, Any]) -> dict[str, Any]:
     """Members of Decthings' error that have our names stand by themselves, under `fromDecthings`."""
-    clashing = {name: value for name, value in details.items() if name in _OURS}
-    own_names = {name: value for name, value in details.items() if name not in _OURS}
+    clashing = {name: value for name, value in details.items() if name in _RESERVED}
+    own_names = {name: value for name, value in details.items() if name not in _RESERVED}
     return {**own_names, **({"fromDecthings": clashing} if clashing else {})}
 
 
@@ -198,9 +200,9 @@ def _lines(answer: Mapping[str, Any]) -> list[str]:
         elif name == "problems":
             lines += map(_problem_line, value)
         elif is_list(value) and all(map(is_object, value)):
-            lines += [f"{name}:", *(f"- {_plain(item)}" for item in value)]
+            lines += [f"{name}:", *(f"- {_inline(item)}" for item in value)]
         elif name not in _SAID_IN_HEADLINE:
-            lines.append(f"{name}: {_plain(value)}")
+            lines.append(f"{name}: {_inline(value)}")
     return lines
 
 
@@ -213,12 +215,12 @@ def _problem_line(problem: Mapping[str, Any]) -> str:
     return line
 
 
-def _plain(value: Any) -> str:
+def _inline(value: Any) -> str:
     """Flat things in words; what is nested as JSON, to be passed on as it is."""
     if isinstance(value, str):
         return value
     if is_object(value) and not any(is_object(member) or is_list(member) for member in value.values()):
-        return ", ".join(f"{name} {_plain(member)}" for name, member in value.items())
+        return ", ".join(f"{name} {_inline(member)}" for name, member in value.items())
     if is_list(value) and not any(is_object(item) or is_list(item) for item in value):
-        return "; ".join(map(_plain, value))
+        return "; ".join(map(_inline, value))
     return json.dumps(value, ensure_ascii=False)
