@@ -469,7 +469,7 @@ async def test_a_model_of_which_it_is_not_said_whether_it_is_ready_is_not_called
 async def test_a_crash_is_an_answer_that_leaves_the_outcome_open(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("decthings_mcp.tools.create_model.tool._told", None)
+    monkeypatch.setattr("decthings_mcp.tools.create_model.tool._result", None)
     error = (await chat.create(arguments(CODE)))["error"]
     assert (error["code"], error["outcome"]) == ("internal_error", "unknown")
     assert "TypeError" in caplog.text

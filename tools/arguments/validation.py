@@ -49,7 +49,7 @@ def check(value: Any, adapter: TypeAdapter[T], schema: Schema, unions: Mapping[s
         if not problems:
             return checked
     count = "One argument is" if len(problems) == 1 else f"{len(problems)} arguments are"
-    raise InvalidArguments(problems[:_MAX_PROBLEMS], f"{count} invalid; nothing was sent to Decthings.")
+    raise InvalidArguments(problems[:_MAX_PROBLEMS], f"{count} wrong; nothing was sent to Decthings.")
 
 
 _SURROGATE = "holds half of a surrogate pair, which UTF-8 cannot carry; leave that character out"
