@@ -22,7 +22,9 @@ OUTCOMES = pytest.StashKey[dict[str, Counter[str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--outcomes", action="store_true", help="print what was told for every fault of test_lost_answers")
+    parser.addoption(
+        "--outcomes", action="store_true", help="print what was told for every fault of test_lost_response"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
