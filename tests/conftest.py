@@ -51,7 +51,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def client_pool() -> AsyncGenerator[ClientPool]:
-    async with ClientPool(partial(httpx.AsyncClient, trust_env=False, timeout=10)) as client_pool:
+    client = partial(httpx.AsyncClient, trust_env=False, timeout=10, verify=support.NO_CERTIFICATES)
+    async with ClientPool(client) as client_pool:
         yield client_pool
 
 

@@ -29,6 +29,8 @@ from pydantic import SecretStr
 
 KEY = "test-key-4f1d"
 CODE = {"type": "code", "language": "go"}
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""`verify` of HTTP clients of loopback servers: loading the system's certificates takes longer than most calls."""
 
 
 @dataclass
@@ -99,7 +101,8 @@ def read_request(
         if not (more := connection.recv(4096)):
             return None
         data += more
-    head, _, body = data.partition(b"\r\n\r\n")
+    head, _, begun = data.partition(b"\r\n\r\n")
+    body = bytearray(begun)
     start, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     length = int(headers.get("content-length", "0"))
@@ -110,7 +113,7 @@ def read_request(
         if not (more := connection.recv(chunk)):
             return None
         body += more
-    return Request(start.split(" ")[1], headers, body)
+    return Request(start.split(" ")[1], headers, bytes(body))
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def gateway(folder: Path, servers: list[HttpServer]) -> Generator[Gateway]:
             while True:
                 assert process.poll() is None, process.stderr and process.stderr.read()
                 try:
-                    httpx.get(f"http://127.0.0.1:{port}/healthz")
+                    httpx.get(f"http://127.0.0.1:{port}/healthz", verify=support.NO_CERTIFICATES)
                     break
                 except httpx.TransportError:
                     pass
