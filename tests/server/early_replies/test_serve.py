@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import subprocess
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 import support
 from conversations import (
     WITHOUT_FRONT,
-    answers_of_sdk,
     converse,
     envelope,
     handshake,
@@ -22,10 +19,7 @@ from conversations import (
     request,
 )
 from decthings_mcp.server.early_replies import replies as prepared
-from decthings_mcp.server.early_replies.generate import document
-from decthings_mcp.server.early_replies.session import Session
-from decthings_mcp.server.stdio.lines import Lines
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sessions import CALL, INITIALIZED, LISTS, VERSIONS, sessions
 
@@ -34,11 +28,6 @@ def load() -> prepared.Prepared:
     found = prepared.load()
     assert found is not None
     return found
-
-
-def test_the_prepared_answers_are_those_of_the_code() -> None:
-    """After a change: python -m decthings_mcp.server.early_replies.generate"""
-    assert Path(prepared.FILE).read_text(encoding="utf-8") == document()
 
 
 def recorded() -> list[Any]:
@@ -69,23 +58,6 @@ def test_a_choice_of_tools_is_listed_alike(tools: list[str], tmp_path: Path) -> 
         assert converse(lines, tmp_path, *tools) == converse(lines, tmp_path, *tools, variables=WITHOUT_FRONT)
 
 
-@given(sessions())
-@settings(max_examples=400)
-def test_what_the_front_answers_and_what_it_leaves_are_those_of_the_sdk(lines: list[str]) -> None:
-    session = Session(load())
-    own = [session.answer(line) for line in lines]
-    answered = [answer for answer in own if answer is not None]
-    assert own == [*answered, *[None] * (len(own) - len(answered))]
-    expected = anyio.run(answers_of_sdk, lines)
-    assert answered == expected[: len(answered)]
-    # Whoever is told of the replayed messages only is in the same state.
-    rest = lines[len(answered) :]
-    replayed = anyio.run(answers_of_sdk, [*session.replayed, *rest])
-    assert replayed[len(session.replayed) :] == expected[len(answered) :]
-    if session.replayed:
-        assert replayed[0] == session.answer_to_replayed
-
-
 @given(lines=sessions(), at_once=st.booleans())
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_generated_sessions_are_answered_alike(lines: list[str], at_once: bool, tmp_path: Path) -> None:
@@ -93,23 +65,6 @@ def test_generated_sessions_are_answered_alike(lines: list[str], at_once: bool, 
     assume(not (at_once and cancelled))  # whether that comes in time is chance
     told = converse(lines, tmp_path, at_once=at_once)
     assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_FRONT)
-
-
-@given(st.lists(st.binary(max_size=8) | st.sampled_from([b"\r", b"\n", b"\r\n", b"\xc3", b"\xa9", "\u2028".encode()])))
-@example([b"a\r", b"\nb\r", b"c"])
-def test_lines_are_those_of_a_text_stream(chunks: list[bytes]) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(b"".join(chunks)), encoding="utf-8", errors="replace")
-    lines = Lines()
-    divided = [line for chunk in chunks for line in lines.feed(chunk)] + lines.end()
-    assert divided == [line.removesuffix("\n") for line in stream]
-
-
-def test_answers_made_with_another_sdk_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = json.loads(Path(prepared.FILE).read_text(encoding="utf-8"))
-    made["madeWith"]["mcp"] = "2.3.99"
-    (tmp_path / "other.json").write_text(json.dumps(made))
-    monkeypatch.setattr(prepared, "FILE", str(tmp_path / "other.json"))
-    assert prepared.load() is None
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
