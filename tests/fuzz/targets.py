@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from decthings_mcp.tools.calls.services import Services
+from decthings_mcp.tools.calls.services import Services, Unavailable
 from decthings_mcp.tools.catalog import TOOLS
 from decthings_mcp.tools.create_model.request import RequestBuilder
 from decthings_mcp.tools.create_model.tool import CREATE_MODEL

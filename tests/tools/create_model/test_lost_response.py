@@ -105,4 +105,4 @@ async def test_when_the_look_ups_are_lost_too_the_outcome_stays_open(upstream: U
         error = (await chat.create({"name": "n", "description": "d", "options": OPTIONS["code"]}))["error"]
     assert (error["outcome"], error["retryable"], error["httpStatus"]) == ("unknown", True, 502)
     assert error["lookUp"]["answers"] == 0
-    assert "did not answer" in error["message"]
+    assert "did not respond" in error["message"]
