@@ -1,4 +1,4 @@
-"""The nodes of which the schemas in tools/list are made; see `create_model_schema` for what is left out and why."""
+"""Builders for the JSON Schemas in tools/list; `create_model/schema.py` says which keywords are left out, and why."""
 
 from __future__ import annotations
 

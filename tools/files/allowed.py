@@ -1,10 +1,10 @@
-"""The files that arguments may name: regular ones below the allowed folders, and nothing else.
+"""The files that arguments may name: regular files in the allowed folders.
 
-A path is resolved through every symbolic link before it is compare_with_request with the folders. Then the file
-is opened from its folder downwards without following links, so that what is opened is what was
-checked even when a link is put in its place in between. It is opened anew to be sent, and has to be
-the same, unchanged file: hundreds of files in one call hold no descriptors. Names are compare_with_request as they are
-spelled on disk, so a file system that ignores case can only make a path be refused.
+A path is resolved through every symbolic link before it is compared with the folders. Then the file is
+opened from its folder downwards without following links: the opened file is the one that was checked, even
+if a link has replaced it since. It is opened again when it is sent, and must be the same, unchanged file, so
+that hundreds of files in one call keep no descriptors open. Names are compared as they are spelled on disk; on
+a file system that ignores case, a path may be refused, but never wrongly accepted.
 """
 
 from __future__ import annotations
@@ -26,21 +26,22 @@ from .protobuf import ReadAt
 
 _CHUNK = 1024 * 1024
 _READ_AHEAD = 2
-"""Pieces that are read while one is being sent."""
+"""Chunks that are read while one is being sent."""
 _HASH_BACKLOG = 4
-"""Pieces that are read and not hashed yet: hashing is what takes longest."""
+"""Chunks that are read but not hashed yet: hashing is the slowest step."""
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-# O_PATH needs no right to list a folder that is only passed through.
+# O_PATH needs no permission to list the folders on the way to the file.
 _OPEN_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class FileBlob(BlobSource):
-    """A file as it was when it was named; sending it fails when it is another by then."""
+    """A file in the state in which it was first opened; sending fails if it has changed since."""
 
     def __init__(self, name: str, open_: Callable[[], int]) -> None:
-        """
+        """Open the file once, to remember its state.
+
         Args:
-            open_: opens it, each time anew, and raises OSError.
+            open_: opens the file and returns a new descriptor each time; raises OSError.
         """
         self.name = name
         self._open = open_
@@ -58,7 +59,7 @@ class FileBlob(BlobSource):
 
     @property
     def sha256(self) -> str:
-        """Of the bytes that `chunks` has yielded, once it has ended."""
+        """The SHA-256 of the bytes that `chunks` has yielded, available after its end."""
         return self._hash.hexdigest()
 
     @contextmanager
@@ -79,25 +80,27 @@ class FileBlob(BlobSource):
             await asyncio.wrap_future(ahead.popleft())  # the hash is complete
 
     def open_again(self) -> int:
-        """
+        """Open the file for sending and return its descriptor.
+
         Raises:
-            BlobChanged: it is no longer there.
+            BlobChanged: it no longer exists, or is not readable any more.
         """
         try:
             return self._open()
         except OSError as error:
-            raise BlobChanged(f"{self.name} was there, and can no longer be opened.") from error
+            raise BlobChanged(f"{self.name} was found but can no longer be opened.") from error
 
     def chunk(self, descriptor: int, offset: int) -> bytes:
-        """
+        """Read the chunk at `offset` and check that the file is unchanged.
+
         Raises:
-            BlobChanged: it is not the file that was named, or not as it was then.
+            BlobChanged: it is another file, or its content has changed.
         """
         try:
             chunk = _read_at(descriptor, offset, min(_CHUNK, self.size - offset))
         except OSError as error:
-            raise BlobChanged(f"{self.name} could not be read to its end ({os.strerror(error.errno or 0)}).") from error
-        # Before each chunk goes out, the last one too: without that the request is incomplete and has no effect.
+            raise BlobChanged(f"{self.name} could not be read completely ({os.strerror(error.errno or 0)}).") from error
+        # Checked before each chunk is sent, also the last: without it the request is incomplete and has no effect.
         if not chunk or _identity(os.fstat(descriptor)) != _identity(self._status):
             raise BlobChanged(f"{self.name} was changed while it was being sent.")
         return chunk
@@ -112,7 +115,7 @@ class FileBlob(BlobSource):
 
 
 class _ReadAhead:
-    """A file that is read ahead of what is being sent, in a thread of its own, and hashed in another one."""
+    """Reads a file ahead of the sending in one thread, and hashes it in another."""
 
     def __init__(self, file: FileBlob) -> None:
         self.hash = hashlib.sha256()
@@ -126,11 +129,11 @@ class _ReadAhead:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reader.submit(self._close)  # behind a read that may be under way
+        self._reader.submit(self._close)  # after a read that may be in progress
         self._reader.shutdown(wait=False)
 
     def next_chunk(self) -> Future[bytes]:
-        """Nothing behind the end, once all is hashed."""
+        """The next chunk; empty at the end, as soon as everything is hashed."""
         return self._reader.submit(self._read)
 
     def _read(self) -> bytes:
@@ -159,15 +162,15 @@ def _read_at(descriptor: int, offset: int, length: int) -> bytes:
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    # The change time too: a modification time can be put back.
+    # The change time too: a modification time can be set back.
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 class AllowedFiles:
-    """`folders` exist. Relative paths start at the first one.
+    """The folders from which files may be read. They exist; relative paths start in the first one.
 
     Args:
-        remote_callers: with people on other machines, whose own files are out of reach.
+        remote_callers: whether the users are on other machines, whose own files cannot be read.
     """
 
     def __init__(self, folders: Sequence[Path], *, remote_callers: bool = False) -> None:
@@ -175,57 +178,60 @@ class AllowedFiles:
         self._folders = [Path(os.path.realpath(folder)) for folder in folders]
 
     def open(self, path: str) -> FileBlob:
-        """
+        """Open the file at `path`.
+
         Raises:
             FileNotAllowed: it is outside the allowed folders, or not a regular file.
-            FileNotFound, FileNotReadable: it is inside, and cannot be opened.
+            FileNotFound, FileNotReadable: it is inside them but cannot be opened.
         """
         folder, parts = self._locate(path)
-        name = single_line(sanitize(Path(path).name, 100)) or "That"
+        name = single_line(sanitize(Path(path).name, 100)) or "The path"
         try:
             file = FileBlob(name, lambda: _open_below(folder, parts))
         except FileNotFoundError:
             raise FileNotFound(
-                f"There is no file {sanitize(path, 200)!r} where files are looked for.",
-                "Check the path with the person. " + self._where(),
+                f"File {sanitize(path, 200)!r} was not found in the allowed folders.",
+                "Check the path with the user. " + self._where(),
             ) from None
         except OSError as error:
             reason = os.strerror(error.errno or 0)
             raise FileNotReadable(
-                f"{name} cannot be opened: {reason}.", "Ask the person to make the file readable, or name another."
+                f"{name} cannot be opened: {reason}.", "Ask the user to make the file readable, or use another file."
             ) from error
         if not file.is_regular:
-            raise FileNotAllowed(f"{name} is not a regular file.", "Name a file, not a folder or a device.")
+            raise FileNotAllowed(
+                f"{name} is not a regular file.", "Give the path of a file, not of a folder or a device."
+            )
         return file
 
     def _locate(self, path: str) -> tuple[Path, tuple[str, ...]]:
-        """The allowed folder that holds the path, and the way down from there."""
+        """The allowed folder that contains the path, and the names below it."""
         if not self._folders and self._remote_callers:
             raise FileNotAllowed(
-                "This server is on another machine and shares no folder, so it cannot read files by a path.",
-                "Give the data as base64 if it is small. Otherwise ask the people who run this server to share a "
+                "This server runs on another machine and shares no folder, so it cannot read files by path.",
+                "Give the data as base64 if it is small. Otherwise ask the operator of this server to share a "
                 "folder with --files and to put the file there.",
             )
         if not self._folders:
             raise FileNotAllowed(
-                "This server may not read any files.",
-                "Ask the person to add --files FOLDER to the server's arguments (or to set DECTHINGS_FILES) "
-                "with the folder that holds the file, and to restart it. Small data can be given as base64.",
+                "This server is not allowed to read files.",
+                "Ask the user to add --files FOLDER to the server's arguments (or to set DECTHINGS_FILES) "
+                "with the folder of the file, and to restart the server. Small data can be given as base64.",
             )
-        # ConcatenatedBlob to the folder, an absolute path replaces it.
+        # An absolute path replaces the folder when the two are joined.
         expanded = os.path.expanduser(path)  # noqa: PTH111 - Path.expanduser raises for an unknown user
         resolved = Path(os.path.realpath(self._folders[0] / expanded))
         for folder in self._folders:
             if resolved.is_relative_to(folder):
                 return folder, resolved.relative_to(folder).parts
         raise FileNotAllowed(
-            f"{sanitize(path, 200)!r} is outside the folders that may be used.",
-            self._where() + " For another folder, ask the person to add --files FOLDER to the server's arguments.",
+            f"{sanitize(path, 200)!r} is outside the allowed folders.",
+            self._where() + " For another folder, ask the user to add --files FOLDER to the server's arguments.",
         )
 
     def _where(self) -> str:
         first, *others = [sanitize(str(folder), 200) for folder in self._folders]
-        also = f" AllowedFiles in {join_words(others, 'and')} need their whole path." if others else ""
+        also = f" Files in {join_words(others, 'and')} need an absolute path." if others else ""
         return f"A relative path starts in {first}.{also}"
 
 

@@ -1,4 +1,4 @@
-"""What a model file says of itself: the form in which inspectors of all formats answer."""
+"""The structure of a model file: the common result of the readers of all formats."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..decthings import TensorType
 
 
 class MalformedModel(ValueError):
-    """The file is not a whole model of its format. The text says what is wrong with it."""
+    """The file is not a complete model of its format. The message says what is wrong."""
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An input or an output.
+    """An input or an output of a model.
 
-    `element_type` is the format's own name; `shape` has -1 for any length, and is None when the rank is open.
+    `element_type` is the format's own name; `shape` has -1 for any length, and is None if the rank is unknown.
     """
 
     name: str
@@ -28,7 +28,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class ModelStructure:
-    """`versions` are those that the format has: of the file format, of operator sets."""
+    """What a model file contains besides weights. `versions` are those of the file format and of operator sets."""
 
     format: str
     producer: str
