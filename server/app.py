@@ -21,14 +21,13 @@ from mcp.server.request_state import RequestStateSecurity
 from pydantic import SecretStr
 
 from ..tools.calls.background import open_background
-from ..tools.calls.services import Services, UploadSlots
+from ..tools.calls.services import Services, Unavailable, UploadSlots
 from ..tools.catalog import TOOLS
 from ..tools.decthings import ClientPool, DecthingsClient, DecthingsError
 from ..tools.decthings.client import OnCall
 from ..tools.files.allowed import AllowedFiles
 from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
-from ..tools.results.errors import NotConfigured
 from ..tools.results.text import sanitize
 from .protocol import protocol_middleware
 from .settings import Settings, is_loopback
@@ -97,14 +96,14 @@ def create_server(
                 uploads=UploadSlots(uploads_at_a_time),
             )
 
-    tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.reads_only)]
+    tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.effect.reads_only)]
     servers: list[MCPServer[Any]] = []
     server = MCPServer[Services](
         "decthings",
         title="Decthings",
         version=VERSION,
         instructions=INSTRUCTIONS,
-        tools=list(tools),
+        tools=[tool.for_sdk() for tool in tools],
         lifespan=lifespan,
         request_state_security=state_security,
         subscriptions=False,  # nothing that is listed ever changes
@@ -120,14 +119,14 @@ def create_server(
 
 async def _connect(
     settings: Settings, stack: AsyncExitStack, observer: Observer | None, load_certificates: LoadCertificates
-) -> DecthingsClient | NotConfigured:
+) -> DecthingsClient | Unavailable:
     """Connect to Decthings, or return why that is impossible; the server starts anyway, and every call reports it."""
     on_call = None if observer is None else observer.on_request
     try:
         if settings.sandbox:
             return await _connect_to_sandbox(settings, stack, on_call)
-        if isinstance(settings.api_key, NotConfigured) and not settings.callers_bring_keys:
-            return settings.api_key
+        if not isinstance(settings.api_key, SecretStr) and not settings.callers_bring_keys:
+            return Unavailable(str(settings.api_key), settings.api_key.next_step)
         pool = await stack.enter_async_context(ClientPool(http_client_factory(settings, load_certificates)))
         return DecthingsClient(pool, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, httpx.InvalidURL, sqlite3.Error) as error:
@@ -135,8 +134,8 @@ async def _connect(
         reason = os.strerror(number) if number else type(error).__name__
         if settings.sandbox:
             message = f"The sandbox cannot use {settings.sandbox_data}: {sanitize(reason)}."
-            return NotConfigured(message, _SANDBOX_ADVICE)
-        return NotConfigured(f"The connection to Decthings cannot be set up: {sanitize(reason)}.", _NETWORK_ADVICE)
+            return Unavailable(message, _SANDBOX_ADVICE)
+        return Unavailable(f"The connection to Decthings cannot be set up: {sanitize(reason)}.", _NETWORK_ADVICE)
 
 
 def http_client_factory(

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import platformdirs
 from pydantic import SecretStr
 
-from ..tools.calls.time_limits import LONGEST_CALL, REQUEST_SHARE
+from ..tools.calls.time_limits import MAX_CALL_SECONDS, REQUEST_SHARE
 from ..tools.decthings import DEFAULT_URL, Timeouts
 from ..tools.results.errors import NotConfigured
 
@@ -33,7 +33,7 @@ TOOL_NAMES = (
 """In the order of the catalog; named here so that a wrong one is told without importing them."""
 
 _LONGEST_RETRY = 30
-_TIMES = {"connect": (0.1, 30), "send": (0.1, 300), "response": (0.1, 40), "call": (1, LONGEST_CALL)}
+_TIMES = {"connect": (0.1, 30), "send": (0.1, 300), "response": (0.1, 40), "call": (1, MAX_CALL_SECONDS)}
 """The least and the most of what --timeout takes."""
 _OLD_TIMES = {"answer": "response"}
 """Names that --timeout took before, and still takes."""
@@ -69,7 +69,7 @@ class Settings:
     read_only: bool = False
     retry_seconds: float = 20
     timeouts: Timeouts = field(default_factory=Timeouts)
-    call_seconds: float = LONGEST_CALL
+    call_seconds: float = MAX_CALL_SECONDS
     sandbox: bool = False
     sandbox_data: Path = field(default_factory=lambda: default_sandbox_data())
     log_level: str = "WARNING"
@@ -93,7 +93,7 @@ class Settings:
             SettingsError: an option or a variable has a value that cannot be used.
         """
         times = _times(options.timeout or environ.get("DECTHINGS_TIMEOUT", "").split(","))
-        call_seconds = times.pop("call", LONGEST_CALL)
+        call_seconds = times.pop("call", MAX_CALL_SECONDS)
         key, warnings = _api_key(options.api_key_file, environ)
         return cls(
             api_url=DEFAULT_URL

@@ -41,7 +41,7 @@ async def _collect() -> dict[str, Any]:
     return {
         "madeWith": {name: version(name) for name in _PACKAGES},
         "handshakes": list(HANDSHAKE_PROTOCOL_VERSIONS),
-        "tools": {tool.name: tool.reads_only for tool in TOOLS},
+        "tools": {tool.name: tool.effect.reads_only for tool in TOOLS},
         "results": results,
         "texts": list(texts),
     }

@@ -18,7 +18,6 @@ from pydantic import BaseModel
 from ...tools.decthings import ApiError, DecthingsError
 from ...tools.decthings.json_codec import is_object
 from ...tools.results.api_errors import ADVICE
-from ...tools.results.tool_result import code_of
 from ..settings import TOOL_NAMES, SettingsError
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45, 120, 600)
@@ -85,7 +84,7 @@ class Metrics:
 def _result_of(error: DecthingsError) -> str:
     if isinstance(error, ApiError):
         return error.code if error.code in ADVICE else "other"
-    return code_of(error)
+    return error.code
 
 
 _CODES = frozenset(

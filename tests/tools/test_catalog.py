@@ -19,7 +19,9 @@ from support import Chat, schema_nodes
 pytestmark = pytest.mark.anyio
 
 BANNED = {"$ref", "$defs", "oneOf", "anyOf", "allOf", "not", "const", "default", "title", "nullable"}
-NODES_OF_ALL_TOOLS = [(f"{tool.name}{path}", node) for tool in TOOLS for path, node in schema_nodes(tool.parameters)]
+NODES_OF_ALL_TOOLS = [
+    (f"{tool.name}{path}", node) for tool in TOOLS for path, node in schema_nodes(dict(tool.input_schema))
+]
 
 
 async def test_only_the_tools_that_are_offered_are_listed_and_can_be_called(mode: str, tmp_path: Path) -> None:
@@ -52,8 +54,8 @@ def test_every_node_is_one_that_all_clients_take(path: str, node: dict[str, Any]
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 def test_schemas_are_json_schema_2020_12(tool: DecthingsTool) -> None:
-    Draft202012Validator.check_schema(tool.parameters)
-    Draft202012Validator.check_schema(tool.output_schema or {})
+    Draft202012Validator.check_schema(tool.input_schema)
+    Draft202012Validator.check_schema(dict(tool.output_schema))
 
 
 def test_the_tools_are_the_ones_that_the_command_line_knows() -> None:

@@ -45,7 +45,7 @@ async def test_models_are_narrowed_down(narrowing: dict[str, Any], names: list[s
     found = await sandbox_chat("find_models", **{"sort": "name", "sortDirection": "asc", **narrowing})
     assert [model["name"] for model in found["models"]] == names
     if "limit" in narrowing:
-        assert (found["total"], found["nextStep"]) == (3, "1 more: call again with offset 2, or narrow it down.")
+        assert (found["total"], found["nextStep"]) == (3, "1 more: call again with offset 2, or filter.")
 
 
 async def test_detail_tells_everything(sandbox_chat: Chat) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..decthings.json_codec import is_object
 from ..decthings.tensors import TENSOR_TYPES
-from .schema import INTEGER, Node, described, list_of, object_of, text
+from .schema import INTEGER, Node, described, list_of, object_of, string
 
 LISTS = ("createState", "train", "evaluateInput", "evaluateOutput")
 
@@ -24,11 +24,11 @@ def _list_of_definitions(*, full: bool) -> Node:
     shape = "[] one value, [13] a vector, -1 any length." if full else ""
     rules = {
         "shape": list_of(INTEGER, shape),
-        "allowedTypes": list_of(text(enum=TENSOR_TYPES if full else ())),
-        "annotations": list_of(text()),
+        "allowedTypes": list_of(string(enum=TENSOR_TYPES if full else ())),
+        **({"annotations": list_of(string())} if full else {}),
     }
     properties = {
-        "name": text(),
+        "name": string(),
         "required": described("boolean", "Default true." if full else ""),
         "rules": object_of(rules, ("shape", "allowedTypes") if full else ()),
     }

@@ -22,6 +22,7 @@ from typing import Any
 class DecthingsError(Exception):
     """Base of all errors here. The message is a sentence without secrets or payloads."""
 
+    code: str
     may_have_acted: bool = False
     """Whether Decthings may have carried out the request nevertheless."""
 
@@ -31,7 +32,7 @@ class NotSent(DecthingsError):
 
 
 class InvalidRequest(NotSent):
-    pass
+    code = "invalid_request"
 
 
 class TensorError(InvalidRequest):
@@ -43,27 +44,30 @@ class TensorError(InvalidRequest):
 
 
 class BlobChanged(NotSent):
-    pass
+    code = "file_changed"
 
 
 class ConnectionFailed(NotSent):
-    pass
+    code = "connection_failed"
 
 
 class TooManyCalls(NotSent):
-    pass
+    code = "too_many_calls"
 
 
 class RequestInterrupted(NotSent):
-    pass
+    code = "request_cut_short"
 
 
 class NoResponse(DecthingsError):
+    code = "no_response"
     may_have_acted = True
 
 
 class InvalidResponse(DecthingsError):
     """No valid response. `status` is the HTTP status; `retry_after` the Retry-After header in seconds, if present."""
+
+    code = "invalid_response"
 
     def __init__(
         self, problem: str, *, may_have_acted: bool, status: int = 200, retry_after: float | None = None

@@ -70,7 +70,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "too many inline parameters": (
         with_params(*[{"name": str(i), "data": []} for i in range(256)]),
         [problem("options.initialState.params",
-                 "has 256 parameters with data of their own, and one call carries at most 255")],
+                 "has 256 inline parameters, and one call carries at most 255")],
     ),
     "a URL for a file": (
         arguments({"type": "upload", "format": "onnx", "data": {"path": "https://example.com/m.onnx"}}),
@@ -126,7 +126,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "a repeated key": (
         from_snapshot({"method": "upload", "name": "s", "data": [
             {"key": "k", "data": {"base64": "AA=="}}, {"key": "k", "data": {"base64": "AA=="}}]}),
-        [problem("options.initialState.data[1]", "has the same key as a file before it")],
+        [problem("options.initialState.data[1]", "has the same key as an earlier file")],
     ),
     "both path and base64": (
         arguments({"type": "upload", "format": "onnx", "data": {"path": "p", "base64": "AA=="}}),
