@@ -16,9 +16,9 @@ from .arguments.schema import object_of, string
 from .calls.call import Call
 from .calls.tool import DecthingsTool
 from .decthings import types
-from .files.allowed import FileBlob
 from .files.formats import NAMES, describe, recognize
 from .files.structure import MalformedModel, ModelStructure, TensorSpec
+from .files.upload import FileBlob
 from .results.errors import NotAModelFile
 from .results.text import sanitize, sanitize_json
 from .results.tool_result import READS, Success, output_schema
@@ -47,7 +47,9 @@ async def inspect_model_file(arguments: InspectArguments, call: Call) -> Success
         "parameterDefinitions": parameter_definitions(structure),
         **({"unmapped": unmapped} if unmapped else {}),
     }
-    return Success(f"{file.name} is a model in {structure.format} format.", fields, _SOME_UNMAPPED if unmapped else _ALL_MAPPED)
+    return Success(
+        f"{file.name} is a model in {structure.format} format.", fields, _SOME_UNMAPPED if unmapped else _ALL_MAPPED
+    )
 
 
 _ALL_MAPPED = "Pass parameterDefinitions on to create_model with type upload, after asking the user about their names."

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from ..results.errors import NotAModelFile
 from ..results.text import sanitize
 from .onnx import external_weights, is_onnx, read_onnx
-from .protobuf import ReadAt
-from .structure import ModelStructure
+from .structure import ModelStructure, ReadAt
 from .tflite import is_tflite, read_tflite
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ..decthings import TensorType
-from .protobuf import BYTES, VARINT, Budget, Field, Malformed, Message, ReadAt
-from .structure import MalformedModel, ModelStructure, TensorSpec
+from .protobuf import BYTES, VARINT, Budget, Field, Malformed, Message
+from .structure import MalformedModel, ModelStructure, ReadAt, TensorSpec
 
 _MAX_FIELDS = 300_000
 _MAX_VALUES = 512

@@ -9,8 +9,7 @@ from __future__ import annotations
 import struct
 
 from ..decthings import TensorType
-from .protobuf import ReadAt
-from .structure import MalformedModel, ModelStructure, TensorSpec
+from .structure import MalformedModel, ModelStructure, ReadAt, TensorSpec
 
 _MAX_VALUES = 512
 _MAX_DIMENSIONS = 64
