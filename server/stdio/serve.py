@@ -13,7 +13,7 @@ from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 
 from .connection import Connection, claim, is_switched_off
-from .streams import open_pipes
+from .streams import open_streams
 
 _GRACE_SECONDS = 0.7
 
@@ -36,7 +36,7 @@ async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
     lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
     status = 0
     # AllowedFiles, and what Windows has, cannot be awaited: the SDK reads and writes them in threads.
-    async with stdio_server() if connection is None else open_pipes(connection) as (reader, writer):
+    async with stdio_server() if connection is None else open_streams(connection) as (reader, writer):
         try:
             async with anyio.create_task_group() as tasks:
 
