@@ -31,7 +31,7 @@ from ..tools.resources import add_resources
 from ..tools.results.errors import NotConfigured
 from ..tools.results.text import sanitize
 from .protocol import protocol_middleware
-from .settings import Settings, is_loopback
+from .settings import KeyProblem, Settings, is_loopback
 
 VERSION = version("decthings-mcp")
 
@@ -125,14 +125,16 @@ async def _connect(
     try:
         if settings.sandbox:
             return await _connect_to_sandbox(settings, stack, on_call)
-        if isinstance(settings.api_key, NotConfigured) and not settings.callers_bring_keys:
-            return settings.api_key
+        if isinstance(settings.api_key, KeyProblem) and not settings.callers_bring_keys:
+            return NotConfigured(settings.api_key.message, settings.api_key.next_step)
         pool = await stack.enter_async_context(ClientPool(http_client_factory(settings, load_certificates)))
         return DecthingsClient(pool, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, httpx.InvalidURL, sqlite3.Error) as error:
         number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
         reason = os.strerror(number) if number else type(error).__name__
-        what = f"The sandbox cannot use {settings.sandbox_data}" if settings.sandbox else "ClientPool cannot be set up"
+        what = (
+            f"The sandbox cannot use {settings.sandbox_folder}" if settings.sandbox else "ClientPool cannot be set up"
+        )
         return NotConfigured(f"{what}: {sanitize(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
 
 
@@ -155,7 +157,7 @@ def _without_proxy(url: str) -> dict[str, None]:
 async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack, on_call: OnCall | None) -> DecthingsClient:
     from .sandbox import OWN_KEY, create_sandbox  # the store is not needed otherwise
 
-    transport = httpx.ASGITransport(create_sandbox(settings.sandbox_data))
+    transport = httpx.ASGITransport(create_sandbox(settings.sandbox_folder))
     pool = await stack.enter_async_context(ClientPool(partial(_http, transport=transport)))
     client = DecthingsClient(pool, _SANDBOX_URL, SecretStr(OWN_KEY), on_call=on_call)
     client.in_sandbox = True

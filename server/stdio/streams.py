@@ -29,16 +29,17 @@ class _Output:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.handshake_done = anyio.Event()
-        if not connection.replayed:
+        if not connection.handshake_lines:
             self.handshake_done.set()
 
     async def write(self, line: str) -> None:
         if self.handshake_done.is_set():
             self._connection.unsent += line.encode()
             return
-        if line.encode() != self._connection.answer_to_replayed:
+        if line.encode() != self._connection.handshake_response:
             _log.error(
-                "An early reply differs from the server's own response. Set DECTHINGS_MCP_FRONT=0 to work around it."
+                "An early reply differs from the server's own response. Set DECTHINGS_MCP_EARLY_REPLIES=0 to work "
+                "around it."
             )
         self.handshake_done.set()
 
@@ -56,7 +57,7 @@ class _Input:
         self._connection, self._output = connection, output
 
     async def __aiter__(self) -> AsyncGenerator[str]:
-        for line in self._connection.replayed:
+        for line in self._connection.handshake_lines:
             yield line
         await self._output.handshake_done.wait()
         for line in self._connection.waiting:

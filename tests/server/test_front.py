@@ -1,4 +1,4 @@
-"""The front cannot be told from the plain server, but for the time."""
+"""Early replies cannot be told from those of the server, but for the time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import io
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,7 @@ import anyio
 import pytest
 import support
 from conversations import (
-    WITHOUT_FRONT,
-    answers_of_sdk,
+    WITHOUT_EARLY_REPLIES,
     converse,
     envelope,
     handshake,
@@ -22,7 +22,7 @@ from conversations import (
     request,
 )
 from decthings_mcp.server.early_replies import replies as prepared
-from decthings_mcp.server.early_replies.generate import document
+from decthings_mcp.server.early_replies.generate import document, server_responses
 from decthings_mcp.server.early_replies.session import Session
 from decthings_mcp.server.stdio.lines import Lines
 from hypothesis import HealthCheck, assume, example, given, settings
@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from sessions import CALL, INITIALIZED, LISTS, VERSIONS, sessions
 
 
-def load() -> prepared.Prepared:
+def load() -> prepared.PreparedResults:
     found = prepared.load()
     assert found is not None
     return found
@@ -49,7 +49,7 @@ def recorded() -> list[Any]:
 @pytest.mark.parametrize("lines", recorded())
 def test_recorded_sessions_are_answered_alike(lines: list[str], at_once: bool, tmp_path: Path) -> None:
     told = converse(lines, tmp_path, at_once=at_once)
-    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_FRONT)
+    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_EARLY_REPLIES)
     assert (told.status, told.log) == (0, [])
 
 
@@ -57,7 +57,7 @@ def test_recorded_sessions_are_answered_alike(lines: list[str], at_once: bool, t
 def test_every_handshake_and_list_is_answered_alike(version: str, tmp_path: Path) -> None:
     lists = [request(f"é{number}", method, {}) for number, method in enumerate((*LISTS, "ping"))]
     lines = [handshake(version=version), INITIALIZED, *lists, request(2, "tools/call", CALL), *lists]
-    assert converse(lines, tmp_path) == converse(lines, tmp_path, variables=WITHOUT_FRONT)
+    assert converse(lines, tmp_path) == converse(lines, tmp_path, variables=WITHOUT_EARLY_REPLIES)
 
 
 @pytest.mark.parametrize("tools", [["--read-only"], ["--tools", "create_model, find_models"]])
@@ -66,24 +66,24 @@ def test_a_choice_of_tools_is_listed_alike(tools: list[str], tmp_path: Path) -> 
         [handshake(), INITIALIZED, request(2, "tools/list")],
         [request(1, "server/discover", envelope()), request(2, "tools/list", envelope())],
     ):
-        assert converse(lines, tmp_path, *tools) == converse(lines, tmp_path, *tools, variables=WITHOUT_FRONT)
+        assert converse(lines, tmp_path, *tools) == converse(lines, tmp_path, *tools, variables=WITHOUT_EARLY_REPLIES)
 
 
 @given(sessions())
 @settings(max_examples=400)
-def test_what_the_front_answers_and_what_it_leaves_are_those_of_the_sdk(lines: list[str]) -> None:
+def test_early_replies_and_the_state_they_leave_are_those_of_the_server(lines: list[str]) -> None:
     session = Session(load())
-    own = [session.answer(line) for line in lines]
+    own = [session.reply_to(line) for line in lines]
     answered = [answer for answer in own if answer is not None]
     assert own == [*answered, *[None] * (len(own) - len(answered))]
-    expected = anyio.run(answers_of_sdk, lines)
+    expected = anyio.run(server_responses, lines)
     assert answered == expected[: len(answered)]
     # Whoever is told of the replayed messages only is in the same state.
     rest = lines[len(answered) :]
-    replayed = anyio.run(answers_of_sdk, [*session.replayed, *rest])
-    assert replayed[len(session.replayed) :] == expected[len(answered) :]
-    if session.replayed:
-        assert replayed[0] == session.answer_to_replayed
+    replayed = anyio.run(server_responses, [*session.handshake_lines, *rest])
+    assert replayed[len(session.handshake_lines) :] == expected[len(answered) :]
+    if session.handshake_lines:
+        assert replayed[0] == session.handshake_response
 
 
 @given(lines=sessions(), at_once=st.booleans())
@@ -92,7 +92,7 @@ def test_generated_sessions_are_answered_alike(lines: list[str], at_once: bool, 
     cancelled = any("notifications/cancelled" in line for line in lines)
     assume(not (at_once and cancelled))  # whether that comes in time is chance
     told = converse(lines, tmp_path, at_once=at_once)
-    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_FRONT)
+    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_EARLY_REPLIES)
 
 
 @given(st.lists(st.binary(max_size=8) | st.sampled_from([b"\r", b"\n", b"\r\n", b"\xc3", b"\xa9", "\u2028".encode()])))
@@ -104,9 +104,47 @@ def test_lines_are_those_of_a_text_stream(chunks: list[bytes]) -> None:
     assert divided == [line.removesuffix("\n") for line in stream]
 
 
-def test_answers_made_with_another_sdk_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_option_is_refused_before_anything_is_replied_to(tmp_path: Path) -> None:
+    for wrong in (["--files", "none"], ["--tools", "none"], ["--retry-seconds", "x"], ["--none"]):
+        finished = subprocess.run(
+            support.server_command(*wrong), input=handshake() + "\n", cwd=tmp_path, env=support.environment(),
+            text=True, capture_output=True, timeout=20, check=False,
+        )  # fmt: skip
+        assert (finished.stdout, finished.returncode) == ("", 2)
+        assert finished.stderr
+
+
+def test_nothing_heavy_is_imported_before_the_first_reply(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=tmp_path,
+        env=support.environment(), text=True, capture_output=True, timeout=20, check=True,
+    )  # fmt: skip
+    imported = {name.partition(".")[0] for name in finished.stderr.split()}
+    assert json.loads(finished.stdout)["result"]["serverInfo"]["name"] == "decthings"
+    assert "decthings_mcp" in imported
+    assert not imported & _HEAVY
+
+
+_HEAVY = {
+    "anyio", "asyncio", "email", "httpcore", "httpx", "logging", "mcp", "mcp_types", "platformdirs", "pydantic",
+    "pydantic_core", "ssl", "starlette", "tempfile", "uvicorn",
+}  # fmt: skip
+_SHOW_MODULES_INSTEAD_OF_LOADING = """
+import sys
+from decthings_mcp.server import cli
+
+def show(_):
+    print(*sys.modules, file=sys.stderr, flush=True)
+    raise SystemExit(0)
+
+cli._load_server = show
+cli.run(["--files", ".", "--tools", "find_models", "--sandbox", "--api-url", "https://localhost/v0"])
+"""
+
+
+def test_results_generated_with_another_sdk_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = json.loads(Path(prepared.FILE).read_text(encoding="utf-8"))
-    made["madeWith"]["mcp"] = "2.3.99"
+    made["generatedWith"]["mcp"] = "2.3.99"
     (tmp_path / "other.json").write_text(json.dumps(made))
     monkeypatch.setattr(prepared, "FILE", str(tmp_path / "other.json"))
     assert prepared.load() is None
@@ -128,7 +166,7 @@ def test_a_signal_while_it_is_loaded_ends_it_at_once_and_quietly(number: int, st
         assert (running.stdout.read(), running.stderr.read()) == ("", "")
 
 
-@pytest.mark.parametrize("variables", [{}, WITHOUT_FRONT])
+@pytest.mark.parametrize("variables", [{}, WITHOUT_EARLY_REPLIES])
 def test_a_call_that_is_cancelled_while_it_is_loaded_is_never_answered(
     variables: dict[str, str], tmp_path: Path
 ) -> None:

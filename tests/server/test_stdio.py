@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import support
-from decthings_mcp.server.settings import TOOL_NAMES
+from decthings_mcp.tools.catalog import TOOL_NAMES
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 

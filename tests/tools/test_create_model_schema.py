@@ -9,7 +9,6 @@ from typing import Any
 
 import bpe_openai
 import pytest
-from decthings_mcp.server.settings import TOOL_NAMES
 from decthings_mcp.tools.arguments.validation import check
 from decthings_mcp.tools.calls.tool import DecthingsTool
 from decthings_mcp.tools.catalog import TOOLS
@@ -58,10 +57,6 @@ def test_every_node_is_one_that_all_clients_take(path: str, node: dict[str, Any]
 def test_schemas_are_json_schema_2020_12(tool: DecthingsTool) -> None:
     Draft202012Validator.check_schema(tool.parameters)
     Draft202012Validator.check_schema(tool.output_schema or {})
-
-
-def test_the_tools_are_the_ones_that_the_command_line_knows() -> None:
-    assert tuple(tool.name for tool in TOOLS) == TOOL_NAMES
 
 
 @pytest.mark.anyio

@@ -40,16 +40,6 @@ class ToolFailure(Exception):
         self.next_step = next_step
         self.details = details or {}
 
-    def __reduce__(self) -> Any:
-        """Settings can hold one, and go to worker processes."""
-        return _restored, (type(self), self.args, self.__dict__)
-
-
-def _restored(kind: type[ToolFailure], args: tuple[Any, ...], members: dict[str, Any]) -> ToolFailure:
-    failure = kind.__new__(kind, *args)
-    failure.__dict__.update(members)
-    return failure
-
 
 class InvalidArguments(ToolFailure):
     code = "invalid_arguments"
