@@ -67,7 +67,7 @@ def _load_server(settings: Settings) -> MCPServer[Any]:
 
 
 def _prepare(settings: Settings) -> None:
-    """What every command needs: the log, and that the chosen tools exist."""
+    """Does what every command needs: configures the log, and checks that the chosen tools exist."""
     import logging
 
     from .logs import configure_logging

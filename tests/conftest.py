@@ -22,7 +22,9 @@ OUTCOMES = pytest.StashKey[dict[str, Counter[str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--outcomes", action="store_true", help="print what was told for every fault of test_lost_answers")
+    parser.addoption(
+        "--outcomes", action="store_true", help="print what was told for every fault of test_lost_response"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,7 +51,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def client_pool() -> AsyncGenerator[ClientPool]:
-    async with ClientPool(partial(httpx.AsyncClient, trust_env=False, timeout=10)) as client_pool:
+    client = partial(httpx.AsyncClient, trust_env=False, timeout=10, verify=support.NO_CERTIFICATES)
+    async with ClientPool(client) as client_pool:
         yield client_pool
 
 

@@ -88,7 +88,7 @@ def sandbox_server(*arguments: str, cwd: Path, **variables: str) -> Generator[Ht
 async def connected(url: str, headers: Mapping[str, str] | None = None, **options: Any) -> AsyncGenerator[Client]:
     """A client that sends the headers with every request."""
     async with (
-        httpx2.AsyncClient(headers=dict(headers or {}), timeout=60) as http,
+        httpx2.AsyncClient(headers=dict(headers or {}), timeout=60, verify=support.NO_CERTIFICATES) as http,
         Client(streamable_http_client(url, http_client=http), **options) as client,
     ):
         yield client
@@ -118,6 +118,7 @@ def post(url: str, method: str, headers: Mapping[str, str] | None = None, **para
             **(headers or {}),
         },
         timeout=60,
+        verify=support.NO_CERTIFICATES,
     )
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +29,8 @@ from pydantic import SecretStr
 
 KEY = "test-key-4f1d"
 CODE = {"type": "code", "language": "go"}
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""`verify` of HTTP clients of loopback servers: loading the system's certificates takes longer than most calls."""
 
 
 @dataclass
@@ -99,7 +101,8 @@ def read_request(
         if not (more := connection.recv(4096)):
             return None
         data += more
-    head, _, body = data.partition(b"\r\n\r\n")
+    head, _, begun = data.partition(b"\r\n\r\n")
+    body = bytearray(begun)
     start, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     length = int(headers.get("content-length", "0"))
@@ -110,7 +113,7 @@ def read_request(
         if not (more := connection.recv(chunk)):
             return None
         body += more
-    return Request(start.split(" ")[1], headers, body)
+    return Request(start.split(" ")[1], headers, bytes(body))
 
 
 @contextmanager
@@ -190,11 +193,11 @@ def server_command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "decthings_mcp.server", *arguments]
 
 
-def run_server(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Until it ends by itself."""
+def run_server(*arguments: str, cwd: Path, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+    """Until it ends by itself; `given` is its stdin."""
     return subprocess.run(
-        server_command(*arguments), cwd=cwd, env=environment(**variables), stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=60,
+        server_command(*arguments), cwd=cwd, env=environment(**variables), input=given, text=True,
+        capture_output=True, timeout=60, check=False,
     )  # fmt: skip
 
 
@@ -270,3 +273,12 @@ async def chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: 
     own = replace(Settings(api_url=upstream.url, api_key=Secret(KEY), files=[files]), **settings)
     async with Client(create_server(own), mode=mode) as client:
         yield Chat(client)
+
+
+def schema_nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every node of a JSON Schema without references, with its path."""
+    yield path, schema
+    for name, node in schema.get("properties", {}).items():
+        yield from schema_nodes(node, f"{path}.{name}")
+    if "items" in schema:
+        yield from schema_nodes(schema["items"], f"{path}[]")

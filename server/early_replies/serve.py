@@ -48,7 +48,9 @@ def _is_switched_off(environ: Mapping[str, str]) -> bool:
 
 
 def _prepared_results(settings: Settings) -> PreparedResults | None:
-    prepared = None if settings.log_level in _VERBOSE else replies.load()
+    if settings.warnings or settings.log_level in _VERBOSE:
+        return None  # the log comes first, even if the client leaves at once
+    prepared = replies.load()
     return prepared if prepared is not None and prepared.offer(settings) else None
 
 

@@ -12,16 +12,9 @@ from typing import Any
 
 import pytest
 import support
+from support import run_server as run
 
 ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
-
-
-def run(*arguments: str, cwd: Path, given: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        support.server_command(*arguments),
-        cwd=cwd, env=support.environment(**variables), input=given, text=True, capture_output=True, timeout=60,
-        check=False,
-    )  # fmt: skip
 
 
 def sandboxed(folder: Path) -> list[str]:

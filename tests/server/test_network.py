@@ -16,7 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support import Chat, Upstream
-from test_cli import ARGUMENTS, run
+from support import run_server as run
+
+ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
 
 
 @pytest.mark.anyio

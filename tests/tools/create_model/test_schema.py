@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
 import bpe_openai
 import pytest
 from decthings_mcp.tools.arguments.validation import check
-from decthings_mcp.tools.calls.tool import DecthingsTool
-from decthings_mcp.tools.catalog import TOOLS
 from decthings_mcp.tools.create_model.arguments import READER, CreateModelArguments
 from decthings_mcp.tools.create_model.tool import CREATE_MODEL
 from decthings_mcp.tools.results.errors import InvalidArguments, Problem
@@ -19,52 +16,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
-from support import Chat
+from support import Chat, schema_nodes
 
 ARGUMENTS = TypeAdapter(CreateModelArguments)
+
+
 SCHEMA = CREATE_MODEL.parameters
+
+
 FULL_SCHEMA = dict(READER.schema)
+
+
 VALIDATOR = Draft202012Validator(SCHEMA)
-BANNED = {"$ref", "$defs", "oneOf", "anyOf", "allOf", "not", "const", "default", "title", "nullable"}
 
 
-def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    yield path, schema
-    for name, node in schema.get("properties", {}).items():
-        yield from nodes(node, f"{path}.{name}")
-    if "items" in schema:
-        yield from nodes(schema["items"], f"{path}[]")
-
-
-ALL_NODES = list(nodes(SCHEMA))
-NODES_OF_ALL_TOOLS = [(f"{tool.name}{path}", node) for tool in TOOLS for path, node in nodes(tool.parameters)]
-
-
-@pytest.mark.parametrize(("path", "node"), NODES_OF_ALL_TOOLS, ids=[path for path, _ in NODES_OF_ALL_TOOLS])
-def test_every_node_is_one_that_all_clients_take(path: str, node: dict[str, Any]) -> None:
-    assert not BANNED & node.keys()
-    assert node["type"] in ("object", "array", "string", "integer", "number", "boolean")
-    assert ("items" in node) == (node["type"] == "array")
-    assert ("properties" in node) == (node["type"] == "object")
-    assert set(node) <= {"type", "description", "properties", "required", "items", "enum"}
-    for name in node.get("required", []):
-        # Some frameworks lose a required object that has a description, together with its fields.
-        member = node["properties"][name]
-        assert member["type"] != "object" or "description" not in member
-
-
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
-def test_schemas_are_json_schema_2020_12(tool: DecthingsTool) -> None:
-    Draft202012Validator.check_schema(tool.parameters)
-    Draft202012Validator.check_schema(tool.output_schema or {})
-
-
-@pytest.mark.anyio
-async def test_all_tools_together_are_small_enough(chat: Chat) -> None:
-    tools = (await chat.client.list_tools()).tools
-    sent = [tool.model_dump_json(by_alias=True, exclude_none=True) for tool in tools]
-    assert all(len(json.dumps(tool.input_schema, separators=(",", ":"))) < 4_900 for tool in tools)
-    assert sum(len(bpe_openai.get_encoding("o200k_base").encode(text)) for text in sent) <= 4_000
+ALL_NODES = list(schema_nodes(SCHEMA))
 
 
 def test_it_is_small_enough_for_every_client() -> None:
@@ -97,6 +63,8 @@ async def test_it_is_what_tools_list_shows(chat: Chat) -> None:
 
 # What each word needs and takes, from the API page.
 DEFINED = {"parameterDefinitions"}
+
+
 NEEDS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
     ".options": {
         "code": ({"language"}, {"tags", "preset", "wasm"} | DEFINED),
@@ -114,12 +82,16 @@ NEEDS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
         "data": ({"data"}, set()),
     },
 }
+
+
 _LEAVES: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text("abcé😀 ", min_size=1, max_size=5),
     "integer": st.integers(1, 10**6),
     "number": st.integers(0, 9) | st.floats(0, 9),
     "boolean": st.booleans(),
 }
+
+
 _TENSORS = st.sampled_from(
     [
         {"type": "f32", "shape": [2], "data": ["1.5", "-2"]},

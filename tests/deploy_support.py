@@ -16,7 +16,7 @@ from decthings_mcp.server.http.settings import HttpSettings
 from decthings_mcp.server.settings import Settings
 from http_support import token_file
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 DOCS = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
 NGINX_CONF = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")

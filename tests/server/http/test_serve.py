@@ -7,8 +7,6 @@ import json
 import signal
 import socket
 import threading
-from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +18,6 @@ import support
 from decthings_mcp.tools.catalog import TOOL_NAMES
 from http_support import CREATE, HttpServer, call, connected, http_server, post, sandbox_server
 from mcp.shared.exceptions import MCPError
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServer]:
-    cwd = tmp_path_factory.mktemp("http")
-    (cwd / "m.onnx").write_bytes(b"no model")
-    with sandbox_server("--calls-per-second", "1000", cwd=cwd) as running:
-        yield running
 
 
 @pytest.mark.anyio
@@ -124,15 +114,6 @@ def test_a_large_request_within_the_limit_is_served(server: HttpServer) -> None:
     assert answer["structuredContent"]["upload"]["bytes"] == 100_008
 
 
-def test_one_line_of_json_tells_of_each_request(server: HttpServer) -> None:
-    call(server.url, "find_models", {}, {"User-Agent": "x"})
-    line = server.logged("name", "find_models")
-    assert {name: line[name] for name in ("client", "caller", "request", "method", "status")} == {
-        "client": "127.0.0.1", "caller": "anyone", "request": "POST /mcp", "method": "tools/call", "status": 200,
-    }  # fmt: skip
-    assert line["seconds"] < 60
-
-
 @pytest.mark.parametrize("path", ["mcp/", "mcp/?key=canary", "healthz/", "mcp%3fkey=canary"])
 def test_no_other_address_leads_anywhere(path: str, server: HttpServer) -> None:
     answer = httpx.post(f"{server.root}/{path}", json={}, headers={"Host": "evil.example"})
@@ -141,55 +122,9 @@ def test_no_other_address_leads_anywhere(path: str, server: HttpServer) -> None:
     assert "canary" not in "".join(server.lines)
 
 
-def test_a_header_cannot_write_lines_of_its_own_into_the_log(server: HttpServer) -> None:
-    post(server.url, "tools/list", {"Mcp-Name": "x" * 5_000})
-    assert len(server.logged("name", "xxx")["name"]) == 100
-
-
-def test_health_is_told_without_a_token_and_by_any_host(server: HttpServer, tmp_path: Path) -> None:
-    for path in ("healthz", "readyz", "readyz?decthings"):
-        assert httpx.get(f"{server.root}/{path}", headers={"Host": "10.0.0.1"}).status_code == 200
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        gone = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
-    with http_server("--api-url", gone, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as alone:
-        assert httpx.get(f"{alone.root}/readyz").status_code == 200
-        answer = httpx.get(f"{alone.root}/readyz?decthings")
-    assert (answer.status_code, answer.json()["decthings"]) == (503, False)
-
-
-def test_decthings_is_asked_for_its_health_without_a_key_and_now_and_then(tmp_path: Path) -> None:
-    with (
-        support.upstream(support.http(b"", "401 Unauthorized")) as up,
-        http_server("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
-    ):
-        assert [httpx.get(f"{server.root}/readyz?decthings").status_code for _ in range(3)] == [200] * 3
-    (request,) = up.requests
-    assert "authorization" not in request.headers
-
-
-def test_two_who_ask_for_the_health_of_decthings_at_once_are_told_the_same(tmp_path: Path) -> None:
-    answering = threading.Event()
-
-    def answer(connection: socket.socket, _: support.Request) -> None:
-        answering.wait(5)
-        connection.sendall(support.http(b"", "401 Unauthorized"))
-
-    with (
-        support.upstream(answer) as up,
-        http_server("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
-        ThreadPoolExecutor(2) as asking,
-    ):
-        url = f"{server.root}/readyz?decthings"
-        told = [asking.submit(httpx.get, url) for _ in range(2)]
-        httpx.get(f"{server.root}/healthz")
-        answering.set()
-        assert [future.result().status_code for future in told] == [200, 200]
-    assert len(up.requests) == 1
-
-
 def listens(server: HttpServer) -> bool:
     try:
-        httpx.get(f"{server.root}/healthz", timeout=1)
+        httpx.get(f"{server.root}/healthz", timeout=1, verify=support.NO_CERTIFICATES)
     except httpx.TransportError:
         return False
     return True

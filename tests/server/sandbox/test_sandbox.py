@@ -36,7 +36,7 @@ def from_params(*providers: Any) -> Any:
 
 @pytest.fixture
 async def http() -> AsyncGenerator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=10, verify=support.NO_CERTIFICATES) as client:
         yield client
 
 

@@ -12,18 +12,6 @@ from support import CODE, YES, Chat, Person
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_person_is_asked_before_a_model_is_deleted(sandbox_chat: Chat, person: Person) -> None:
-    model_id = await sandbox_chat.new_model("mine")
-    person.answer = YES
-    answer = await sandbox_chat("delete_model", modelId=model_id, confirmName="mine")
-    assert answer["result"] == {"deleted": model_id}
-    (question,) = person.questions
-    assert '"mine"' in question
-    assert "states (0) and snapshots (0)" in question
-    assert "final" in question
-    assert (await sandbox_chat("find_models", ids=[model_id]))["total"] == 0
-
-
 @pytest.mark.parametrize(
     "answer",
     [ElicitResult(action="decline"), ElicitResult(action="cancel"),
@@ -41,18 +29,6 @@ async def test_without_consent_nothing_happens(answer: ElicitResult, sandbox_cha
     assert len(person.questions) == 3
     (model,) = (await sandbox_chat("find_models", names=["mine", "n"]))["models"]
     assert (model["id"], model["publicAccess"]) == (model_id, False)
-
-
-@pytest.mark.parametrize(("confirm", "code"), [("other", "name_differs"), ("MINE", "name_differs")])
-async def test_a_wrong_name_deletes_nothing_and_asks_nothing(
-    confirm: str, code: str, sandbox_chat: Chat, person: Person
-) -> None:
-    model_id = await sandbox_chat.new_model("mine")
-    assert (await sandbox_chat("delete_model", modelId=model_id, confirmName=confirm))["error"]["code"] == code
-    unknown = await sandbox_chat("delete_model", modelId="none", confirmName="mine")
-    assert unknown["error"]["code"] == "model_not_found"
-    assert person.questions == []
-    assert (await sandbox_chat("find_models", ids=[model_id]))["total"] == 1
 
 
 @pytest.mark.parametrize("content", [None, {}, {"confirm": "yes please"}])
@@ -83,14 +59,6 @@ async def test_a_question_names_the_model_in_one_line(sandbox_chat: Chat, person
     ]
     await sandbox_chat("update_model", modelId=model_id, publicAccess=True)
     assert len(person.questions) == 1
-
-
-@pytest.mark.parametrize("name", ["n" * 300, "model\u200f-1"])
-async def test_a_model_is_deleted_by_the_name_that_was_told(name: str, sandbox_chat: Chat, person: Person) -> None:
-    model_id = await sandbox_chat.new_model(name)
-    person.answer = YES
-    told = (await sandbox_chat("find_models", ids=[model_id]))["models"][0]["name"]
-    assert "result" in await sandbox_chat("delete_model", modelId=model_id, confirmName=told)
 
 
 async def test_with_consent_a_model_becomes_public(sandbox_chat: Chat, person: Person) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import support
 from fault_proxy import FAULTS, fault_proxy, models_named
-from test_stdio import ARGUMENTS, connect, process, receive, send
+from stdio_support import ARGUMENTS, connect, process, receive, send
 
 CALL: dict[str, Any] = {
     "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "create_model", "arguments": ARGUMENTS},

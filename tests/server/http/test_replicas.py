@@ -25,7 +25,7 @@ from fault_proxy import models_named
 from http_support import CREATE, HttpServer, bearer, call, connected, http_server, token_file
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+CONFIGURATION = Path(__file__).parents[3] / "deploy" / "nginx.conf"
 CALLS, AT_A_TIME = 200, 20
 
 
@@ -113,7 +113,7 @@ def gateway(folder: Path, servers: list[HttpServer]) -> Generator[Gateway]:
             while True:
                 assert process.poll() is None, process.stderr and process.stderr.read()
                 try:
-                    httpx.get(f"http://127.0.0.1:{port}/healthz")
+                    httpx.get(f"http://127.0.0.1:{port}/healthz", verify=support.NO_CERTIFICATES)
                     break
                 except httpx.TransportError:
                     pass

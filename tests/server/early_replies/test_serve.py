@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import subprocess
@@ -10,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 import support
 from conversations import (
@@ -21,24 +19,9 @@ from conversations import (
     notification,
     request,
 )
-from decthings_mcp.server.early_replies import replies as prepared
-from decthings_mcp.server.early_replies.generate import document, server_responses
-from decthings_mcp.server.early_replies.session import Session
-from decthings_mcp.server.stdio.lines import Lines
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sessions import CALL, INITIALIZED, LISTS, VERSIONS, sessions
-
-
-def load() -> prepared.PreparedResults:
-    found = prepared.load()
-    assert found is not None
-    return found
-
-
-def test_the_prepared_answers_are_those_of_the_code() -> None:
-    """After a change: python -m decthings_mcp.server.early_replies.generate"""
-    assert Path(prepared.FILE).read_text(encoding="utf-8") == document()
 
 
 def recorded() -> list[Any]:
@@ -69,23 +52,6 @@ def test_a_choice_of_tools_is_listed_alike(tools: list[str], tmp_path: Path) -> 
         assert converse(lines, tmp_path, *tools) == converse(lines, tmp_path, *tools, variables=WITHOUT_EARLY_REPLIES)
 
 
-@given(sessions())
-@settings(max_examples=400)
-def test_early_replies_and_the_state_they_leave_are_those_of_the_server(lines: list[str]) -> None:
-    session = Session(load())
-    own = [session.reply_to(line) for line in lines]
-    answered = [answer for answer in own if answer is not None]
-    assert own == [*answered, *[None] * (len(own) - len(answered))]
-    expected = anyio.run(server_responses, lines)
-    assert answered == expected[: len(answered)]
-    # Whoever is told of the replayed messages only is in the same state.
-    rest = lines[len(answered) :]
-    replayed = anyio.run(server_responses, [*session.handshake_lines, *rest])
-    assert replayed[len(session.handshake_lines) :] == expected[len(answered) :]
-    if session.handshake_lines:
-        assert replayed[0] == session.handshake_response
-
-
 @given(lines=sessions(), at_once=st.booleans())
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_generated_sessions_are_answered_alike(lines: list[str], at_once: bool, tmp_path: Path) -> None:
@@ -93,15 +59,6 @@ def test_generated_sessions_are_answered_alike(lines: list[str], at_once: bool, 
     assume(not (at_once and cancelled))  # whether that comes in time is chance
     told = converse(lines, tmp_path, at_once=at_once)
     assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_EARLY_REPLIES)
-
-
-@given(st.lists(st.binary(max_size=8) | st.sampled_from([b"\r", b"\n", b"\r\n", b"\xc3", b"\xa9", "\u2028".encode()])))
-@example([b"a\r", b"\nb\r", b"c"])
-def test_lines_are_those_of_a_text_stream(chunks: list[bytes]) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(b"".join(chunks)), encoding="utf-8", errors="replace")
-    lines = Lines()
-    divided = [line for chunk in chunks for line in lines.feed(chunk)] + lines.end()
-    assert divided == [line.removesuffix("\n") for line in stream]
 
 
 def test_a_wrong_option_is_refused_before_anything_is_replied_to(tmp_path: Path) -> None:
@@ -112,17 +69,6 @@ def test_a_wrong_option_is_refused_before_anything_is_replied_to(tmp_path: Path)
         )  # fmt: skip
         assert (finished.stdout, finished.returncode) == ("", 2)
         assert finished.stderr
-
-
-def test_nothing_heavy_is_imported_before_the_first_reply(tmp_path: Path) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=tmp_path,
-        env=support.environment(), text=True, capture_output=True, timeout=20, check=True,
-    )  # fmt: skip
-    imported = {name.partition(".")[0] for name in finished.stderr.split()}
-    assert json.loads(finished.stdout)["result"]["serverInfo"]["name"] == "decthings"
-    assert "decthings_mcp" in imported
-    assert not imported & _HEAVY
 
 
 _HEAVY = {
@@ -142,12 +88,24 @@ cli.run(["--files", ".", "--tools", "find_models", "--sandbox", "--api-url", "ht
 """
 
 
-def test_results_generated_with_another_sdk_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = json.loads(Path(prepared.FILE).read_text(encoding="utf-8"))
-    made["generatedWith"]["mcp"] = "2.3.99"
-    (tmp_path / "other.json").write_text(json.dumps(made))
-    monkeypatch.setattr(prepared, "FILE", str(tmp_path / "other.json"))
-    assert prepared.load() is None
+def test_nothing_heavy_is_imported_before_the_first_reply(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=tmp_path,
+        env=support.environment(), text=True, capture_output=True, timeout=20, check=True,
+    )  # fmt: skip
+    imported = {name.partition(".")[0] for name in finished.stderr.split()}
+    assert json.loads(finished.stdout)["result"]["serverInfo"]["name"] == "decthings"
+    assert "decthings_mcp" in imported
+    assert not imported & _HEAVY
+
+
+@pytest.mark.parametrize("variables", [{"DECTHINGS_MCP_EARLY_REPLIES": "0"}, {"DECTHINGS_MCP_FRONT": "0"}])
+def test_early_replies_can_be_switched_off(variables: dict[str, str], tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=tmp_path,
+        env=support.environment(**variables), text=True, capture_output=True, timeout=20, check=True,
+    )  # fmt: skip
+    assert finished.stdout == ""
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

@@ -1,0 +1,170 @@
+"""Every problem of the arguments is reported with its path, and nothing is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from create_model_arguments import (
+    arguments,
+    from_snapshot,
+    with_params,
+    with_tensor,
+)
+from decthings_mcp.tools.decthings.tensors import TENSOR_TYPES
+from support import CODE, Chat, Upstream
+
+pytestmark = pytest.mark.anyio
+
+
+def problem(path: str, about: str, **more: Any) -> dict[str, Any]:
+    return {"path": path, "problem": about, **more}
+
+
+LANGUAGES = ["go", "javascript", "typescript", "python", "rust"]
+
+
+OPTIONS = [
+    "type",
+    "language",
+    "preset",
+    "wasm",
+    "format",
+    "data",
+    "modelId",
+    "snapshotId",
+    "initialState",
+    "tags",
+    "parameterDefinitions",
+]
+
+
+TYPES = ["code", "upload", "basedOnModelSnapshot", "fromExisting"]
+
+
+WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
+    "nothing": ({}, [
+        problem("name", "is missing; it is required"),
+        problem("description", "is missing; it is required (What the model does)"),
+        problem("options", "is missing; it is required", allowed=OPTIONS),
+    ]),
+    "a name that looks like a tag": (
+        {**arguments(CODE), "<x>": "payload"},
+        [problem("<x>", "is not a known name", allowed=["name", "description", "publicAccess", "options"])],
+    ),
+    "a format that is missing": (
+        arguments({"type": "upload", "data": {"base64": "AA=="}}),
+        [problem("options.format", 'is missing; type "upload" needs it (For upload: onnx, tflite)')],
+    ),
+    "a type of elements that there is not": (
+        arguments({**CODE, "parameterDefinitions": {"evaluateInput": [
+            {"name": "x", "rules": {"shape": [], "allowedTypes": ["F32"]}}]}}),
+        [problem("options.parameterDefinitions.evaluateInput[0].rules.allowedTypes[0]", "is not a possible value",
+                 allowed=list(TENSOR_TYPES), nearest="f32")],
+    ),
+    "too many state files": (
+        from_snapshot({"method": "upload", "name": "s", "data": [
+            {"key": str(i), "data": {"base64": "AA=="}} for i in range(256)]}),
+        [problem("options.initialState.data", "has 256 files, and one call carries at most 255")],
+    ),
+    "too many inline parameters": (
+        with_params(*[{"name": str(i), "data": []} for i in range(256)]),
+        [problem("options.initialState.params",
+                 "has 256 parameters with data of their own, and one call carries at most 255")],
+    ),
+    "a URL for a file": (
+        arguments({"type": "upload", "format": "onnx", "data": {"path": "https://example.com/m.onnx"}}),
+        [problem("options.data", "is a URL, and nothing is fetched from the network; "
+                                 "name a file on the server's machine")],
+    ),
+    "a word in another case": (
+        arguments({"type": "code", "language": "Python"}),
+        [problem("options.language", "is not a possible value", allowed=LANGUAGES, nearest="python")],
+    ),
+    "a name in another case": (
+        arguments({"type": "fromExisting", "modelID": "m"}),
+        [problem("options.modelId", 'is missing; type "fromExisting" needs it (Source model)'),
+         problem("options.modelID", "is not a known name",
+                 allowed=["type", "modelId", "snapshotId", "tags"], nearest="modelId")],
+    ),
+    "no type": (arguments({"tags": []}), [problem("options.type", "is missing; it is required", allowed=TYPES)]),
+    "an unknown type": (
+        arguments({"type": "from_existing"}),
+        [problem("options.type", "is not a possible value", allowed=TYPES, nearest="fromExisting")],
+    ),
+    "a type that is no text": (
+        arguments({"type": 7}), [problem("options.type", "has to be a text, and is a whole number", allowed=TYPES)]),
+    "another type's text": (
+        arguments({**CODE, "format": "onnx"}),
+        [problem("options.format",
+                 'does not belong to type "code", only to "upload": leave it out, or change type')],
+    ),
+    "several at once": (
+        {"name": 7, "description": "d", "publicAccess": "maybe",
+         "options": {**CODE, "language": 1, "tags": [{"tag": "t"}]}},
+        [problem("name", "has to be a text, and is a whole number"),
+         problem("publicAccess", "has to be true or false, and is a text"),
+         problem("options.tags[0].value", "is missing; it is required"),
+         problem("options.language", "has to be a text, and is a whole number", allowed=LANGUAGES)],
+    ),
+    "options that are no object": (
+        arguments("code"), [problem("options", "has to be an object, and is a text", allowed=OPTIONS)]),
+    "a member in two places": (
+        arguments({**CODE}, language="rust"),
+        [problem("language", "is not a known name", allowed=["name", "description", "publicAccess", "options"])],
+    ),
+    "an element that does not fit": (
+        with_tensor({"type": "u8", "shape": [3], "data": ["1", "2", "300"]}),
+        [problem("options.initialState.params[0].data.data[0].data[2]",
+                 "does not fit u8 (a whole number from 0 to 255)")],
+    ),
+    "a shape that does not fit": (
+        with_tensor({"type": "u8", "shape": [2, 2], "data": ["1"]}),
+        [problem("options.initialState.params[0].data.data[0]",
+                 "has the shape [2, 2], which needs 4 elements, and 1 are given")],
+    ),
+    "a repeated key": (
+        from_snapshot({"method": "upload", "name": "s", "data": [
+            {"key": "k", "data": {"base64": "AA=="}}, {"key": "k", "data": {"base64": "AA=="}}]}),
+        [problem("options.initialState.data[1]", "has the same key as a file before it")],
+    ),
+    "both path and base64": (
+        arguments({"type": "upload", "format": "onnx", "data": {"path": "p", "base64": "AA=="}}),
+        [problem("options.data", "needs exactly one of path and base64", allowed=["path", "base64"])],
+    ),
+    "base64 that is none": (
+        arguments({"type": "upload", "format": "onnx", "data": {"base64": "A A="}}),
+        [problem("options.data", "is not valid base64, which has no line breaks and is padded; "
+                                 "the path of a file cannot be mistyped")],
+    ),
+    "too much base64": (
+        arguments({"type": "upload", "format": "onnx", "data": {"base64": "AAAA" * 90000}}),
+        [problem("options.data", "is 270000 bytes, and at most 256 KiB can be given inline; "
+                                 "save it as a file and give its path")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "problems"), WRONG.values(), ids=WRONG)
+async def test_every_problem_is_told_and_nothing_is_sent(
+    given: dict[str, Any], problems: list[dict[str, Any]], chat: Chat, upstream: Upstream
+) -> None:
+    answer = await chat.create(given)
+    error = answer["error"]
+    assert error["problems"] == problems
+    assert (error["code"], error["outcome"], error["retryable"]) == ("invalid_arguments", "not_created", False)
+    assert upstream.connections == 0
+
+
+async def test_too_many_problems_are_counted_and_the_first_are_told(chat: Chat) -> None:
+    answer = await chat.create(arguments({**CODE, "tags": [{}] * 500}))
+    assert len(answer["error"]["problems"]) == 20
+    assert "1000 arguments are wrong" in answer["error"]["message"]
+
+
+async def test_half_of_a_surrogate_pair_is_told_with_its_path(chat: Chat, upstream: Upstream) -> None:
+    given = arguments({**CODE, "tags": [{"tag": "t", "value": "\udfff"}]}, name="\ud800")
+    problems = (await chat.create(given))["error"]["problems"]
+    assert [problem["path"] for problem in problems] == ["name", "options.tags[0].value"]
+    assert all("surrogate" in problem["problem"] for problem in problems)
+    assert upstream.connections == 0

@@ -1,0 +1,76 @@
+"""Which calls are repeated by themselves, and which are not."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import support
+from support import CODE, Upstream
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+
+
+def refuse_at_first(refusal: bytes, times: int) -> support.Reply:
+    """Refuses so often, then creates."""
+    left = [refusal] * times
+
+    def talk(connection: socket.socket, _: support.Request) -> None:
+        connection.sendall(left.pop() if left else support.created())
+
+    return talk
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        support.frame({"error": {"code": "too_many_requests"}}),
+        support.frame({"error": {"code": "server_overloaded"}}),
+        support.http(b"", "429 Too Many Requests"),
+        support.http(b"", "503 Service Unavailable", "text/plain", "Retry-After: 0"),
+    ],
+)
+async def test_a_call_that_was_refused_is_repeated_and_told(refusal: bytes, upstream: Upstream, tmp_path: Path) -> None:
+    upstream.reply = refuse_at_first(refusal, 2)
+    told: list[str | None] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append(message)
+
+    async with support.chat(upstream, tmp_path) as chat:
+        arguments = {"name": "n", "description": "d", "options": CODE}
+        result = await chat.client.call_tool("create_model", arguments, progress_callback=note)
+    assert not result.is_error
+    assert len(upstream.requests) == 3
+    assert [message for message in told if message and "trying again" in message] == told
+    assert len(told) == 2
+
+
+async def test_a_refusal_that_lasts_is_told_with_the_time_to_wait(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.reply = support.frame({"error": {"code": "server_overloaded"}})
+    async with support.chat(upstream, tmp_path, retry_seconds=0.5) as chat:
+        error = (await chat.create({"name": "n", "description": "d", "options": CODE}))["error"]
+    assert (error["outcome"], error["retryable"], error["retryAfterSeconds"]) == ("not_created", True, 60)
+    assert len(upstream.requests) > 1
+
+
+async def test_what_only_reads_is_repeated_after_any_fault(upstream: Upstream, tmp_path: Path) -> None:
+    page = support.frame({"result": {"models": [], "total": 0, "offset": 0, "limit": 20}})
+    left = [b"", support.http(b"", "502 Bad Gateway")]
+    upstream.reply = lambda connection, _: connection.sendall(left.pop() if left else page)
+    async with support.chat(upstream, tmp_path) as chat:
+        assert (await chat("find_models"))["total"] == 0
+    assert len(upstream.requests) == 3
+
+
+async def test_a_call_that_could_not_be_sent_is_repeated(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+    with_nobody = Upstream(url=f"http://127.0.0.1:{address[1]}/v0")
+    async with support.chat(with_nobody, tmp_path) as chat:
+        begun = time.monotonic()
+        error = (await chat.create({"name": "n", "description": "d", "options": CODE}))["error"]
+    assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
+    assert time.monotonic() - begun > 0.3

@@ -1,0 +1,63 @@
+"""Every tool as tools/list shows it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import bpe_openai
+import pytest
+from decthings_mcp.server.app import create_server
+from decthings_mcp.server.settings import Settings
+from decthings_mcp.tools.calls.tool import DecthingsTool
+from decthings_mcp.tools.catalog import TOOLS
+from jsonschema import Draft202012Validator
+from mcp import Client
+from support import Chat, schema_nodes
+
+pytestmark = pytest.mark.anyio
+
+BANNED = {"$ref", "$defs", "oneOf", "anyOf", "allOf", "not", "const", "default", "title", "nullable"}
+NODES_OF_ALL_TOOLS = [(f"{tool.name}{path}", node) for tool in TOOLS for path, node in schema_nodes(tool.parameters)]
+
+
+async def test_only_the_tools_that_are_offered_are_listed_and_can_be_called(mode: str, tmp_path: Path) -> None:
+    settings = Settings(sandbox=True, sandbox_data=tmp_path, read_only=True)
+    async with Client(create_server(settings), mode=mode) as client:
+        tools = (await client.list_tools()).tools
+        assert all(tool.annotations is not None and tool.annotations.read_only_hint for tool in tools)
+        names = {tool.name for tool in tools}
+        assert names == {"find_models", "find_datasets", "inspect_model_file", "wait_for_model"}
+
+
+async def test_hints_tell_what_a_tool_does(sandbox_chat: Chat) -> None:
+    hints = {tool.name: tool.annotations for tool in (await sandbox_chat.client.list_tools()).tools}
+    destructive = {name for name, hint in hints.items() if hint and hint.destructive_hint}
+    assert destructive == {"delete_model"}
+
+
+@pytest.mark.parametrize(("path", "node"), NODES_OF_ALL_TOOLS, ids=[path for path, _ in NODES_OF_ALL_TOOLS])
+def test_every_node_is_one_that_all_clients_take(path: str, node: dict[str, Any]) -> None:
+    assert not BANNED & node.keys()
+    assert node["type"] in ("object", "array", "string", "integer", "number", "boolean")
+    assert ("items" in node) == (node["type"] == "array")
+    assert ("properties" in node) == (node["type"] == "object")
+    assert set(node) <= {"type", "description", "properties", "required", "items", "enum"}
+    for name in node.get("required", []):
+        # Some frameworks lose a required object that has a description, together with its fields.
+        member = node["properties"][name]
+        assert member["type"] != "object" or "description" not in member
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_schemas_are_json_schema_2020_12(tool: DecthingsTool) -> None:
+    Draft202012Validator.check_schema(tool.parameters)
+    Draft202012Validator.check_schema(tool.output_schema or {})
+
+
+async def test_all_tools_together_are_small_enough(chat: Chat) -> None:
+    tools = (await chat.client.list_tools()).tools
+    sent = [tool.model_dump_json(by_alias=True, exclude_none=True) for tool in tools]
+    assert all(len(json.dumps(tool.input_schema, separators=(",", ":"))) < 4_900 for tool in tools)
+    assert sum(len(bpe_openai.get_encoding("o200k_base").encode(text)) for text in sent) <= 4_000

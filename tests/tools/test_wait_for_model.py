@@ -1,0 +1,58 @@
+"""wait_for_model: it ends when the model is ready, or with the time that a call has."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+import support
+from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
+from support import Chat
+
+pytestmark = pytest.mark.anyio
+
+
+CREATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
+
+
+async def test_a_read_only_failure_has_no_outcome(sandbox_chat: Chat) -> None:
+    error = (await sandbox_chat("wait_for_model", modelId="none"))["error"]
+    assert (error["code"], "outcome" in error) == ("model_not_found", False)
+
+
+async def test_waiting_tells_seconds_and_ends_when_the_model_is_ready(sandbox_chat: Chat) -> None:
+    options = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID, "initialState": CREATE}
+    created = await sandbox_chat("create_model", name="n", description="d", options=options)
+    model_id = created["result"]["modelId"]
+    assert "wait_for_model" in created["nextStep"]
+    assert (await sandbox_chat("wait_for_model", modelId=model_id, timeoutSeconds=0))["state"] == "creating"
+    unknown = await sandbox_chat("wait_for_model", modelId="none", timeoutSeconds=0)
+    assert unknown["error"]["code"] == "model_not_found"
+    steps: list[float] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        steps.append(progress)
+
+    result = await sandbox_chat.client.call_tool("wait_for_model", {"modelId": model_id}, progress_callback=note)
+    assert (result.structured_content or {})["state"] == "ready"
+    assert len(steps) >= 2
+    assert steps == sorted(set(steps))
+    assert (await sandbox_chat("wait_for_model", modelId=model_id))["state"] == "ready"
+
+
+async def test_the_longest_wait_ends_with_an_ordinary_answer(upstream: support.Upstream, tmp_path: Path) -> None:
+    model = {"id": "m", "name": "n", "beingCreated": True}
+    page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
+
+    def talk(connection: socket.socket, request: support.Request) -> None:
+        if request.path.endswith("getModels"):
+            connection.sendall(page)
+        else:
+            support.stay_silent(connection, request)
+
+    upstream.reply = talk
+    async with support.chat(upstream, tmp_path, call_seconds=1) as chat:
+        answer = await chat("wait_for_model", modelId="m", timeoutSeconds=45)
+    assert answer["state"] == "creating"
+    assert answer["waitedSeconds"] < 1
