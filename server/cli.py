@@ -246,9 +246,9 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
         "--timeout",
         action="append",
         metavar="NAME=SECONDS",
-        help=f"how long Decthings may take to connect (default: {Timeouts.connect}), to accept what is sent "
-        f"(send: {Timeouts.send}) and to respond (response: {Timeouts.response}), and how long a whole call without "
-        f"an upload may take (call: {Settings.call_seconds:g}); repeatable",
+        help=f"how long Decthings may take to connect (default: connect={Timeouts.connect}), to accept what is sent "
+        f"(send={Timeouts.send}) and to respond (response={Timeouts.response}), and how long a whole call without an "
+        f"upload may take (call={Settings.call_seconds:g}); repeatable",
     )
     options.add_argument("--tools", metavar="NAMES", help="the tools to offer, separated by commas (default: all)")
     options.add_argument(
