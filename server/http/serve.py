@@ -138,7 +138,7 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
     configure_logging(settings.log_level, settings.secret_key)  # a worker process has not done so yet
     if tracing.is_wanted():
         tracing.set_up_tracing()
-    keys = [key.get_secret_value() for key in http.state_keys]
+    keys = [key.value for key in http.state_keys]
     server = create_server(
         settings,
         state_security=RequestStateSecurity(keys=keys),

@@ -9,7 +9,7 @@ from typing import Any
 import bpe_openai
 import pytest
 from decthings_mcp.server.app import create_server
-from decthings_mcp.server.settings import TOOL_NAMES, Settings
+from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.calls.tool import DecthingsTool
 from decthings_mcp.tools.catalog import TOOLS
 from generated import ROOT, assert_up_to_date
@@ -59,10 +59,6 @@ def test_every_node_is_one_that_all_clients_take(path: str, node: dict[str, Any]
 def test_schemas_are_json_schema_2020_12(tool: DecthingsTool) -> None:
     Draft202012Validator.check_schema(tool.input_schema)
     Draft202012Validator.check_schema(dict(tool.output_schema))
-
-
-def test_the_tools_are_the_ones_that_the_command_line_knows() -> None:
-    assert tuple(tool.name for tool in TOOLS) == TOOL_NAMES
 
 
 async def test_every_tool_is_what_its_schema_file_shows(chat: Chat) -> None:

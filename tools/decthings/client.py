@@ -6,7 +6,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ import anyio
 import httpx
 from pydantic import SecretStr
 
+from ..decthings_defaults import DEFAULT_URL, Timeouts
 from .blobs import Blob, BlobSource, chunks_of, size_of
 from .client_pool import ClientPool
 from .errors import (
@@ -29,20 +29,6 @@ from .json_codec import is_list, is_object, redact
 from .responses import parse_http_date, read_result
 from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
 from .wire import detach_blobs, encode_head
-
-DEFAULT_URL = "https://api.decthings.com/v0"
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds to wait: for a connection, for progress while sending, and for the response."""
-
-    connect: float = 5
-    send: float = 20
-    response: float = 20
-    request: float = 28
-    """For the whole request, unless it has an upload: an upload may take longer while it makes progress."""
-
 
 _SMALL_CHUNK, _LARGE_CHUNK = 1 << 16, 1 << 20
 _FAST_CHUNK_SECONDS = 0.1
