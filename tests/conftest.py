@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import support
+from decthings_mcp.server.sandbox import methods
 from decthings_mcp.tools.calls import outcomes as settling
 from decthings_mcp.tools.decthings import ClientPool
 from hypothesis import HealthCheck, settings
@@ -60,6 +61,12 @@ async def client_pool() -> AsyncGenerator[ClientPool]:
     client = partial(httpx.AsyncClient, trust_env=False, timeout=10, verify=support.NO_CERTIFICATES)
     async with ClientPool(client) as client_pool:
         yield client_pool
+
+
+@pytest.fixture
+def quick_creations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Initial states are made in a moment by sandboxes of this process."""
+    monkeypatch.setattr(methods, "CREATION_MS", 100)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from decthings_mcp.server.sandbox.seed import DATASET_ID
 from mcp import Client
 from support import YES, Chat, Person
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.usefixtures("quick_creations")]
 
 DATASET = {"name": "images", "data": {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": "image"}}
 LAUNCHER = {"cpus": 1, "memoryMebibytes": 512}
@@ -19,11 +19,11 @@ LAUNCHER = {"cpus": 1, "memoryMebibytes": 512}
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 @pytest.mark.parametrize("can_ask", [True, False])
 async def test_from_what_models_do_i_have_to_their_end(
-    can_ask: bool, mode: str, tmp_path: Path, onnx_file: bytes
+    can_ask: bool, mode: str, tmp_path: Path, sandbox_url: str, onnx_file: bytes
 ) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx_file)
     person = Person(YES)
-    server = support.stdio("--sandbox", "--sandbox-data", str(tmp_path / "data"), cwd=tmp_path)
+    server = support.stdio("--api-url", sandbox_url, cwd=tmp_path, DECTHINGS_API_KEY=support.KEY)
     async with Client(server, mode=mode, elicitation_callback=person if can_ask else None) as client:
         chat = Chat(client)
         assert (await chat("find_models"))["total"] == 1

@@ -31,7 +31,7 @@ ECHOES: dict[str, bytes] = {
 async def test_an_echo_of_the_key_comes_out_nowhere(echo: bytes, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with support.upstream(lambda connection, _: connection.sendall(echo)) as up:
-        arguments = ["--log-level", "DEBUG", "--retry-seconds", "0", "--api-url", up.url]
+        arguments = ["--log-level", "DEBUG", "--retry-seconds", "0", "--timeout", "call=1", "--api-url", up.url]
         shell = f'exec "$@" 2> {log}'
         command = support.stdio(*arguments, cwd=tmp_path, DECTHINGS_API_KEY=CANARY)
         wrapped = command.model_copy(

@@ -9,7 +9,7 @@ import pytest
 from decthings_mcp.server.sandbox.models import FAILURES
 from support import Chat
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_creations")]
 
 
 CREATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
