@@ -17,8 +17,8 @@ SERVER = [
     ["stdio", "sandbox"],
     ["app"],
     ["http", "call", "demo"],
-    ["cli"],
     ["early_replies"],
+    ["cli"],
     ["__main__"],
 ]
 LAYERS = {

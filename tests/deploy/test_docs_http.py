@@ -55,6 +55,7 @@ def test_every_kind_of_client_and_both_tenancies_are_shown() -> None:
     assert len(DOCS.splitlines()) < 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("client", [*CLIENTS, claude_code()])
 def test_what_a_client_is_told_to_send_lets_it_in(
     client: dict[str, Any], callers_server: HttpServer, tmp_path: Path

@@ -23,6 +23,8 @@ from decthings_mcp.server.http import serve as serving
 from deploy_support import NGINX_CONF, REPLICAS, SERVICES
 from http_support import post, sandbox_server
 
+pytestmark = pytest.mark.slow
+
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 

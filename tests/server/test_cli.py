@@ -36,12 +36,14 @@ def test_call_prints_the_structured_answer(form: str, tmp_path: Path) -> None:
     assert json.loads(finished.stdout)["result"]["modelId"]
 
 
+@pytest.mark.slow
 def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
     finished = run(*sandboxed(tmp_path), "call", "create_model", "{}", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (1, "")
     assert json.loads(finished.stdout)["error"]["code"] == "invalid_arguments"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
@@ -65,6 +67,7 @@ def test_what_is_wrong_is_said_on_stderr_in_a_line(arguments: Any, status: int, 
     assert finished.stdout == ""
 
 
+@pytest.mark.slow
 def test_the_demo_creates_a_model_in_each_way(tmp_path: Path) -> None:
     finished = run("demo", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (0, "")
@@ -73,6 +76,7 @@ def test_the_demo_creates_a_model_in_each_way(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_key_file_that_all_can_read_is_warned_about_on_stderr(tmp_path: Path) -> None:
     (tmp_path / "auth.txt").write_text("k-secret")
     (tmp_path / "auth.txt").chmod(0o644)
@@ -82,6 +86,7 @@ def test_a_key_file_that_all_can_read_is_warned_about_on_stderr(tmp_path: Path) 
     assert (finished.returncode, finished.stdout) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_sandbox_serves_a_port_until_it_is_interrupted(tmp_path: Path) -> None:
     command = support.server_command("sandbox", "--port", "0", "--sandbox-data", str(tmp_path / "data"))
     streams: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -98,6 +103,7 @@ def test_the_sandbox_serves_a_port_until_it_is_interrupted(tmp_path: Path) -> No
         assert server.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_a_port_that_is_in_use_is_told_in_a_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -106,6 +112,7 @@ def test_a_port_that_is_in_use_is_told_in_a_line(tmp_path: Path) -> None:
     assert len(finished.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "variables"),
     [
@@ -127,6 +134,7 @@ def test_what_cannot_be_set_up_is_told_by_the_call(arguments: Any, variables: di
     assert "Traceback" not in finished.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("redirection", [">&-", "<&-", "| true", "| head -n 4"])
 def test_nobody_who_listens_or_speaks_ends_it_quietly(redirection: str, tmp_path: Path) -> None:
     for arguments in (["demo"], ["--version"], []):
@@ -139,18 +147,21 @@ def test_nobody_who_listens_or_speaks_ends_it_quietly(redirection: str, tmp_path
         assert "Traceback" not in finished.stdout + finished.stderr
 
 
+@pytest.mark.slow
 def test_data_for_the_sandbox_without_it_is_refused(tmp_path: Path) -> None:
     finished = run("--sandbox-data", "data", "call", "create_model", "{}", cwd=tmp_path)
     assert finished.returncode == 2
     assert "--sandbox" in finished.stderr
 
 
+@pytest.mark.slow
 def test_an_option_cannot_be_shortened_into_another(tmp_path: Path) -> None:
     finished = run("--api-key=auth.txt", cwd=tmp_path)
     assert finished.returncode == 2
     assert "unrecognized arguments" in finished.stderr
 
 
+@pytest.mark.slow
 def test_a_bad_key_is_told_by_the_sandbox(tmp_path: Path, sandbox_url: str) -> None:
     arguments = ["--api-url", sandbox_url, "call", "create_model", json.dumps(ARGUMENTS)]
     answer = json.loads(run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="bad-key").stdout)

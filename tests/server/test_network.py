@@ -31,6 +31,7 @@ async def test_a_request_says_who_sends_it_and_carries_the_key_once(chat: Chat, 
     assert support.KEY.encode() not in request.body
 
 
+@pytest.mark.slow
 def test_the_systems_proxy_is_used(tmp_path: Path) -> None:
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -86,6 +87,7 @@ def certificate(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trusted", [True, False])
 def test_certificates_come_from_ssl_cert_file(trusted: bool, tmp_path: Path) -> None:
     path = certificate(tmp_path)

@@ -10,6 +10,8 @@ import pytest
 import support
 from mcp import Client
 
+pytestmark = pytest.mark.slow
+
 CANARY = "canary-5e1c0f7a-key"
 ARGUMENTS: dict[str, Any] = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
 

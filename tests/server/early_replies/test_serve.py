@@ -26,6 +26,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sessions import CALL, INITIALIZED, LISTS, VERSIONS, sessions
 
+pytestmark = pytest.mark.slow
+
 
 def recorded() -> list[Any]:
     return [pytest.param(session["lines"], id=session["client"]) for session in support.load_jsonl("sessions.jsonl")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import pytest
 from decthings_mcp.server.early_replies import replies as prepared
 from decthings_mcp.server.early_replies.generate import server_responses
 from decthings_mcp.server.early_replies.session import Session
@@ -17,8 +18,19 @@ def load() -> prepared.PreparedResults:
 
 
 @given(sessions())
-@settings(max_examples=400)
+@settings(max_examples=30)
 def test_early_replies_and_the_state_they_leave_are_those_of_the_server(lines: list[str]) -> None:
+    check_session(lines)
+
+
+@pytest.mark.slow
+@given(sessions())
+@settings(max_examples=400)
+def test_so_are_those_to_many_sessions(lines: list[str]) -> None:
+    check_session(lines)
+
+
+def check_session(lines: list[str]) -> None:
     session = Session(load())
     own = [session.reply_to(line) for line in lines]
     replies = [reply for reply in own if reply is not None]

@@ -47,6 +47,7 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
         yield server
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -88,6 +89,7 @@ def test_a_caller_needs_a_token_that_the_server_knows(with_tokens: HttpServer) -
     assert post(with_tokens.url, "tools/list", bearer("anna")).status_code == 200
 
 
+@pytest.mark.slow
 def test_a_token_is_not_passed_on_and_a_key_is_not_taken_where_the_server_has_its_own(tmp_path: Path) -> None:
     with (
         support.upstream(support.created()) as up,
@@ -157,6 +159,7 @@ def test_one_caller_cannot_take_all_sessions(with_tokens: HttpServer) -> None:
     assert open_session(with_tokens.url, bearer("anna")).status_code == 200
 
 
+@pytest.mark.slow
 def test_what_is_completed_is_looked_up_with_the_callers_own_key(tmp_path: Path) -> None:
     model = {"id": "model-of-anna", "name": "n", "access": "readwrite"}
     page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
@@ -185,6 +188,7 @@ def test_a_session_is_nobody_elses(with_tokens: HttpServer) -> None:
         assert httpx.post(with_tokens.url, json=listing, headers=headers).status_code == status
 
 
+@pytest.mark.slow
 def test_each_request_brings_its_own_key_where_the_server_has_none(tmp_path: Path) -> None:
     with (
         support.upstream(support.created()) as up,
@@ -198,6 +202,7 @@ def test_each_request_brings_its_own_key_where_the_server_has_none(tmp_path: Pat
     assert "something-else" not in str(up.requests)
 
 
+@pytest.mark.slow
 def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
     with http_server(*PER_CALLER, "--token-file", str(token_file(tmp_path)), cwd=tmp_path) as server:
         assert post(server.url, "tools/list", own_key("a-key")).status_code == 401
@@ -205,6 +210,7 @@ def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
         assert post(server.url, "tools/list", {**bearer("anna"), **own_key("a-key")}).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stateless", [False, True])
 def test_nothing_of_one_caller_is_in_anything_of_another(stateless: bool, tmp_path: Path) -> None:
     """A hundred at a time; Decthings echoes the key in every place that an answer has, and sets a cookie with it."""
@@ -249,6 +255,7 @@ def test_nothing_of_one_caller_is_in_anything_of_another(stateless: bool, tmp_pa
     assert not any(key in log for key in keys.values())
 
 
+@pytest.mark.slow
 def test_calls_beyond_the_rate_are_told_when_to_come_again(tmp_path: Path) -> None:
     tokens = str(token_file(tmp_path))
     with sandbox_server("--token-file", tokens, "--calls-per-second", "1", cwd=tmp_path) as server:
@@ -260,6 +267,7 @@ def test_calls_beyond_the_rate_are_told_when_to_come_again(tmp_path: Path) -> No
     assert "nothing was done" in answers[-1].json()["error"]["message"]
 
 
+@pytest.mark.slow
 def test_uploads_beyond_those_allowed_at_a_time_are_told(tmp_path: Path) -> None:
     under_way, go_on = threading.Event(), threading.Event()
 
@@ -289,6 +297,7 @@ def test_uploads_beyond_those_allowed_at_a_time_are_told(tmp_path: Path) -> None
     assert first[0]["result"]["structuredContent"]["outcome"] == third["outcome"] == "created"
 
 
+@pytest.mark.slow
 def test_a_forwarded_address_is_only_believed_from_a_proxy_that_is_named(tmp_path: Path) -> None:
     for trusted, client in [((), "127.0.0.1"), (("--trusted-proxy", "127.0.0.1"), "203.0.113.9")]:
         with sandbox_server(*trusted, cwd=tmp_path) as server:

@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 import support
 from http_support import HttpServer, http_server
+
+pytestmark = pytest.mark.slow
 
 
 def test_health_is_told_without_a_token_and_by_any_host(server: HttpServer, tmp_path: Path) -> None:

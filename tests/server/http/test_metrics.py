@@ -8,8 +8,11 @@ import socket
 from pathlib import Path
 
 import httpx
+import pytest
 import support
 from http_support import CREATE, call, http_server, sandbox_server
+
+pytestmark = pytest.mark.slow
 
 
 def free_port() -> str:

@@ -24,6 +24,8 @@ import support
 from fault_proxy import models_named
 from http_support import CREATE, HttpServer, bearer, call, connected, http_server, token_file
 
+pytestmark = pytest.mark.slow
+
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 CONFIGURATION = Path(__file__).parents[3] / "deploy" / "nginx.conf"
 CALLS, AT_A_TIME = 200, 20

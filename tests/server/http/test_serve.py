@@ -32,6 +32,7 @@ async def test_both_revisions_create_a_model(mode: str, revision: str, server: H
     assert (again.structured_content or {})["error"]["code"] == "name_already_used"
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_progress_is_told_while_a_call_lasts(mode: str, server: HttpServer) -> None:
@@ -55,6 +56,7 @@ async def test_progress_is_told_while_a_call_lasts(mode: str, server: HttpServer
     assert steps == sorted(set(steps))
 
 
+@pytest.mark.slow
 def test_no_path_is_read_unless_a_folder_is_shared(server: HttpServer, tmp_path: Path) -> None:
     upload = {"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}}  # there is one in the working folder
     answer = call(server.url, "create_model", {**CREATE, "options": upload})["result"]["structuredContent"]
@@ -75,6 +77,7 @@ def test_a_host_or_an_origin_that_is_not_named_is_refused(server: HttpServer) ->
         assert post(server.url, "tools/list", headers).status_code == status
 
 
+@pytest.mark.slow
 def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
     named = ("--allowed-host", "mcp.example.com", "--allowed-origin", "https://app.example.com")
     with sandbox_server(*named, cwd=tmp_path) as server:
@@ -130,6 +133,7 @@ def listens(server: HttpServer) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status: int, tmp_path: Path) -> None:
     under_way, go_on = threading.Event(), threading.Event()
@@ -156,6 +160,7 @@ def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status:
     assert answers[0]["result"]["structuredContent"]["outcome"] == "created"
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None:
     under_way, go_on = threading.Event(), threading.Event()
@@ -188,6 +193,7 @@ async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None
         assert await anyio.to_thread.run_sync(server.process.wait, 15) == 0
 
 
+@pytest.mark.slow
 def test_a_call_that_outlasts_the_end_is_told_and_settled_in_the_log(tmp_path: Path) -> None:
     answers: list[Any] = []
     with (
@@ -205,6 +211,7 @@ def test_a_call_that_outlasts_the_end_is_told_and_settled_in_the_log(tmp_path: P
     assert "create_model of 'n' was cancelled after all of it was sent" in "".join(server.lines)
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_an_idle_session_with_an_open_stream_does_not_hold_the_end(tmp_path: Path) -> None:
     with sandbox_server(cwd=tmp_path) as server:
@@ -217,6 +224,7 @@ async def test_an_idle_session_with_an_open_stream_does_not_hold_the_end(tmp_pat
                 pass
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_several_workers_serve_one_address_without_sessions(tmp_path: Path) -> None:
     with sandbox_server("--workers", "2", "--calls-per-second", "1000", cwd=tmp_path) as server:
@@ -228,6 +236,7 @@ async def test_several_workers_serve_one_address_without_sessions(tmp_path: Path
         assert server.end(signal.SIGTERM) == 0
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -6,10 +6,13 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
 import support
 from http_support import CREATE, MODERN, call, http_server
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+pytestmark = pytest.mark.slow
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

@@ -14,6 +14,8 @@ import support
 from fault_proxy import FAULTS, fault_proxy, models_named
 from stdio_support import ARGUMENTS, connect, process, receive, send
 
+pytestmark = pytest.mark.slow
+
 CALL: dict[str, Any] = {
     "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "create_model", "arguments": ARGUMENTS},
 }  # fmt: skip

@@ -49,6 +49,7 @@ def test_without_a_handshake_every_result_is_stamped(tmp_path: Path) -> None:
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "decthings"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "params"),
     [("tools/call", {"name": "no_such_tool", "arguments": {}}), ("prompts/get", {"name": "none"}),
@@ -76,6 +77,7 @@ def test_without_a_key_tools_are_listed_and_a_call_tells_how_to_give_one(tmp_pat
     assert "DECTHINGS_API_KEY_FILE" in answer["nextStep"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("handshake", [True, False])
 def test_stdout_carries_json_rpc_and_nothing_else_until_stdin_ends(handshake: bool, tmp_path: Path) -> None:
     arguments = ("--sandbox", "--sandbox-data", str(tmp_path), "--log-level", "DEBUG")
@@ -94,6 +96,7 @@ def test_stdout_carries_json_rpc_and_nothing_else_until_stdin_ends(handshake: bo
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_signal_ends_it_at_once_and_quietly(number: signal.Signals, status: int, busy: bool, tmp_path: Path) -> None:
@@ -118,6 +121,7 @@ def test_a_signal_ends_it_at_once_and_quietly(number: signal.Signals, status: in
         )
 
 
+@pytest.mark.slow
 def test_a_closed_stdout_ends_it_quietly(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)
@@ -129,6 +133,7 @@ def test_a_closed_stdout_ends_it_quietly(tmp_path: Path) -> None:
         assert running.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_a_client_that_stops_reading_does_not_hold_the_process(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)
@@ -141,6 +146,7 @@ def test_a_client_that_stops_reading_does_not_hold_the_process(tmp_path: Path) -
         assert running.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_a_lone_surrogate_from_decthings_does_not_end_the_connection(tmp_path: Path) -> None:
     document = rb'{"error":{"code":"\ud800","hint":"\udfff"}}'
     reply = support.http(bytes([len(document)]) + document)
@@ -152,6 +158,7 @@ def test_a_lone_surrogate_from_decthings_does_not_end_the_connection(tmp_path: P
             assert receive(running)["id"] == number
 
 
+@pytest.mark.slow
 def test_folders_on_pythonpath_do_not_shadow_it(tmp_path: Path) -> None:
     for name in ("server", "tools"):
         (tmp_path / name).mkdir()
@@ -160,6 +167,7 @@ def test_folders_on_pythonpath_do_not_shadow_it(tmp_path: Path) -> None:
         assert connect(running)["serverInfo"]["name"] == "decthings"
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_a_cancelled_call_ends_the_request_to_decthings(tmp_path: Path) -> None:
     closed = asyncio.Event()

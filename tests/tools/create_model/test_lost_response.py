@@ -52,6 +52,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Generator[Sandbox]:
         yield Sandbox(url, data, files)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("fault", FAULTS)
