@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 from generated import ROOT
 
-TOOLS = [["decthings"], ["results"], ["arguments", "files"], ["calls"], ["tools", "create_model"], ["catalog"]]
+TOOLS = [
+    ["decthings_defaults"],
+    ["decthings"],
+    ["results"],
+    ["arguments", "files"],
+    ["calls"],
+    ["tools", "create_model"],
+    ["catalog"],
+]
 SERVER = [
     ["settings, logs, …"],
     ["stdio", "sandbox"],
