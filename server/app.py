@@ -1,4 +1,4 @@
-"""From settings to an MCP server: its tools, and what they work with while it serves."""
+"""Creates the MCP server from the settings, and the services that its tools use."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ from mcp.server.request_state import RequestStateSecurity
 from pydantic import SecretStr
 
 from ..tools.calls.background import open_background
-from ..tools.calls.services import Services, UploadSlots
+from ..tools.calls.services import Services, Unavailable, UploadSlots
 from ..tools.catalog import TOOLS
 from ..tools.decthings import ClientPool, DecthingsClient, DecthingsError
 from ..tools.decthings.client import OnCall
 from ..tools.files.allowed import AllowedFiles
 from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
-from ..tools.results.errors import NotConfigured
 from ..tools.results.text import sanitize
 from .protocol import protocol_middleware
 from .settings import KeyProblem, Settings, is_loopback
@@ -40,16 +39,16 @@ These tools create and look after machine learning models on Decthings, a cloud 
 Call create_model once the user has said what the model is called and how it is made: from code, from an uploaded \
 model file, from a snapshot of a model, or as a copy of a model. Write the description yourself from what the user \
 said. Take ids from find_models and find_datasets, never from memory; inspect_model_file gives the parameter \
-definitions of a file; wait_for_model waits for a model that is still being created. Mend a model with update_model \
+definitions of a file; wait_for_model waits for a model that is still being created. Fix a model with update_model \
 instead of creating a second one.
-Every answer has a nextStep. An error's outcome tells whether something was done; if it is unknown after create_model, \
+Every result has a nextStep. An error's outcome says whether something was done; if it is unknown after create_model, \
 repeat the same call with the same name, which cannot make a second model.\
 """
 
 _SANDBOX_URL = "http://sandbox.invalid/v0"  # never leaves the process
-_SANDBOX_ADVICE = "Ask the person to name a folder that can be written with --sandbox-data, and to restart the server."
+_SANDBOX_ADVICE = "Ask the user to set --sandbox-data to a writable folder, and to restart the server."
 _NETWORK_ADVICE = (
-    "Ask the person to check the proxy variables (HTTPS_PROXY, ALL_PROXY) and SSL_CERT_FILE in this server's "
+    "Ask the user to check the proxy variables (HTTPS_PROXY, ALL_PROXY) and SSL_CERT_FILE in this server's "
     "environment, and to restart it."
 )
 _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
@@ -60,10 +59,10 @@ LoadCertificates = Callable[[], ssl.SSLContext]
 
 
 class Observer(ServerMiddleware[Any], Protocol):
-    """Sees what the server does, and has no part in it."""
+    """Middleware that only observes, for example to count calls."""
 
     def on_request(self, method: str, error: DecthingsError | None, sent: int, seconds: float) -> None:
-        """After a call to Decthings."""
+        """Called after each call to Decthings."""
         ...
 
 
@@ -75,12 +74,13 @@ def create_server(
     observer: Observer | None = None,
     load_certificates: LoadCertificates = httpx.create_ssl_context,
 ) -> MCPServer[Services]:
-    """
+    """Create the MCP server with the tools that the settings offer.
+
     Args:
-        state_security: seals what a question leaves with the client; without it, by a key of this process.
-        uploads_at_a_time: of each caller over HTTP.
-        observer: is told of every message and of every call to Decthings.
-        load_certificates: gives the certificates by which Decthings is known, or raises OSError or ValueError.
+        state_security: encrypts the state of a question to the user; by default with a key of this process.
+        uploads_at_a_time: the limit of concurrent uploads for each caller over HTTP.
+        observer: sees every message and every call to Decthings.
+        load_certificates: returns the trusted certificates, or raises OSError or ValueError.
     """
 
     @asynccontextmanager
@@ -96,14 +96,14 @@ def create_server(
                 uploads=UploadSlots(uploads_at_a_time),
             )
 
-    tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.reads_only)]
+    tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.effect.reads_only)]
     servers: list[MCPServer[Any]] = []
     server = MCPServer[Services](
         "decthings",
         title="Decthings",
         version=VERSION,
         instructions=INSTRUCTIONS,
-        tools=list(tools),
+        tools=[tool.for_sdk() for tool in tools],
         lifespan=lifespan,
         request_state_security=state_security,
         subscriptions=False,  # nothing that is listed ever changes
@@ -119,43 +119,44 @@ def create_server(
 
 async def _connect(
     settings: Settings, stack: AsyncExitStack, observer: Observer | None, load_certificates: LoadCertificates
-) -> DecthingsClient | NotConfigured:
-    """What cannot be set up is told by every call: a server that does not start tells nobody."""
+) -> DecthingsClient | Unavailable:
+    """Connect to Decthings, or return why that is impossible; the server starts anyway, and every call reports it."""
     on_call = None if observer is None else observer.on_request
     try:
         if settings.sandbox:
             return await _connect_to_sandbox(settings, stack, on_call)
         if isinstance(settings.api_key, KeyProblem) and not settings.callers_bring_keys:
-            return NotConfigured(settings.api_key.message, settings.api_key.next_step)
+            return Unavailable(settings.api_key.message, settings.api_key.next_step)
         pool = await stack.enter_async_context(ClientPool(http_client_factory(settings, load_certificates)))
         return DecthingsClient(pool, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, httpx.InvalidURL, sqlite3.Error) as error:
         number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
         reason = os.strerror(number) if number else type(error).__name__
-        what = (
-            f"The sandbox cannot use {settings.sandbox_folder}" if settings.sandbox else "ClientPool cannot be set up"
-        )
-        return NotConfigured(f"{what}: {sanitize(reason)}.", _SANDBOX_ADVICE if settings.sandbox else _NETWORK_ADVICE)
+        if settings.sandbox:
+            message = f"The sandbox cannot use {settings.sandbox_folder}: {sanitize(reason)}."
+            return Unavailable(message, _SANDBOX_ADVICE)
+        return Unavailable(f"The connection to Decthings cannot be set up: {sanitize(reason)}.", _NETWORK_ADVICE)
 
 
 def http_client_factory(
     settings: Settings, load_certificates: LoadCertificates = httpx.create_ssl_context
 ) -> Callable[[], httpx.AsyncClient]:
-    """
+    """A function that opens HTTP clients for Decthings; certificates are loaded only once.
+
     Raises:
-        OSError, ValueError: the system's certificates cannot be used, or, when it is called, its proxy.
+        OSError, ValueError: the system's certificates cannot be used or, when the function is called, its proxy.
     """
     return partial(_http, verify=load_certificates(), mounts=_without_proxy(settings.api_url))
 
 
 def _without_proxy(url: str) -> dict[str, None]:
-    """A proxy of the system's is not asked for what is on this machine."""
+    """Exclude a server on this machine from the system's proxy."""
     parts = urlsplit(url)
     return {f"all://{parts.netloc}": None} if is_loopback(parts.hostname or "") else {}
 
 
 async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack, on_call: OnCall | None) -> DecthingsClient:
-    from .sandbox import OWN_KEY, create_sandbox  # the store is not needed otherwise
+    from .sandbox import OWN_KEY, create_sandbox  # imported here, since the store is only needed for the sandbox
 
     transport = httpx.ASGITransport(create_sandbox(settings.sandbox_folder))
     pool = await stack.enter_async_context(ClientPool(partial(_http, transport=transport)))
@@ -168,6 +169,6 @@ def _http(**options: Any) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         follow_redirects=False,
         headers={"User-Agent": f"decthings-mcp/{VERSION}"},
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # one caller's would go out with another's call
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # no cookies: callers would share them
         **options,
     )

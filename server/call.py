@@ -1,4 +1,4 @@
-"""One tool call from a shell, through a real MCP client."""
+"""The `call` command: one tool call from a shell, through an MCP client."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .settings import Settings
 
 
 def call_tool(settings: Settings, tool: str, arguments: str) -> int:
-    """Prints the structured answer.
+    """Call a tool and print its structured result.
 
     Args:
-        arguments: a JSON object, @FILE that holds one, or - for one on stdin.
+        arguments: a JSON object, @FILE to read it from a file, or - to read it from stdin.
 
     Returns:
         0, or 1 when the call failed or the arguments are not a JSON object.
@@ -31,7 +31,7 @@ def call_tool(settings: Settings, tool: str, arguments: str) -> int:
     except (OSError, ValueError, RecursionError) as error:
         return _fail(f"The arguments cannot be read: {error}")
     if not is_object(given):
-        return _fail("The arguments have to be a JSON object.")
+        return _fail("The arguments must be a JSON object.")
     result = anyio.run(_call, settings, tool, given)
     if isinstance(result, MCPError):
         return _fail(str(result))

@@ -243,7 +243,7 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
     options.add_argument(
         "--retry-seconds",
         metavar="N",
-        help=f"how long a refused call is retried (default: {_DEFAULTS.retry_seconds})",
+        help=f"how long a refused call is retried (default: {_DEFAULTS.retry_seconds:g})",
     )
     options.add_argument(
         "--timeout",

@@ -1,4 +1,4 @@
-"""The main job in one command: a chat's four ways to create a model, on a sandbox of its own."""
+"""The `demo` command: the four ways to create a model, as in a chat, in a temporary sandbox."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID, SNAPSHOT_ID
 from .settings import Settings
 
 _INTRODUCTION = """\
-Somebody chats, an assistant fills in create_model, and a model appears. Four wishes, four ways, all in a
-sandbox on this machine: no account, no network, and gone when this ends.
+A user asks for a model in a chat, and the assistant calls create_model. Here are four requests, one for each way
+to create a model. They run in a sandbox on this machine: no account, no network, and deleted at the end.
 """
 
 
 def run_demo(settings: Settings) -> int:
-    """The exit status: 0 when everything that was wished for came true."""
+    """Run the demo. Returns the exit status: 0 if every call had the expected result."""
     example = files("decthings_mcp.server.sandbox") / "example.onnx"
     with tempfile.TemporaryDirectory() as folder:
         own = settings._replace(sandbox=True, sandbox_data=Path(folder) / "data", files=[Path(folder)])
@@ -31,31 +31,30 @@ def run_demo(settings: Settings) -> int:
 
 async def _run(settings: Settings, model_file: str) -> int:
     print(_INTRODUCTION)
-    refused = 0
+    failed = 0
     async with Client(create_server(settings)) as client:
-        for wish, arguments in _wishes(model_file):
-            print(f'  "{wish}"')
-            answer: dict[str, Any] = (await client.call_tool("create_model", arguments)).structured_content or {}
-            print(f"    {_summary(answer)}\n")
-            refused += "result" not in answer
+        for request, arguments in _requests(model_file):
+            print(f'  "{request}"')
+            result: dict[str, Any] = (await client.call_tool("create_model", arguments)).structured_content or {}
+            print(f"    {_summary(result)}\n")
+            failed += "result" not in result
         print('  "And one more called greeter, in Python." (That name is taken.)')
-        again = await client.call_tool("create_model", _wishes(model_file)[0][1])
+        again = await client.call_tool("create_model", _requests(model_file)[0][1])
         print(f"    {_summary(again.structured_content or {})}\n")
-    print("Connect your assistant with what the README shows, and say such things yourself.")
-    return int(refused > 0 or not again.is_error)
+    print("To do the same with your own assistant, connect it as the README shows.")
+    return int(failed > 0 or not again.is_error)
 
 
-def _summary(answer: dict[str, Any]) -> str:
-    if "error" in answer:
-        return f"{answer['error']['code']}: {answer['error']['message']}"
-    result, upload = answer["result"], answer.get("upload")
+def _summary(content: dict[str, Any]) -> str:
+    if "error" in content:
+        return f"{content['error']['code']}: {content['error']['message']}"
+    result, upload = content["result"], content.get("upload")
     sent = f", {upload['bytes']} bytes sent" if upload else ""
-    return (
-        f"model {result['modelId']}{sent}{', its first state in the making' if result['isNowCreating'] else ', ready'}"
-    )
+    state = "its initial state is being created" if result["isNowCreating"] else "ready"
+    return f"model {result['modelId']}{sent}, {state}"
 
 
-def _wishes(model_file: str) -> list[tuple[str, dict[str, Any]]]:
+def _requests(model_file: str) -> list[tuple[str, dict[str, Any]]]:
     snapshot = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID}
     learning_rate = {"type": "data", "data": [{"type": "f32", "shape": [], "data": ["0.01"]}]}
     images = {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": DATASET_KEY}
@@ -69,7 +68,7 @@ def _wishes(model_file: str) -> list[tuple[str, dict[str, Any]]]:
         ("A model called greeter in Python, starting from the PyTorch code.",
          _arguments("greeter", "Says hello.", {"type": "code", "language": "python", "preset": "pytorch"})),
         (f"Put {model_file} on Decthings, call it identity.",
-         _arguments("identity", "Answers what it is given.",
+         _arguments("identity", "Returns its input.",
                     {"type": "upload", "format": "onnx", "data": {"path": model_file}})),
         ("Train my own flower model from the example's snapshot v1, learning rate 0.01.",
          _arguments("my-flowers", "Names flowers.", {**snapshot, "initialState": state})),

@@ -1,4 +1,4 @@
-"""The log on stderr: nothing that holds the API key gets into it, whoever logs it."""
+"""The log on stderr, with the API key removed from every line."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..tools.decthings.json_codec import redact
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class _WithoutKey(logging.Formatter):
-    """Libraries log headers of answers at DEBUG, and a proxy may echo what it was sent."""
+class _RedactingFormatter(logging.Formatter):
+    """Removes the API key: libraries log response headers at DEBUG, and a proxy may echo the request."""
 
     def __init__(self, key: SecretStr | None) -> None:
         super().__init__(_FORMAT)
@@ -25,6 +25,7 @@ class _WithoutKey(logging.Formatter):
 
 
 def configure_logging(level: str, key: SecretStr | None) -> None:
+    """Log to stderr from `level` on, without the key."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_WithoutKey(key))
+    handler.setFormatter(_RedactingFormatter(key))
     logging.basicConfig(level=level, handlers=[handler])

@@ -1,4 +1,4 @@
-"""What the protocol asks of every answer and the SDK leaves to its user."""
+"""Requirements of MCP that the SDK does not enforce: error codes, and messages that can be encoded."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/l
 
 
 def protocol_middleware(tools: Collection[str], server: list[MCPServer[Any]]) -> ServerMiddleware[Any]:
-    """Middleware: invalid names and cursors are -32602, crashes -32603 without their text, and
-    nothing that UTF-8 or JSON cannot carry goes out, since one such character ends a stdio connection.
+    """Middleware that returns -32602 for unknown names and cursors, -32603 for crashes without their message, and
+    replaces what JSON in UTF-8 cannot encode, since one such character would end a stdio connection.
 
     Args:
-        server: filled with the server once it is made; its prompts are looked up there.
+        server: a list that contains the server once it exists; its prompts are looked up there.
     """
 
     async def middleware(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
@@ -37,7 +37,7 @@ def protocol_middleware(tools: Collection[str], server: list[MCPServer[Any]]) ->
                 data=utf8_safe(error.error.data),
             ) from None
         except ValidationError:
-            raise  # the SDK answers -32602 without its text
+            raise  # the SDK returns -32602 without its message
         except Exception as error:
             log_crash(_log, ctx.method, error)
             raise MCPError(code=INTERNAL_ERROR, message="Internal server error") from None
@@ -51,13 +51,13 @@ async def _refuse_unknown(
     params = context.params or {}
     name = params.get("name")
     if context.method in _LISTS and params.get("cursor") is not None:
-        raise _invalid("There is no such cursor: every list is sent in one page.")
+        raise _invalid("Unknown cursor. Every list is sent in one page.")
     if context.method == "tools/call" and isinstance(name, str) and name not in tools:
-        raise _invalid(f"There is no tool {sanitize(name, 100)!r}. There is: {', '.join(tools)}.")
+        raise _invalid(f"Unknown tool {sanitize(name, 100)!r}. Available: {', '.join(tools)}.")
     if context.method == "prompts/get" and isinstance(name, str):
         prompts = {prompt.name: prompt for prompt in await server.list_prompts()}
         if name not in prompts:
-            raise _invalid(f"There is no prompt {sanitize(name, 100)!r}.")
+            raise _invalid(f"Unknown prompt {sanitize(name, 100)!r}. Available: {', '.join(prompts)}.")
         given: dict[str, Any] = params.get("arguments") or {}
         missing = [a.name for a in prompts[name].arguments or [] if a.required and a.name not in given]
         if missing:

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ..tools.calls.time_limits import LONGEST_CALL, REQUEST_SHARE
+from ..tools.calls.time_limits import DEFAULT_RETRY_SECONDS, MAX_CALL_SECONDS, MAX_RETRY_SECONDS, REQUEST_SHARE
 from ..tools.decthings_defaults import DEFAULT_URL, Timeouts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-MAX_RETRY_SECONDS = 30
-_TIME_RANGES = {"connect": (0.1, 30), "send": (0.1, 300), "response": (0.1, 40), "call": (1, LONGEST_CALL)}
+_TIME_RANGES = {"connect": (0.1, 30), "send": (0.1, 300), "response": (0.1, 40), "call": (1, MAX_CALL_SECONDS)}
 """The least and the greatest value that --timeout takes, in seconds."""
 _OLD_TIME_NAMES = {"answer": "response"}
 """Names that --timeout took before, and still takes."""
@@ -75,9 +74,9 @@ class Settings(NamedTuple):
     tools: Collection[str] = ()
     """The names of the tools that are offered; an empty collection means all."""
     read_only: bool = False
-    retry_seconds: float = 20
+    retry_seconds: float = DEFAULT_RETRY_SECONDS
     timeouts: Timeouts = Timeouts()
-    call_seconds: float = LONGEST_CALL
+    call_seconds: float = MAX_CALL_SECONDS
     sandbox: bool = False
     sandbox_data: Path | None = None
     """The folder of the sandbox's models; None means one in the user's data folder."""
@@ -148,7 +147,7 @@ def _retry_seconds(given: str | None) -> float:
     except ValueError:
         seconds = -1
     if not 0 <= seconds <= MAX_RETRY_SECONDS:
-        raise SettingsError(f"--retry-seconds and DECTHINGS_RETRY_SECONDS must be 0 to {MAX_RETRY_SECONDS} seconds.")
+        raise SettingsError(f"--retry-seconds and DECTHINGS_RETRY_SECONDS must be 0 to {MAX_RETRY_SECONDS:g} seconds.")
     return seconds
 
 

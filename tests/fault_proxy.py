@@ -13,8 +13,10 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from decthings_mcp.tools.decthings import Timeouts
 from support import Request, read_request, serve
 from support import http as respond
 
@@ -197,6 +199,8 @@ class FaultProxy:
     method: str = "createModel"
     calls: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
+    acting: threading.Lock = field(default_factory=threading.Lock)
+    """Held while the sandbox acts on the call that is broken: a client that has given up sees nothing half done."""
 
     def talk(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
@@ -204,14 +208,20 @@ class FaultProxy:
             pause = self.fault.pause if isinstance(self.fault, SlowRequest) else 0
             while (request := read_request(connection, stop_at, pause=pause)) is not None:
                 if not request.path.endswith(self.method):
-                    connection.sendall(self._forward(request))
+                    with self.acting:
+                        response = self._forward(request)
+                    connection.sendall(response)
                     continue
                 with self.lock:
                     self.calls += 1
                 if isinstance(self.fault, ChangedRequest):
                     request = replace(request, body=self.fault.change(request.body))
-                self.fault(connection, lambda request=request: self._forward(request))
+                self.fault(connection, lambda request=request: self._act(request))
                 return
+
+    def _act(self, request: Request) -> Answer:
+        with self.acting:
+            return self._forward(request)
 
     def _forward(self, request: Request) -> Answer:
         target = urlsplit(self.target)
@@ -223,6 +233,26 @@ class FaultProxy:
         upstream.close()
         lines = [f"{name}: {value}" for name, value in answer.getheaders() if name.lower() != "connection"]
         return f"HTTP/1.1 {answer.status} OK\r\n".encode() + "\r\n".join([*lines, "", ""]).encode() + body
+
+
+class ShortForFault(Timeouts):
+    """Short for the call that the fault is done to, so that its silence is over soon, and long for all others."""
+
+    proxy: FaultProxy
+
+    def __new__(cls, proxy: FaultProxy) -> ShortForFault:
+        timeouts = super().__new__(cls)
+        timeouts.proxy = proxy
+        return timeouts
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "response":
+            return 0.3 if self.proxy.calls == 0 else 30
+        return super().__getattribute__(name)
+
+
+def timeouts_for(fault: str, proxy: FaultProxy) -> Timeouts:
+    return ShortForFault(proxy) if "silence" in fault else Timeouts()
 
 
 @contextmanager

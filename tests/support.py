@@ -271,7 +271,8 @@ class Chat:
 async def chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
     """With a server in memory, whose Decthings is `upstream`."""
     own = Settings(api_url=upstream.url, api_key=Secret(KEY), files=[files])._replace(**settings)
-    async with Client(create_server(own), mode=mode) as client:
+    server = create_server(own, load_certificates=lambda: NO_CERTIFICATES)
+    async with Client(server, mode=mode) as client:
         yield Chat(client)
 
 

@@ -1,1 +1,1 @@
-"""What an assistant can do, one module a tool."""
+"""The MCP tools, one module a tool, with the prompts and resources next to them."""

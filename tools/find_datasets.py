@@ -4,28 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult
-
 from . import listing
 from .arguments.reader import Reader
-from .calls.retries import call_decthings
+from .calls.call import Call
 from .calls.tool import DecthingsTool
 from .decthings.json_codec import is_object
 from .results.text import objects_in, sanitize_json, short_text
-from .results.tool_result import READS, success
+from .results.tool_result import READS, Success
 
 
-async def find_datasets(
-    arguments: listing.ListArguments, ignored: list[str], context: Context[Any, Any]
-) -> CallToolResult:
+async def find_datasets(arguments: listing.ListArguments, call: Call) -> Success:
     params = listing.list_params(arguments)
-    found = await call_decthings(context, lambda client: client.get_datasets(params), idempotent=True)
-    answer = listing.page("datasets", found, arguments, _brief)
-    return success(answer, f"{found['total']} dataset{'' if found['total'] == 1 else 's'} found.")
+    return listing.page("datasets", await call.read(lambda client: client.get_datasets(params)), arguments, _summary)
 
 
-def _brief(dataset: dict[str, Any]) -> dict[str, Any]:
+def _summary(dataset: dict[str, Any]) -> dict[str, Any]:
     entries = dataset.get("entries")
     return {
         **listing.common_fields(dataset),
@@ -44,13 +37,13 @@ def _key(key: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-FIND_DATASETS = DecthingsTool.define(
-    find_datasets,
-    reader=Reader(listing.input_schema()),
-    takes=listing.ListArguments,
-    effect=READS,
+FIND_DATASETS = DecthingsTool(
+    handler=find_datasets,
     title="Find Decthings datasets",
     description="List the datasets this account can see: ids, names, and their keys with the types each accepts, "
     "for create_model with an initial state that is created from a dataset.",
+    reader=Reader(listing.input_schema()),
+    arguments=listing.ListArguments,
     output_schema=listing.page_schema("datasets"),
+    effect=READS,
 )

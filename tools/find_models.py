@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult
-
 from . import listing
 from .arguments.reader import Reader
-from .calls.retries import call_decthings
+from .calls.call import Call
 from .calls.tool import DecthingsTool
 from .results.text import objects_in, short_text
-from .results.tool_result import READS, success
+from .results.tool_result import READS, Success
 
 
-async def find_models(
-    arguments: listing.ListArguments, ignored: list[str], context: Context[Any, Any]
-) -> CallToolResult:
+async def find_models(arguments: listing.ListArguments, call: Call) -> Success:
     params = listing.list_params(arguments)
-    found = await call_decthings(context, lambda client: client.get_models(params), idempotent=True)
-    answer = listing.page("models", found, arguments, summary)
-    return success(answer, f"{found['total']} model{'' if found['total'] == 1 else 's'} found.")
+    return listing.page("models", await call.read(lambda client: client.get_models(params)), arguments, _summary)
 
 
-def summary(model: dict[str, Any]) -> dict[str, Any]:
+def _summary(model: dict[str, Any]) -> dict[str, Any]:
     snapshots = objects_in(model.get("snapshots"))
     states = objects_in(model.get("states"))
     active = next((state for state in states if state.get("id") == model.get("activeState")), None)
@@ -41,13 +34,13 @@ def _snapshot(snapshot: dict[str, Any]) -> dict[str, Any]:
     return {name: short_text(snapshot.get(name)) for name in ("id", "name")}
 
 
-FIND_MODELS = DecthingsTool.define(
-    find_models,
-    reader=Reader(listing.input_schema()),
-    takes=listing.ListArguments,
-    effect=READS,
+FIND_MODELS = DecthingsTool(
+    handler=find_models,
     title="Find Decthings models",
     description="List the models this account can see: ids, names, owners, snapshots (id, name), whether they are "
     "still being created. Without arguments the newest ones. detail adds everything else, parameter definitions too.",
+    reader=Reader(listing.input_schema()),
+    arguments=listing.ListArguments,
     output_schema=listing.page_schema("models"),
+    effect=READS,
 )

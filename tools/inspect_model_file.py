@@ -6,26 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 import anyio.to_thread
-from mcp.server.mcpserver import Context
-from mcp_types import CallToolResult
 from pydantic import with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
-from .arguments.schema import object_of, text
-from .calls.services import services_of
+from .arguments.schema import object_of, string
+from .calls.call import Call
 from .calls.tool import DecthingsTool
 from .decthings import types
-from .files.allowed import FileBlob
-from .files.formats import describe, is_onnx, is_tflite
-from .files.onnx import read_onnx
+from .files.formats import NAMES, describe, recognize
 from .files.structure import MalformedModel, ModelStructure, TensorSpec
-from .files.tflite import read_tflite
+from .files.upload import FileBlob
 from .results.errors import NotAModelFile
 from .results.text import sanitize, sanitize_json
-from .results.tool_result import READS, output_schema, success
+from .results.tool_result import READS, Success, output_schema
 
 
 @with_config(types.STRICT)
@@ -33,13 +29,15 @@ class InspectArguments(TypedDict):
     path: str
 
 
-async def inspect_model_file(
-    arguments: InspectArguments, ignored: list[str], context: Context[Any, Any]
-) -> CallToolResult:
-    file = services_of(context).files.open(arguments["path"])
+async def inspect_model_file(arguments: InspectArguments, call: Call) -> Success:
+    file = call.services.files.open(arguments["path"])
     structure = await anyio.to_thread.run_sync(_read, file)
-    unmapped = [value for value in (*structure.inputs, *structure.outputs) if _unmapped_reason(value)]
-    answer = {
+    unmapped = [
+        {**_value_summary(value), "reason": reason}
+        for value in (*structure.inputs, *structure.outputs)
+        if (reason := _unmapped_reason(value)) is not None
+    ]
+    fields = {
         "format": structure.format,
         "bytes": file.size,
         "producer": sanitize(structure.producer, 200),
@@ -47,22 +45,17 @@ async def inspect_model_file(
         "inputs": list(map(_value_summary, structure.inputs)),
         "outputs": list(map(_value_summary, structure.outputs)),
         "parameterDefinitions": parameter_definitions(structure),
-        **(
-            {"unmapped": [{**_value_summary(value), "reason": _unmapped_reason(value)} for value in unmapped]}
-            if unmapped
-            else {}
-        ),
-        "nextStep": _SOME_UNMAPPED if unmapped else _ALL_MAPPED,
+        **({"unmapped": unmapped} if unmapped else {}),
     }
-    return success(answer, f"{file.name} is an {structure.format} model.")
+    return Success(
+        f"{file.name} is a model in {structure.format} format.", fields, _SOME_UNMAPPED if unmapped else _ALL_MAPPED
+    )
 
 
-_ALL_MAPPED = (
-    "Pass parameterDefinitions on to create_model with type upload, after asking the person about their names."
-)
+_ALL_MAPPED = "Pass parameterDefinitions on to create_model with type upload, after asking the user about their names."
 _SOME_UNMAPPED = (
-    "What stands in unmapped is not in parameterDefinitions, for the reason given there. Tell the person: the model "
-    "may have to be exported again before all of it can be used."
+    "The values in unmapped have no parameter definition; each says why. Tell the user: the model "
+    "may need to be exported again before all of it can be used."
 )
 _MAX_NAME = 200
 
@@ -79,24 +72,24 @@ def _unmapped_reason(value: TensorSpec) -> str | None:
 
 def _read(file: FileBlob) -> ModelStructure:
     with file.reader() as read_at:
-        reads = {is_tflite: read_tflite, is_onnx: read_onnx}
-        read = next((read for looks_right, read in reads.items() if looks_right(file.size, read_at)), None)
-        if read is None:
-            found = describe(file.size, read_at) if file.size else "an empty file"
+        format_ = recognize(file.size, read_at)
+        if format_ is None:
             raise NotAModelFile(
-                f"{file.name} is neither an ONNX nor a TFLite model, or not all of one; it looks like {found}.",
-                "Check with the person which file is meant.",
+                f"{file.name} is not a complete file of a known format ({', '.join(NAMES)}); it looks like "
+                f"{describe(file.size, read_at)}.",
+                "Ask the user for the path of the model file.",
             )
         try:
-            return read(file.size, read_at)
+            return format_.read(file.size, read_at)
         except MalformedModel as error:
             raise NotAModelFile(
-                f"{file.name} is a broken model: {error}.", "Ask the person to export or to fetch it again."
+                f"{file.name} is a malformed {format_.name} model: {error}.",
+                "Ask the user to export or to download it again.",
             ) from error
 
 
 def parameter_definitions(structure: ModelStructure) -> dict[str, Any]:
-    """What can be mapped, ready for create_model. Every other list is empty: the file says nothing of them."""
+    """What can be mapped, ready for create_model. The other lists are empty: the file does not describe them."""
     return {
         "createState": [],
         "train": [],
@@ -121,17 +114,17 @@ def _value_summary(value: TensorSpec) -> dict[str, Any]:
     return {"name": sanitize(value.name, _MAX_NAME), "elementType": value.element_type, "shape": value.shape}
 
 
-_VALUES = {"type": "array", "items": object_of({"name": text(), "elementType": text()})}
+_VALUES = {"type": "array", "items": object_of({"name": string(), "elementType": string()})}
 
-INSPECT_MODEL_FILE = DecthingsTool.define(
-    inspect_model_file,
-    reader=Reader(object_of({"path": text("In the server's files folder.")}, ("path",))),
-    takes=InspectArguments,
-    effect=READS,
+INSPECT_MODEL_FILE = DecthingsTool(
+    handler=inspect_model_file,
     title="Inspect a model file",
     description="Read the structure of an ONNX or TFLite file, not its weights: inputs and outputs with names, types "
     "and shapes (-1 is any length), and parameterDefinitions ready for create_model with type upload.",
+    reader=Reader(object_of({"path": string("In the server's files folder.")}, ("path",))),
+    arguments=InspectArguments,
     output_schema=output_schema(
-        format=text(), inputs=_VALUES, outputs=_VALUES, parameterDefinitions=object_of({}), unmapped=_VALUES
+        format=string(), inputs=_VALUES, outputs=_VALUES, parameterDefinitions=object_of({}), unmapped=_VALUES
     ),
+    effect=READS,
 )

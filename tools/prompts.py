@@ -1,4 +1,4 @@
-"""Conversations that a person can start from their client."""
+"""Conversations that a user can start from the client."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _KINDS = {
     "code": "Ask for the language (go, javascript, typescript, python, rust) and, for code to start from, the preset.",
     "upload": "Ask for the file. Call inspect_model_file with it, show the inputs and outputs, and pass its "
     "parameterDefinitions on.",
-    "snapshot": "Find the source model with find_models and let the person choose one of its snapshots; take one with "
-    "snapshot_model if there is none. Ask whether its state is copied, created anew (find_datasets shows datasets and "
+    "snapshot": "Find the source model with find_models and let the user choose one of its snapshots; take one with "
+    "snapshot_model if there is none. Ask whether its state is copied, created (find_datasets shows datasets and "
     "their keys) or uploaded from files.",
     "copy": "Find the source model with find_models and make sure that it is the right one.",
 }

@@ -1,29 +1,26 @@
-"""update_model: mend what is invalid with a model, instead of making a second one."""
+"""update_model: changes a model in place, instead of making a second one."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, NotRequired, cast
 
-from mcp.server.mcpserver import Context, ElicitationResult, Resolve
-from mcp_types import CallToolResult
 from pydantic import AfterValidator, with_config
 
 # pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
-from .arguments import parameter_definitions as definitions
+from .arguments import parameter_definitions
 from .arguments.reader import Reader
-from .arguments.schema import TAGS, Node, described, object_of, text
+from .arguments.schema import TAGS, Node, described, object_of, string
 from .arguments.validation import invalid
-from .calls.confirmation import NOW_PUBLIC, Confirmed, Question, ask_to_publish, require_consent
+from .calls.call import Call
+from .calls.confirmation import NOW_PUBLIC, publish_question
 from .calls.models import get_writable_model
-from .calls.outcomes import OutcomeLookup, recovered_note, write_with_lookup
-from .calls.progress import Progress
-from .calls.services import services_of
+from .calls.outcomes import OutcomeLookup
 from .calls.tool import DecthingsTool
 from .decthings import types
 from .results.text import short_text
-from .results.tool_result import CHANGES, output_schema, success
+from .results.tool_result import CHANGES, Success, output_schema
 
 
 @with_config(types.STRICT)
@@ -36,98 +33,83 @@ class UpdateArguments(TypedDict):
     parameterDefinitions: NotRequired[types.ParameterDefinitions]
 
 
-def _something_to_change(arguments: UpdateArguments) -> UpdateArguments:
+def _has_changes(arguments: UpdateArguments) -> UpdateArguments:
     if len(arguments) == 1:
         allowed = [name for name in UpdateArguments.__annotations__ if name != "modelId"]
-        raise invalid("say nothing that is to be changed", allowed=allowed)
+        raise invalid("contain nothing to change", allowed=allowed)
     return arguments
 
 
-async def _ask_if_public(arguments: Any, context: Context[Any, Any]) -> Question:
+async def _question(arguments: UpdateArguments, call: Call) -> str | None:
     if not arguments.get("publicAccess"):
-        return Confirmed(confirm=True)
-    model = await get_writable_model(arguments["modelId"], context)
-    return (
-        Confirmed(confirm=True)
-        if model.get("publicAccess") is True
-        else ask_to_publish(short_text(model.get("name")), context)
-    )
+        return None
+    model = await get_writable_model(arguments["modelId"], call)
+    return None if model.get("publicAccess") is True else publish_question(short_text(model.get("name")))
 
 
-async def update_model(
-    arguments: UpdateArguments,
-    ignored: list[str],
-    context: Context[Any, Any],
-    answer: Annotated[ElicitationResult[Confirmed], Resolve(_ask_if_public)],
-) -> CallToolResult:
-    require_consent(answer)
+async def update_model(arguments: UpdateArguments, call: Call) -> Success:
+    model_id = arguments["modelId"]
     properties = {name: value for name, value in arguments.items() if name != "modelId"}
-    changes = cast(types.ModelProperties, properties)
-    _, evidence = await write_with_lookup(
-        "update_model",
-        services_of(context),
-        Progress(context),
-        lambda client, sending: client.update_model(arguments["modelId"], changes, sending),
-        lambda lookup: _verify_update(lookup, arguments["modelId"], properties),
+    await call.write(
+        lambda client, sending: client.update_model(model_id, cast(types.ModelProperties, properties), sending),
+        lambda lookup: _verify_update(lookup, model_id, properties),
     )
     public = f"{NOW_PUBLIC} " if properties.get("publicAccess") else ""
-    told = {
-        "result": {"changed": list(properties)},
-        **({} if evidence is None else {"lookUp": evidence}),
-        "nextStep": f"{public}Tell the person what was changed.",
-    }
-    headline = f"{public}Changed {', '.join(properties)} of the model.{recovered_note(evidence)}"
-    return success(told, headline, "done")
+    return Success(
+        f"{public}Changed {', '.join(properties)} of the model.",
+        {"result": {"changed": list(properties)}},
+        f"{public}Tell the user what was changed.",
+    )
 
 
-async def _verify_update(
-    lookup: OutcomeLookup, model_id: str, properties: dict[str, Any]
-) -> tuple[None, dict[str, Any]]:
-    """
+async def _verify_update(lookup: OutcomeLookup, model_id: str, properties: dict[str, Any]) -> None:
+    """Whether the model has all of the properties.
+
     Raises:
-        LostResponse: the model is not, or not yet, as it was to be.
+        LostResponse: it does not, or not yet.
     """
-    finding = "Looking it up did not find the model."
-    differs: list[str] = []
+    finding = "The lookup did not find the model."
     async for models in lookup.models({"ids": [model_id]}):
         for model in models:
             differs = [name for name, value in properties.items() if model.get(name) != value]
+            lookup.found = {"differs": differs} if differs else {}
             if not differs:
-                return None, lookup.evidence()
+                return
             finding = "The model does not have all of what was asked for."
-    next_step = "Make the same call again: to set the same values twice does no harm."
-    raise lookup.unknown(finding, next_step, **({"differs": differs} if differs else {}))
+    raise lookup.unknown(finding, "Make the same call again: setting the same values twice does no harm.")
 
 
 def _schema(*, full: bool) -> Node:
+    definitions = parameter_definitions.parameter_definitions_schema(
+        full=full, description="All of them, not only new ones."
+    )
     return object_of(
         {
-            "modelId": text(),
-            "name": text("A new name."),
-            "description": text(),
+            "modelId": string(),
+            "name": string("A new name."),
+            "description": string(),
             "publicAccess": described("boolean", "Every Decthings user can use it."),
             "tags": TAGS,
-            "parameterDefinitions": definitions.parameter_definitions_schema(
-                full=full, description="All of them, not only new ones."
-            ),
+            "parameterDefinitions": definitions,
         },
         ("modelId",),
     )
 
 
-UPDATE_MODEL = DecthingsTool.define(
-    update_model,
+UPDATE_MODEL = DecthingsTool(
+    handler=update_model,
+    title="Update a Decthings model",
+    description="Change a model's name, description, publicAccess, tags or parameterDefinitions, to fix it without "
+    "making a second one. What is given replaces what was there; what is left out stays.",
     reader=Reader(
         _schema(full=True),
-        definitions.rewrites("parameterDefinitions", may_be_empty=True),
+        parameter_definitions.rewrites("parameterDefinitions", may_be_empty=True),
         may_be_empty=frozenset({"description"}),
     ),
     published_schema=_schema(full=False),
-    takes=Annotated[UpdateArguments, AfterValidator(_something_to_change)],
+    arguments=Annotated[UpdateArguments, AfterValidator(_has_changes)],
+    output_schema=output_schema(result=object_of({"changed": {"type": "array", "items": string()}})),
     effect=CHANGES,
+    question=_question,
     idempotent=True,
-    title="Update a Decthings model",
-    description="Change a model's name, description, publicAccess, tags or parameterDefinitions, to mend it without "
-    "making a second one. What is given replaces what was there; what is left out stays.",
-    output_schema=output_schema(result=object_of({"changed": {"type": "array", "items": text()}})),
 )

@@ -1,1 +1,1 @@
-"""MCP over Streamable HTTP: who may call, how much, and what operators see of it."""
+"""MCP over Streamable HTTP: authentication, limits, and monitoring for operators."""

@@ -1,4 +1,4 @@
-"""A JSON line on stderr for each HTTP request: who asked for what, what was answered, and how long it took."""
+"""The access log: a JSON line on stderr for each HTTP request, with caller, status and duration."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ...tools.results.text import sanitize
 
 _MAX_TEXT = 100
 _PROBES = ("GET /healthz", "GET /readyz")
-"""Asked every few seconds; only told when they fail."""
+"""Probes arrive every few seconds; only failed ones are logged."""
 
 
 class AccessLog:
-    """Nothing of a request's query, headers or body gets in but what MCP's own headers name."""
+    """ASGI middleware that logs requests, without their query, headers and body, except MCP's own headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,7 +30,7 @@ class AccessLog:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        begun, status, sent = perf_counter(), 0, 0
+        started, status, sent = perf_counter(), 0, 0
 
         async def watch(message: Message) -> None:
             nonlocal status, sent
@@ -42,7 +42,7 @@ class AccessLog:
         try:
             await self._app(scope, receive, watch)
         finally:
-            _write(_line(scope, status, sent, round(perf_counter() - begun, 4)))
+            _write(_line(scope, status, sent, round(perf_counter() - started, 4)))
 
 
 def _write(line: dict[str, Any]) -> None:
@@ -53,15 +53,15 @@ def _write(line: dict[str, Any]) -> None:
 
 
 def _line(scope: MutableMapping[str, Any], status: int, sent: int, seconds: float) -> dict[str, Any]:
-    """`status` is 0 when the client went away before there was an answer."""
+    """The log line; `status` is 0 if the client disconnected before the response."""
     headers, caller = Headers(scope=scope), scope.get(CALLER)
-    named = {name: headers.get(f"mcp-{name}") for name in ("method", "name")}
+    mcp_headers = {name: headers.get(f"mcp-{name}") for name in ("method", "name")}
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "client": (scope.get("client") or ("",))[0],
         "caller": None if caller is None else caller.name,
         "request": f"{scope['method']} {sanitize(scope['path'].partition('?')[0], _MAX_TEXT)}",
-        **{name: sanitize(value, _MAX_TEXT) for name, value in named.items() if value},
+        **{name: sanitize(value, _MAX_TEXT) for name, value in mcp_headers.items() if value},
         "status": status,
         "bytes": sent,
         "seconds": seconds,

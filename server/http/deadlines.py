@@ -1,8 +1,8 @@
-"""One HTTP connection: uvicorn's, with an end to all patience.
+"""uvicorn's HTTP/1.1 protocol with deadlines for slow clients.
 
-head      a request's head comes to its end
-body      what is left of a request comes, once it is answered
-answer    the client takes what it is sent
+head        the client must send the complete head of a request
+body        after the response, the client must send the rest of the request
+response    the client must read the response
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10.0
 BODY_SECONDS = 2.0
-ANSWER_SECONDS = 30.0
+RESPONSE_SECONDS = 30.0
 _LAST_REQUEST_SECONDS = 1.0
 _CLOSE = (b"connection", b"close")
 
 
 class _Deadline:
+    """A timer that can be cancelled."""
+
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, seconds: float, act: Callable[[], None]) -> None:
-        """Once: one that runs already goes on."""
+        """Start the timer; a running one is not restarted."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(seconds, act)
 
@@ -37,9 +39,11 @@ class _Deadline:
 
 
 class DeadlineProtocol(H11Protocol):
+    """One connection of a client."""
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._head, self._body, self._answer = _Deadline(), _Deadline(), _Deadline()
+        self._head, self._body, self._response = _Deadline(), _Deadline(), _Deadline()
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -47,7 +51,7 @@ class DeadlineProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Between requests uvicorn's own time-out for idle connections holds, until the first byte.
+        # Between requests, uvicorn's own timeout for idle connections applies until the first byte.
         if not self._is_busy() and self.conn.trailing_data[0]:
             self._head.start(HEAD_SECONDS, self.transport.close)
         else:
@@ -60,19 +64,19 @@ class DeadlineProtocol(H11Protocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._answer.start(ANSWER_SECONDS, self.transport.abort)
+        self._response.start(RESPONSE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._answer.cancel()
+        self._response.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        for deadline in (self._head, self._body, self._answer):
+        for deadline in (self._head, self._body, self._response):
             deadline.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """A proxy may be sending on a connection that it has kept: that request is still served, and is the last."""
+        """Serve one last request on idle connections: a proxy may just be sending it."""
         if _CLOSE not in self.server_state.default_headers:
             self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
         if not self._is_busy():

@@ -1,4 +1,4 @@
-"""What every HTTP request passes before MCP sees it."""
+"""ASGI middleware before MCP: authentication, limits on sessions and bodies, responses on shutdown."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ...tools.calls.services import CALLER, Caller
 from .access import Access, Refusal
 
 MAX_SESSIONS_OF_CALLER = 50
-_TOO_MANY_SESSIONS = "This caller has as many sessions as one may have. End some, or come again in ten minutes."
+_TOO_MANY_SESSIONS = "Too many sessions for this caller; close some or retry in ten minutes."
 MAX_BODY_BYTES = 4 * 1024 * 1024
 BODY_SECONDS = 30.0
 _LAST_SECONDS = 2.0
-_ENDING = (
-    "This server is ending. What became of the call stands in its log. create_model can be called again with the same "
-    "name; before repeating another call that changes something, see with find_models what it did."
+_SHUTTING_DOWN = (
+    "This server is shutting down; the outcome is in its log. create_model can be called again with the same name; "
+    "before you repeat another call that changes something, check with find_models what it did."
 )
-_TOO_LARGE = f"A request holds {MAX_BODY_BYTES >> 20} MiB at the most. Larger data has to come from a file."
+_TOO_LARGE = f"A request may have at most {MAX_BODY_BYTES >> 20} MiB. Larger data must come from a file."
 
 
 class AccessMiddleware:
-    """Lets in who may call. MCP sees the caller as the user, whose sessions and questions are nobody else's."""
+    """Admits authenticated callers. MCP sees the caller as its user, so that no other caller can use its sessions."""
 
     def __init__(self, app: ASGIApp, access: Access, sessions_of: Callable[[Caller], int]) -> None:
         self._app = app
@@ -54,37 +54,37 @@ class AccessMiddleware:
             self._open -= 1
 
     async def wait_until_empty(self) -> None:
-        """For a moment: what was cut off has to tell the log what became of it."""
+        """Wait a moment for cancelled calls, which log their outcome."""
         with anyio.move_on_after(_LAST_SECONDS):
-            while self._open:  # noqa: ASYNC110 - an event for this moment alone is not worth its state
+            while self._open:  # noqa: ASYNC110 - simpler than an event that is only used here
                 await anyio.sleep(0.01)
 
 
 def _opens_session(scope: Scope) -> bool:
-    """As far as its head tells: a request that has no session yet, of a protocol that has sessions."""
+    """Whether the request has no session yet, in a protocol version with sessions; judged by its headers only."""
     headers = Headers(scope=scope)
     version = headers.get("mcp-protocol-version")
     return "mcp-session-id" not in headers and (version is None or version in HANDSHAKE_PROTOCOL_VERSIONS)
 
 
 async def _reply_on_shutdown(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """A request is only cancelled from outside when it has outlasted the time that the end of the server leaves."""
-    begun = False
+    """Send a response for a request that is cancelled, since that happens only when the grace period has ended."""
+    started = False
 
     async def watch(message: Message) -> None:
-        nonlocal begun
-        begun = True
+        nonlocal started
+        started = True
         await send(message)
 
     try:
         await app(scope, receive, watch)
     except anyio.get_cancelled_exc_class():
-        if not begun:
-            await refuse(503, _ENDING)(scope, receive, send)
+        if not started:
+            await refuse(503, _SHUTTING_DOWN)(scope, receive, send)
 
 
 class BodyMiddleware:
-    """Reads a body within its limits, and only then hands the request on."""
+    """Reads the whole body, within limits of size and time, before it passes the request on."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -94,7 +94,7 @@ class BodyMiddleware:
             with anyio.fail_after(BODY_SECONDS):
                 body = await _read(receive, Headers(scope=scope).get("content-length", ""))
         except TimeoutError:
-            await refuse(408, "The request did not come whole in time.")(scope, receive, send)
+            await refuse(408, "The request body was not received in time.")(scope, receive, send)
             return
         if body is None:
             await refuse(413, _TOO_LARGE)(scope, receive, send)
@@ -108,7 +108,7 @@ class BodyMiddleware:
 
 
 async def _read(receive: Receive, announced: str) -> Message | None:
-    """The body as one message, or what came instead; None when it is too large."""
+    """The body as one message, or the message that arrived instead of it; None if it is too large."""
     if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
         return None
     body = bytearray()
@@ -124,6 +124,6 @@ async def _read(receive: Receive, announced: str) -> Message | None:
 
 
 def refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """As a JSON-RPC error, which clients show. Its code is the status: those of JSON-RPC mean other things."""
+    """A refusal as a JSON-RPC error, which clients show. Its code is the HTTP status, since no JSON-RPC code fits."""
     error: dict[str, Any] = {"jsonrpc": "2.0", "id": None, "error": {"code": status, "message": message}}
     return JSONResponse(error, status, {**(headers or {}), "Connection": "close"} if status == 413 else headers)

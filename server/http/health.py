@@ -1,4 +1,4 @@
-"""What probes and load balancers ask: whether the process serves, and whether Decthings answers."""
+"""Health endpoints for probes and load balancers: whether the process serves, and whether Decthings responds."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from starlette.responses import JSONResponse
 from ..app import http_client_factory
 from ..settings import Settings
 
-_KNOWN_FOR_SECONDS = 5.0
-_ASKING_SECONDS = 3.0
+_CACHE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 3.0
 
 
 class Health:
-    """`/readyz` says that the process serves; `/readyz?decthings` fails too while Decthings does not answer.
+    """`/readyz` succeeds while the process serves; `/readyz?decthings` fails while Decthings does not respond.
 
-    An outage of Decthings is no reason to restart servers, or to take all of them out at once.
+    They are separate, since an outage of Decthings is no reason to restart servers or to remove all of them.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._open_client: Callable[[], httpx.AsyncClient] | None = None
-        self._answers = False
-        self._asked_at = float("-inf")
-        self._asking = anyio.Lock()
+        self._responds = False
+        self._checked_at = float("-inf")
+        self._checking = anyio.Lock()
 
     async def alive(self, _: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
@@ -36,26 +36,26 @@ class Health:
     async def ready(self, request: Request) -> JSONResponse:
         if "decthings" not in request.query_params:
             return JSONResponse({"status": "ok"})
-        answers = await self._decthings_answers()
-        said = {"status": "ok" if answers else "unavailable", "decthings": answers}
-        return JSONResponse(said, 200 if answers else 503)
+        responds = await self._decthings_responds()
+        status = {"status": "ok" if responds else "unavailable", "decthings": responds}
+        return JSONResponse(status, 200 if responds else 503)
 
-    async def _decthings_answers(self) -> bool:
-        """Any answer at all, asked without a key: what it says is not ours to know here."""
+    async def _decthings_responds(self) -> bool:
+        """Whether Decthings sent any response in the last seconds, to a request without a key."""
         if self._settings.sandbox:
             return True
-        async with self._asking:  # who asks meanwhile is told what is found out now
-            if monotonic() - self._asked_at > _KNOWN_FOR_SECONDS:
-                self._answers = await self._ask()
-                self._asked_at = monotonic()
-            return self._answers
+        async with self._checking:  # concurrent probes share one check
+            if monotonic() - self._checked_at > _CACHE_SECONDS:
+                self._responds = await self._check()
+                self._checked_at = monotonic()
+            return self._responds
 
-    async def _ask(self) -> bool:
+    async def _check(self) -> bool:
         try:
             self._open_client = self._open_client or http_client_factory(self._settings)
             async with self._open_client() as http:
-                with anyio.fail_after(_ASKING_SECONDS):
-                    answer = await http.get(self._settings.api_url)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):  # no certificates, no proxy, no time left
+                with anyio.fail_after(_TIMEOUT_SECONDS):
+                    response = await http.get(self._settings.api_url)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):  # also for certificates, a proxy or a timeout
             return False
-        return answer.status_code not in (502, 503, 504)
+        return response.status_code not in (502, 503, 504)

@@ -1,4 +1,4 @@
-"""Prometheus metrics: calls of tools and what became of them, and the calls to Decthings behind them."""
+"""Prometheus metrics: tool calls by outcome, and the requests to Decthings that they make."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from ...tools.catalog import TOOL_NAMES
 from ...tools.decthings import ApiError, DecthingsError
 from ...tools.decthings.json_codec import is_object
 from ...tools.results.api_errors import ADVICE
-from ...tools.results.tool_result import code_of
 from ..settings import SettingsError
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45, 120, 600)
@@ -27,27 +26,32 @@ _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class Metrics:
-    """Labels come from closed lists: whatever a client or Decthings makes up is counted as "other"."""
+    """Counters in a registry of their own. Labels come from fixed lists; anything else is counted as "other"."""
 
     def __init__(self) -> None:
-        """In a registry of its own."""
         self.registry = CollectorRegistry()
-        of: dict[str, Any] = {"registry": self.registry, "namespace": "decthings_mcp"}
-        self._calls = Counter("tool_calls", "Tool calls by outcome.", ["tool", "outcome"], **of)
-        self._errors = Counter("tool_errors", "Tool calls that failed, by code.", ["tool", "code"], **of)
-        self._seconds = Histogram("tool_seconds", "Length of tool calls.", ["tool"], buckets=_SECONDS, **of)
-        self._under_way = Gauge("tool_calls_under_way", "Tool calls.", multiprocess_mode="livesum", **of)
-        self._requests = Counter("decthings_requests", "By result.", ["method", "result"], **of)
-        self._request_seconds = Histogram("decthings_seconds", "Of requests.", ["method"], buckets=_SECONDS, **of)
-        self._sent = Counter("decthings_sent_bytes", "Of requests, as far as they were handed over.", **of)
+        common: dict[str, Any] = {"registry": self.registry, "namespace": "decthings_mcp"}
+        self._calls = Counter("tool_calls", "Tool calls, by outcome.", ["tool", "outcome"], **common)
+        self._errors = Counter("tool_errors", "Failed tool calls, by error code.", ["tool", "code"], **common)
+        self._seconds = Histogram("tool_seconds", "Duration of tool calls.", ["tool"], buckets=_SECONDS, **common)
+        self._in_progress = Gauge(
+            "tool_calls_under_way", "Tool calls in progress.", multiprocess_mode="livesum", **common
+        )
+        self._requests = Counter(
+            "decthings_requests", "Requests to Decthings, by result.", ["method", "result"], **common
+        )
+        self._request_seconds = Histogram(
+            "decthings_seconds", "Duration of requests to Decthings.", ["method"], buckets=_SECONDS, **common
+        )
+        self._sent = Counter("decthings_sent_bytes", "Bytes of requests that were sent to Decthings.", **common)
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Middleware of the MCP server."""
         if ctx.method != "tools/call":
             return await call_next(ctx)
         name = (ctx.params or {}).get("name")
-        tool, begun, outcome = name if name in TOOL_NAMES else "other", perf_counter(), "refused"
-        self._under_way.inc()
+        tool, started, outcome = name if name in TOOL_NAMES else "other", perf_counter(), "refused"
+        self._in_progress.inc()
         try:
             result = await call_next(ctx)
             outcome = self._outcome(tool, result)
@@ -56,20 +60,20 @@ class Metrics:
             outcome = "cancelled"
             raise
         finally:
-            self._under_way.dec()
+            self._in_progress.dec()
             self._calls.labels(tool, outcome).inc()
-            self._seconds.labels(tool).observe(perf_counter() - begun)
+            self._seconds.labels(tool).observe(perf_counter() - started)
 
     def _outcome(self, tool: str, result: Any) -> str:
-        sent = result.model_dump(by_alias=True) if isinstance(result, BaseModel) else result
-        if not is_object(sent) or "inputRequests" in sent:
+        response = result.model_dump(by_alias=True) if isinstance(result, BaseModel) else result
+        if not is_object(response) or "inputRequests" in response:
             return "asked"
-        answer: dict[str, Any] = sent.get("structuredContent") or {}
-        error = answer.get("error")
+        content: dict[str, Any] = response.get("structuredContent") or {}
+        error = content.get("error")
         if error is None:
-            return answer.get("outcome", "done")
-        own = error["code"] if error["code"] in _CODES else "other"
-        self._errors.labels(tool, own).inc()
+            return content.get("outcome", "done")
+        code = error["code"] if error["code"] in _CODES else "other"
+        self._errors.labels(tool, code).inc()
         return error.get("outcome", "failed")
 
     def on_request(self, method: str, error: DecthingsError | None, sent: int, seconds: float) -> None:
@@ -81,7 +85,7 @@ class Metrics:
 def _result_of(error: DecthingsError) -> str:
     if isinstance(error, ApiError):
         return error.code if error.code in ADVICE else "other"
-    return code_of(error)
+    return error.code
 
 
 _CODES = frozenset(
@@ -93,20 +97,20 @@ _CODES = frozenset(
 
 @contextmanager
 def shared_between_processes() -> Generator[None]:
-    """Worker processes that are started within it keep their metrics in files of one folder."""
+    """A context in which worker processes share their metrics through files in a folder."""
     with tempfile.TemporaryDirectory(prefix="decthings-mcp-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ[_MULTIPROCESS_DIR] = folder
         yield
 
 
 def serve_metrics(port: int, host: str, metrics: Metrics | None) -> None:
-    """On a port of its own, in a thread.
+    """Serve the metrics on their own port, in a thread.
 
     Args:
-        metrics: of this process, or None for those of all worker processes.
+        metrics: the metrics of this process, or None for those of all worker processes.
 
     Raises:
-        SettingsError: the port cannot be listened on.
+        SettingsError: the port cannot be used.
     """
     if metrics is not None:
         registry = metrics.registry
@@ -116,4 +120,4 @@ def serve_metrics(port: int, host: str, metrics: Metrics | None) -> None:
     try:
         start_http_server(port, host, registry)
     except OSError:
-        raise SettingsError(f"{host}:{port} cannot be listened on for metrics; another program may do so.") from None
+        raise SettingsError(f"Cannot listen on {host}:{port} for metrics; another program may use this port.") from None

@@ -1,4 +1,4 @@
-"""Serving over Streamable HTTP: behind any load balancer, in any number, with no state that ties them together."""
+"""Serves over Streamable HTTP. Any number of processes can run behind a load balancer; they share no state."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 10
 _IDLE_SECONDS = 75
-"""Longer than a proxy in front keeps its connections, so that it is the proxy that closes them."""
+"""Longer than a proxy keeps its connections, so that the proxy closes them."""
 _MAX_HEADER_BYTES = 16 * 1024
 _MAX_CONNECTIONS = 2_000
 _MAX_SESSIONS = 2_000
@@ -48,10 +48,10 @@ _BACKLOG = 2_048
 
 
 def serve_http(settings: Settings, http: HttpSettings) -> int:
-    """Until SIGTERM (0) or SIGINT (130): open calls get ten seconds. The exit status."""
+    """Serve until SIGTERM (exit status 0) or SIGINT (130); open calls get ten seconds to finish."""
     config = uvicorn_config(settings, http)
     listening = listen(http.host, http.port)
-    # uvicorn raises the signal that ended it once more: this is where it ends.
+    # uvicorn raises the signal that stopped it again.
     signal.signal(signal.SIGTERM, _ignore_signal)
     host, port = listening.getsockname()[:2]
     _log.warning("Serving on http://%s:%d%s", f"[{host}]" if ":" in host else host, port, http.path)
@@ -65,22 +65,23 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """
+    """Open the listening socket.
+
     Raises:
-        SettingsError: the address cannot be listened on.
+        SettingsError: it is not possible to listen on this address.
     """
     with ExitStack() as stack:
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            # The protocol is named: asyncio sends without delay only where it knows that it is TCP.
+            # With the protocol: asyncio disables Nagle's algorithm only on sockets that it knows are TCP.
             listening = stack.enter_context(socket.socket(family, kind, protocol))
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
-            listening.listen(_BACKLOG)  # who connects from here on is served, be it a moment later
+            listening.listen(_BACKLOG)  # clients can connect from here on, and are served a moment later
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "there is no such address"
-            raise SettingsError(f"{host}:{port} cannot be listened on: {reason}.") from None
-        listening.set_inheritable(True)  # to worker processes
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else "unknown address"
+            raise SettingsError(f"Cannot listen on {host}:{port}: {reason}.") from None
+        listening.set_inheritable(True)  # by worker processes
         stack.pop_all()
         return listening
 
@@ -102,11 +103,12 @@ def _ignore_signal(_number: int, _frame: object) -> None:
 
 
 def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
-    """
+    """The configuration of uvicorn, with a factory for the application.
+
     Raises:
         SettingsError: the token file cannot be used.
     """
-    # Read once: a worker process that is started anew, while the file is away, begins with what it said.
+    # Read only once: a worker process that is restarted while the file is missing uses these tokens.
     tokens = None if http.token_file is None else Tokens(http.token_file)
     return uvicorn.Config(
         partial(create_app, settings, http, tokens),
@@ -131,7 +133,8 @@ def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
 
 
 def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) -> ASGIApp:
-    AppStatus.disable_automatic_graceful_drain()  # else a signal would cut open calls off at once
+    """The ASGI application: MCP behind access control, and the health endpoints."""
+    AppStatus.disable_automatic_graceful_drain()  # otherwise a signal would end open calls immediately
     configure_logging(settings.log_level, settings.secret_key)  # a worker process has not done so yet
     if tracing.is_wanted():
         tracing.set_up_tracing()
@@ -178,19 +181,19 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
         Route("/readyz", health.ready),
     ]
     app = Starlette(routes=routes, lifespan=lifespan)
-    app.router.redirect_slashes = False  # behind a proxy it would lead from https to http, with the key
+    app.router.redirect_slashes = False  # behind a proxy it would redirect from https to http, with the key
     relax_gc()
     return AccessLog(app)
 
 
 def _sessions_of(manager: StreamableHTTPSessionManager) -> Callable[[Caller], int]:
-    """Tells how many sessions a caller has."""
+    """A function that returns the number of sessions of a caller."""
     owners = manager._session_owners  # pyright: ignore[reportPrivateUsage]
     return lambda caller: sum(owner["client_id"] == caller.name for owner in owners.values())
 
 
 def _without_headers(_tool: str) -> None:
-    """No tool takes an argument from a header, so no schema has to be searched for such at every call."""
+    """No tool has arguments in headers, so their schemas need not be searched for them in every call."""
 
 
 def _metrics(http: HttpSettings) -> Observer | None:

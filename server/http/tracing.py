@@ -1,4 +1,4 @@
-"""OpenTelemetry traces: the SDK's own spans, with the requests to Decthings below them."""
+"""OpenTelemetry traces: the spans of the MCP SDK, with the requests to Decthings below them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _VARIABLES = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 
 
 def is_wanted(environ: Mapping[str, str] = os.environ) -> bool:
-    """By OpenTelemetry's own variables."""
+    """Whether OpenTelemetry's own environment variables ask for traces."""
     return any(environ.get(name) for name in _VARIABLES) and environ.get("OTEL_SDK_DISABLED", "").lower() != "true"
 
 
 def set_up_tracing() -> None:
-    """Sends spans where OTEL_EXPORTER_OTLP_ENDPOINT says, and traceparent to Decthings.
+    """Send spans to OTEL_EXPORTER_OTLP_ENDPOINT, and the header traceparent to Decthings.
 
     Raises:
-        SettingsError: the extra that this needs is not installed.
+        SettingsError: the extra `tracing` is not installed.
     """
     try:
         from opentelemetry import trace
@@ -29,7 +29,7 @@ def set_up_tracing() -> None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        raise SettingsError("Traces need more packages: pip install 'decthings-mcp[tracing]'.") from None
+        raise SettingsError("Traces need additional packages: pip install 'decthings-mcp[tracing]'.") from None
     name = os.environ.get("OTEL_SERVICE_NAME", "decthings-mcp")
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

@@ -1,7 +1,7 @@
-"""The embedded Decthings: the same wire, its own store, no account and no network.
+"""The sandbox: an embedded Decthings with the same protocol and its own store, without account or network.
 
-It is a stand-in to try the tools with and to test against, written from the API page and the published
-protocol. Where those are silent it does what seems most sensible, and the code says so.
+It is for trying out and testing the tools, and follows the API page and the published protocol. Where those say
+nothing, it does what seems most sensible, and a comment says so.
 """
 
 from .app import BAD_KEYS, OWN_KEY, create_sandbox

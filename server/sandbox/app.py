@@ -1,4 +1,4 @@
-"""The embedded Decthings as an ASGI application: frames in, frames out."""
+"""The sandbox as an ASGI application that reads and writes frames."""
 
 from __future__ import annotations
 
@@ -22,35 +22,36 @@ from .seed import seed
 from .store import Store
 
 OWN_KEY = "sandbox"
-"""With which the server calls its own sandbox."""
+"""The key with which the server calls its own sandbox."""
 
 BAD_KEYS = frozenset({"bad-key", "expired-key"})
-"""Keys that it does not accept, to try that out. Every other one is a user of its own."""
+"""Keys that are not accepted, to test that case. Every other key is a separate user."""
 
 _SERVER = f"decthings-mcp-sandbox/{version('decthings-mcp')}"
 
 
 def create_sandbox(data: Path) -> Starlette:
-    """
+    """Create the application.
+
     Args:
-        data: the folder of its store, made when it is missing.
+        data: the folder of its store, created if it does not exist.
     """
     store = Store(data)
     with store.transaction() as transaction:
         seed(transaction)
 
-    async def answer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         method = f"{request.path_params['api']}/{request.path_params['method']}"
         if method not in Account.METHODS:
-            return _text_response("There is no such method.", 404)
+            return _text_response("Unknown method.", 404)
         if request.headers.get("content-type") != "application/octet-stream":
-            return _text_response("The Content-Type has to be application/octet-stream.", 400)
+            return _text_response("The Content-Type must be application/octet-stream.", 400)
         try:
             return _frame_response(await _call(store, method, request))
         except (MalformedFrame, ClientDisconnect) as error:
             return _text_response(f"The body is not a frame: {error}.", 400)
 
-    return Starlette(routes=[Route("/v0/{api}/{method}", answer, methods=["POST"])])
+    return Starlette(routes=[Route("/v0/{api}/{method}", respond, methods=["POST"])])
 
 
 async def _call(store: Store, method: str, request: Request) -> dict[str, Any]:
@@ -59,13 +60,13 @@ async def _call(store: Store, method: str, request: Request) -> dict[str, Any]:
         try:
             account = Account(store, _key_of(request))
             return {"result": await account.call(method, params, blobs)}
-        except ErrorReply as refusal:
-            return {"error": refusal.error}
+        except ErrorReply as reply:
+            return {"error": reply.error}
 
 
 def _key_of(request: Request) -> str:
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    # Without a key Decthings shows what is public. Which methods that are is not documented: here none.
+    # Without a key, Decthings shows public items. For which methods is not documented: here for none.
     if scheme != "Bearer" or not key or key in BAD_KEYS:
         raise ErrorReply("bad_credentials")
     return key

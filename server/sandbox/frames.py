@@ -1,4 +1,4 @@
-"""Reading request frames from a stream: the JSON into memory, the blobs to disk."""
+"""Reads request frames from a stream: the JSON into memory, the blobs to disk."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ _MAX_JSON = 64 * 1024 * 1024
 
 @dataclass(frozen=True)
 class ReceivedBlob:
+    """A blob of a request, saved as a file."""
+
     path: Path
     size: int
     sha256: str
 
 
 async def read_request(body: AsyncIterator[bytes], folder: Path) -> tuple[dict[str, Any], list[ReceivedBlob]]:
-    """The parameters, and the blobs as files in `folder`.
+    """Read the parameters, and save the blobs as files in `folder`.
 
     Raises:
         MalformedFrame: the body is not exactly one frame.
@@ -41,18 +43,20 @@ async def read_request(body: AsyncIterator[bytes], folder: Path) -> tuple[dict[s
 
 
 class _Stream:
+    """Reads exact numbers of bytes from chunks of any size."""
+
     def __init__(self, body: AsyncIterator[bytes]) -> None:
         self._body = body
         self._buffer = b""
 
-    async def _read_some(self, most: int) -> bytes:
-        """Between one and `most` bytes; none at the end."""
+    async def _read_some(self, limit: int) -> bytes:
+        """Between one and `limit` bytes; empty at the end."""
         while not self._buffer:
             try:
                 self._buffer = await anext(self._body)
             except StopAsyncIteration:
                 return b""
-        some, self._buffer = self._buffer[:most], self._buffer[most:]
+        some, self._buffer = self._buffer[:limit], self._buffer[limit:]
         return some
 
     async def exactly(self, size: int) -> bytes:
@@ -80,4 +84,4 @@ class _Stream:
 
     async def expect_end(self) -> None:
         if await self._read_some(1):
-            raise MalformedFrame("something follows the last blob")
+            raise MalformedFrame("there is more data after the last blob")

@@ -1,4 +1,4 @@
-"""The methods of the embedded Decthings. A caller is a user of the key's own; names are unique per user."""
+"""The API methods of the sandbox. Each key is a separate user; names of models are unique per user."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ Result = dict[str, Any]
 
 
 class Account:
-    """What one caller can do. Reading is for owners and, of public things, for everybody."""
+    """The methods for one caller, who can read own and public items, and change own ones."""
 
     def __init__(self, store: Store, api_key: str) -> None:
         self._store = store
         self._user = "user-" + hashlib.sha256(api_key.encode()).hexdigest()[:12]
 
     async def call(self, method: str, params: dict[str, Any], blobs: list[ReceivedBlob]) -> Result:
-        """
+        """Run a method and return its result.
+
         Args:
             method: one of `METHODS`.
 
         Raises:
-            ErrorReply: the error to answer with.
+            ErrorReply: the error to respond with.
         """
         if method == "Model/waitForModelToBeCreated":
             return await self._wait(params)
@@ -59,7 +60,7 @@ class Account:
         await anyio.sleep(max(remaining, 0) / 1000)
         try:
             await anyio.to_thread.run_sync(self._in_creation, model_id)
-        except ErrorReply:  # deleted while we waited
+        except ErrorReply:  # deleted in the meantime
             return {"createModelFailed": {"error": {"code": "cancelled"}}}
         if FAIL_TAG in document:
             return {"createModelFailed": {"error": FAILURES[document[FAIL_TAG]]}}
@@ -124,10 +125,10 @@ class Account:
         return owner == self._user or document["publicAccess"]
 
     def _readable(self, transaction: Transaction, model_id: str) -> tuple[Document, str, int]:
-        found = transaction.model(model_id)
-        if found is None or not self._may_read(found[0], found[1]):
+        model = transaction.model(model_id)
+        if model is None or not self._may_read(model[0], model[1]):
             raise ErrorReply("model_not_found")
-        return found
+        return model
 
     def _own(self, transaction: Transaction, model_id: str) -> Document:
         document, owner, _ = self._readable(transaction, model_id)
@@ -166,12 +167,12 @@ class Account:
 
 
 def _page(member: str, items: list[Document], params: r.ListItems) -> Result:
-    found = [item for item in items if _matches(item, params.get("filter", {}))]
-    # Which direction holds without one is not documented: here the newest come first.
+    matches = [item for item in items if _matches(item, params.get("filter", {}))]
+    # The default direction is not documented: here the newest items come first.
     descending = params.get("sortDirection", "desc") == "desc"
-    found.sort(key=lambda item: item[params.get("sort", "createdAt")], reverse=descending)
+    matches.sort(key=lambda item: item[params.get("sort", "createdAt")], reverse=descending)
     offset, limit = params.get("offset", 0), params.get("limit", 20)
-    return {member: found[offset : offset + limit], "total": len(found), "offset": offset, "limit": limit}
+    return {member: matches[offset : offset + limit], "total": len(matches), "offset": offset, "limit": limit}
 
 
 def _matches(item: Document, wanted: r.Filter) -> bool:

@@ -1,4 +1,4 @@
-"""createModel: from checked parameters to the document that getModels shows."""
+"""createModel in the sandbox: builds the document that getModels returns."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .store import Document, Transaction
 
 NO_DEFINITIONS: Document = {"createState": [], "train": [], "evaluateInput": [], "evaluateOutput": []}
 CREATION_MS = 3000
-"""How long the making of an initial state takes."""
+"""How long the creation of an initial state takes."""
 
 FAIL_TAG = "sandbox-fail"
-"""A source model with this tag makes states that fail; the value says how, see `FAILURES`."""
+"""The creation of a state from a model with this tag fails; the value says how, see `FAILURES`."""
 
 FAILURES: dict[str, Document] = {
     "server_overloaded": {"code": "server_overloaded"},
@@ -43,7 +43,7 @@ FAILURES: dict[str, Document] = {
             "exception": {
                 "code": "exception",
                 "at": "createState",
-                "exceptionDetails": "ValueError: learningRate has to be positive\n  at create_state (model.py:12)",
+                "exceptionDetails": "ValueError: learningRate must be positive\n  at create_state (model.py:12)",
             },
         }.items()
     },
@@ -52,7 +52,7 @@ FAILURES: dict[str, Document] = {
 
 @dataclass
 class ModelBuilder:
-    """A model in the making. `visible` finds a source model for its caller, or refuses."""
+    """Builds a model. `visible` returns a source model that the caller can see, or raises ErrorReply."""
 
     transaction: Transaction
     visible: Callable[[str], Document]
@@ -71,14 +71,14 @@ class ModelBuilder:
             "wasm": False,
             "states": [],
         }
-        make = {
+        build = {
             "code": self._code,
             "upload": self._upload,
             "basedOnModelSnapshot": self._snapshot,
             "fromExisting": self._existing,
         }
-        creating = make[options["type"]](document, options)
-        # The page does not say whether a copy takes over the tags of its source: here it does not.
+        creating = build[options["type"]](document, options)
+        # The page does not say whether a copy has the tags of its source: here it does not.
         document["tags"] = options.get("tags", [])
         return document, creating
 
@@ -91,7 +91,7 @@ class ModelBuilder:
 
     def _upload(self, document: Document, options: Any) -> bool:
         self._expect_blobs(1, "options.data")
-        # getModels has no member for it; which language an uploaded model shows is not documented.
+        # getModels has no field for it; which language an uploaded model has is not documented.
         document["format"] = options["format"]
         document["parameterDefinitions"] = options.get("parameterDefinitions", NO_DEFINITIONS)
         return False
@@ -159,7 +159,7 @@ class ModelBuilder:
 
     def _expect_blobs(self, count: int, parameter: str) -> None:
         if len(self.blobs) != count:
-            raise invalid_parameter(parameter, f"{count} blobs belong to it, and {len(self.blobs)} came")
+            raise invalid_parameter(parameter, f"it needs {count} blobs, but {len(self.blobs)} were sent")
 
 
 def _snapshot_of(model: Document, snapshot_id: str) -> Document:

@@ -1,4 +1,4 @@
-"""The parameters of the methods as they stand in a frame, checked as the API page says."""
+"""The parameters of the API methods as they are in a frame, validated as the API page says."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Count = Annotated[int, Field(ge=0)]
 
 @with_config(types.STRICT)
 class Provider(TypedDict):
-    """Without `data` the next blob holds the tensors."""
+    """The data of a parameter. Without `data`, the next blob contains the tensors."""
 
     name: str
     data: NotRequired[types.DatasetReference]
@@ -133,19 +133,20 @@ def _adapter(type_: type[T]) -> TypeAdapter[T]:
 
 
 def parse(type_: type[T], params: dict[str, Any]) -> T:
-    """
+    """Validate the parameters of a method.
+
     Raises:
-        ErrorReply: invalid_parameter, for the first parameter that is wrong.
+        ErrorReply: invalid_parameter, for the first invalid parameter.
     """
     try:
         return _adapter(type_).validate_python(params)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise invalid_parameter(".".join(_without_words(first["loc"])), first["msg"]) from None
+        raise invalid_parameter(".".join(_without_tags(first["loc"])), first["msg"]) from None
 
 
-def _without_words(location: tuple[str | int, ...]) -> list[str]:
-    """A location without the words that chose a branch of the unions `options` and `initialState`."""
+def _without_tags(location: tuple[str | int, ...]) -> list[str]:
+    """A location without the discriminator values of the unions `options` and `initialState`."""
     names = [str(part) for part in location]
     return [name for index, name in enumerate(names) if index == 0 or names[index - 1] not in _UNIONS]
 

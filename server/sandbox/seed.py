@@ -1,4 +1,4 @@
-"""What the sandbox starts with: a model with a snapshot and a dataset, public, of a user of its own."""
+"""The initial content of the sandbox: a public model with a snapshot, and a public dataset."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DEFINITIONS = {
 
 
 def seed(transaction: Transaction) -> None:
-    """Once: what is there already stays."""
+    """Add the examples, unless they exist already."""
     if transaction.model(MODEL_ID) is None:
         _add_model(transaction)
     dataset = {

@@ -1,4 +1,4 @@
-"""Serving the embedded Decthings on a loopback port, for other programs and for tests."""
+"""Serves the sandbox on a loopback port, for other programs and for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .app import create_sandbox
 
 
 def sandbox_server(data: Path) -> uvicorn.Server:
-    """Run it on sockets of `listen`."""
+    """A uvicorn server for the sandbox, to be run on sockets of `listen`."""
     return uvicorn.Server(
         uvicorn.Config(
             create_sandbox(data), log_level="warning", server_header=False, date_header=False, lifespan="off"
@@ -23,7 +23,7 @@ def sandbox_server(data: Path) -> uvicorn.Server:
 
 def listen(port: int) -> socket.socket:
     """A socket on 127.0.0.1; 0 takes a free port."""
-    # IPPROTO_TCP by name: asyncio switches Nagle's delay off only for sockets that say so.
+    # With the protocol: asyncio disables Nagle's algorithm only on sockets that it knows are TCP.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -36,7 +36,7 @@ def listen(port: int) -> socket.socket:
 
 
 def serve_sandbox(data: Path, port: int) -> int:
-    """Until it is interrupted. The exit status; 2 when it cannot listen or keep its models."""
+    """Serve until interrupted. Returns the exit status: 2 if it cannot listen or use its folder."""
     try:
         server = sandbox_server(data)
         listening = listen(port)
@@ -46,7 +46,7 @@ def serve_sandbox(data: Path, port: int) -> int:
     with listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
         print(f"The sandbox listens on {url} and keeps its models in {data}.", flush=True)
-        print("Any API key will do, for example:", flush=True)
+        print("It accepts any API key, for example:", flush=True)
         print(f"  DECTHINGS_API_KEY=sandbox decthings-mcp --api-url {url}", flush=True)
         server.run(sockets=[listening])
     return 0

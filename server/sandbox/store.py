@@ -1,7 +1,7 @@
-"""Models, snapshots and datasets in SQLite, uploads in a folder beside it.
+"""Models, snapshots and datasets in SQLite, uploads in a folder next to it.
 
-Several servers may share one store: every client starts its own. A model that is being created carries
-the moment at which it is ready, so nothing has to run in between and a restart changes nothing.
+Several servers may share one store, since every client starts its own server. A model that is being created has
+the time at which it is ready, so no background job is needed, and a restart changes nothing.
 """
 
 from __future__ import annotations
@@ -36,23 +36,25 @@ CREATE TABLE IF NOT EXISTS datasets (
 
 
 class Store:
+    """The database and the folder of uploads."""
+
     def __init__(self, folder: Path) -> None:
         self._database = folder / "decthings.sqlite3"
         self.uploads = folder / "uploads"
         self.uploads.mkdir(parents=True, exist_ok=True)
         self._delete_stale_uploads()
-        with self.transaction() as rows:
-            rows.create_tables()
+        with self.transaction() as transaction:
+            transaction.create_tables()
 
     def _delete_stale_uploads(self) -> None:
-        """Of uploads that were under way when their process was killed."""
+        """Delete incomplete uploads of processes that were killed."""
         for folder in self.uploads.glob("tmp*"):
             if time.time() - folder.stat().st_mtime > _DAY:
                 shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def transaction(self) -> Generator[Transaction]:
-        """All or nothing; other writers wait."""
+        """A context in which changes are made all together or not at all; other writers wait."""
         connection = sqlite3.connect(self._database, timeout=10, isolation_level=None)
         try:
             connection.execute("PRAGMA foreign_keys = ON")
@@ -64,7 +66,7 @@ class Store:
 
 
 class Transaction:
-    """The rows of one transaction. Documents are what getModels and getDatasets show of them."""
+    """Reads and writes rows in one transaction. Documents are items as getModels and getDatasets return them."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -74,7 +76,8 @@ class Transaction:
             self._connection.execute(statement)
 
     def add_model(self, document: Document, owner: str, ready_at: int) -> None:
-        """
+        """Add a model.
+
         Raises:
             ErrorReply: name_already_used.
         """
@@ -92,7 +95,8 @@ class Transaction:
             )
 
     def change_model(self, document: Document) -> None:
-        """
+        """Replace the document of a model.
+
         Raises:
             ErrorReply: name_already_used.
         """
@@ -103,7 +107,7 @@ class Transaction:
             )
 
     def models(self) -> list[tuple[Document, str, int]]:
-        """(document with its snapshots, owner, ready at), oldest first."""
+        """All models, oldest first: (document with its snapshots, owner, time at which it is ready)."""
         rows = self._connection.execute("SELECT document, owner, ready_at FROM models ORDER BY created_at, id")
         return [(self._with_snapshots(json.loads(text)), owner, ready_at) for text, owner, ready_at in rows.fetchall()]
 

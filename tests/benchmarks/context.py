@@ -19,7 +19,7 @@ def tokens(text: str) -> int:
 def rows() -> list[dict[str, Any]]:
     """Name, description and inputSchema: what clients hand on to the model."""
     return [
-        {"tool": tool.name, "tokens": tokens(tool.name + tool.description + _compact(tool.parameters))}
+        {"tool": tool.name, "tokens": tokens(tool.name + tool.description + _compact(tool.input_schema))}
         for tool in TOOLS
     ]
 

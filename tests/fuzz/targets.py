@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from decthings_mcp.tools.calls.services import Services
+from decthings_mcp.tools.calls.services import Services, Unavailable
 from decthings_mcp.tools.catalog import TOOLS
 from decthings_mcp.tools.create_model.request import RequestBuilder
 from decthings_mcp.tools.create_model.tool import CREATE_MODEL
@@ -29,14 +29,14 @@ from decthings_mcp.tools.files.onnx import read_onnx
 from decthings_mcp.tools.files.structure import MalformedModel
 from decthings_mcp.tools.files.tflite import read_tflite
 from decthings_mcp.tools.inspect_model_file import parameter_definitions
-from decthings_mcp.tools.results.errors import NotAModelFile, NotConfigured, ToolFailure
+from decthings_mcp.tools.results.errors import NotAModelFile, ToolFailure
 from decthings_mcp.tools.results.tool_result import CHANGES, CREATES, READS, failure
 from mcp_types import CallToolResult
 
 _STATUSES = (200, 204, 302, 400, 404, 408, 429, 500, 502, 503)
 _EFFECTS = (CREATES, CHANGES, READS)
 _LOOP = asyncio.Runner()
-_WITHOUT_FILES = Services(NotConfigured("", ""), AllowedFiles([]))
+_WITHOUT_FILES = Services(Unavailable("", ""), AllowedFiles([]))
 
 
 def wire(data: bytes) -> None:

@@ -48,13 +48,13 @@ def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
         (["call", "create_model", "not json"], 1, "cannot be read"),
         (["call", "create_model", "[]"], 1, "JSON object"),
         (["call", "create_model", "@none.json"], 1, "cannot be read"),
-        (["call", "no_such_tool"], 1, "There is no tool 'no_such_tool'. There is: find_models, find_datasets"),
+        (["call", "no_such_tool"], 1, "Unknown tool 'no_such_tool'. Available: find_models, find_datasets"),
         (["--api-url", "http://example.com/v0"], 2, "https://"),
         (["--files", "none"], 2, "none is not a folder"),
         (["--log-level", "loud"], 2, "invalid choice"),
         (["--tools", "create_model,none"], 2, "Unknown tools in --tools: none. Available: find_models, "),
-        (["--tools", "find_models", "call", "create_model"], 1, "There is: find_models."),
-        (["--read-only", "call", "delete_model"], 1, "There is no tool 'delete_model'."),
+        (["--tools", "find_models", "call", "create_model"], 1, "Available: find_models."),
+        (["--read-only", "call", "delete_model"], 1, "Unknown tool 'delete_model'."),
     ],
 )
 def test_what_is_wrong_is_said_on_stderr_in_a_line(arguments: Any, status: int, said: str, tmp_path: Path) -> None:

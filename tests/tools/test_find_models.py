@@ -45,7 +45,7 @@ async def test_models_are_narrowed_down(narrowing: dict[str, Any], names: list[s
     found = await sandbox_chat("find_models", **{"sort": "name", "sortDirection": "asc", **narrowing})
     assert [model["name"] for model in found["models"]] == names
     if "limit" in narrowing:
-        assert (found["total"], found["nextStep"]) == (3, "1 more: call again with offset 2, or narrow it down.")
+        assert (found["total"], found["nextStep"]) == (3, "1 more: call again with offset 2, or filter.")
 
 
 async def test_detail_tells_everything(sandbox_chat: Chat) -> None:
@@ -56,9 +56,9 @@ async def test_detail_tells_everything(sandbox_chat: Chat) -> None:
 
 async def test_a_limit_out_of_range_is_told(sandbox_chat: Chat) -> None:
     (problem,) = (await sandbox_chat("find_models", limit=51))["error"]["problems"]
-    assert problem == {"path": "limit", "problem": "has to be 50 or less"}
+    assert problem == {"path": "limit", "problem": "must be 50 or less"}
     (problem,) = (await sandbox_chat("find_models", offset=-1))["error"]["problems"]
-    assert problem == {"path": "offset", "problem": "has to be 0 or more"}
+    assert problem == {"path": "offset", "problem": "must be 0 or more"}
 
 
 async def test_odd_and_large_answers_are_told_bounded(upstream: support.Upstream, tmp_path: Path) -> None:

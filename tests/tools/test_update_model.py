@@ -25,7 +25,7 @@ async def test_a_model_is_mended_instead_of_made_anew(sandbox_chat: Chat, person
 
 async def test_an_update_of_nothing_is_told(sandbox_chat: Chat) -> None:
     (problem,) = (await sandbox_chat("update_model", modelId="m"))["error"]["problems"]
-    assert "nothing that is to be changed" in problem["problem"]
+    assert "nothing to change" in problem["problem"]
 
 
 async def test_an_update_can_empty_things(sandbox_chat: Chat) -> None:

@@ -1,1 +1,1 @@
-"""What an assistant sends: the schemas it is shown, and how its arguments are read and checked."""
+"""Tool arguments: the published schemas, and how arguments are read and validated."""

@@ -16,7 +16,7 @@ from ..results.text import closest_match
 from .validation import invalid
 
 MAX_INLINE_BYTES = 256 * 1024
-"""Base64 is typed by a model, which corrupts it when it is long; files have no such limit."""
+"""Models make mistakes when they write long base64; files have no such limit."""
 
 _MAX_FORMAT_BYTES = 255
 _MEDIA = ("image", "audio", "video")
@@ -24,12 +24,12 @@ _FORMATS = {
     "jpeg": "jpg", "image/jpeg": "jpg", "image/svg+xml": "svg", "audio/mpeg": "mp3", "audio/x-wav": "wav",
     "audio/wave": "wav", "video/mpeg": "mpg", "video/quicktime": "mov", "video/x-matroska": "mkv",
 }  # fmt: skip
-"""Where the name of a format is not that of the extension or of the media type's second half."""
+"""Formats whose name differs from the file extension or from the media type's subtype."""
 
 
 @dataclass(frozen=True)
 class FilePath:
-    """A file that is named and not looked at yet."""
+    """The path of a file that has not been opened yet."""
 
     path: str
 
@@ -39,69 +39,71 @@ Source = bytes | FilePath
 
 @dataclass(frozen=True)
 class MediaSource:
+    """One image, audio or video element, before its file is opened."""
+
     format: str
     data: Source
 
 
 def parse_source(value: Any) -> Source:
-    """`{path}`, `{base64}`, or one of the texts that `_read_uri` takes."""
+    """Read `{path}`, `{base64}`, or one of the strings that `_read_uri` accepts."""
     return _read(_as_object(value))[0]
 
 
 def parse_media(value: Any) -> MediaSource:
-    """Like `parse_source`, with the format from a member `format`, the data: URI or the file's name."""
+    """Like `parse_source`, with the format from the field `format`, the data: URI or the file's name."""
     members = _as_object(value)
     source, media_type = _read({name: member for name, member in members.items() if name != "format"})
     format_ = members.get("format") or _format_of(source, media_type)
     if not isinstance(format_, str) or len(format_.encode("utf-8", "replace")) > _MAX_FORMAT_BYTES:
-        raise invalid(f"needs a text of at most {_MAX_FORMAT_BYTES} bytes for format")
+        raise invalid(f"needs a string of at most {_MAX_FORMAT_BYTES} bytes for format")
     return MediaSource(format_, source)
 
 
 def parse_binary(value: Any) -> Source:
-    """Like `parse_source`; a format does no harm, though a binary element has none."""
+    """Like `parse_source`; a field `format` is ignored, since a binary element has none."""
     return _read({name: member for name, member in _as_object(value).items() if name != "format"})[0]
 
 
 def _as_object(value: Any) -> dict[str, Any]:
-    """The object that is given, or is meant by a text, without what is empty beside something else."""
+    """The value as an object; empty fields are removed if another field is set."""
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         return {"uri": value}
     members = parse_if_json(value)
     if not is_object(members):
-        raise invalid('has to be {"path": "..."} or {"base64": "..."}')
+        raise invalid('must be {"path": "..."} or {"base64": "..."}')
     given = {name: member for name, member in members.items() if member not in (None, "")}
     return given or {name: member for name, member in members.items() if member is not None}
 
 
 def _read(members: dict[str, Any]) -> tuple[Source, str]:
-    """The source, and the media type if it is a data: URI."""
+    """The source, and its media type if it is a data: URI."""
     for name in members:
         if name not in ("path", "base64", "uri"):
             meant = closest_match(name, ("path", "base64"))
-            known = f"; {meant} is meant" if meant else ""
-            raise invalid(f"has an unknown member{known}", allowed=["path", "base64"])
+            suggestion = f"; probably {meant} is meant" if meant else ""
+            raise invalid(f"has an unknown field{suggestion}", allowed=["path", "base64"])
     if len(members) != 1:
         raise invalid("needs exactly one of path and base64", allowed=["path", "base64"])
-    ((name, text),) = members.items()
-    if not isinstance(text, str):
-        raise invalid(f"needs a text for {name}")
-    if name == "uri" or text[:5].lower() in ("file:", "data:"):
-        return _read_uri(text)
-    return (_file(text) if name == "path" else _decode_base64(text)), ""
+    ((name, string),) = members.items()
+    if not isinstance(string, str):
+        raise invalid(f"needs a string for {name}")
+    if name == "uri" or string[:5].lower() in ("file:", "data:"):
+        return _read_uri(string)
+    return (_file(string) if name == "path" else _decode_base64(string)), ""
 
 
-def _read_uri(text: str) -> tuple[Source, str]:
-    scheme, _, rest = text.partition(":")
+def _read_uri(uri: str) -> tuple[Source, str]:
+    scheme, _, rest = uri.partition(":")
     if scheme.lower() == "file":
         return _file(_path_of(rest)), ""
     if scheme.lower() == "data" and "," in rest:
         return _read_data_uri(rest)
-    raise invalid('has to be "file:PATH" or a data: URI, or {"path": "..."}')
+    raise invalid('must be "file:PATH", a data: URI, or {"path": "..."}')
 
 
 def _path_of(rest: str) -> str:
-    """Of file:PATH as it is; of a whole file:// URI without the host, and with its escapes resolved."""
+    """The path in file:PATH, unchanged, or in a full file:// URI, without the host and unescaped."""
     if not rest.startswith("//"):
         return rest
     host, slash, path = rest.removeprefix("//").partition("/")
@@ -114,23 +116,23 @@ def _read_data_uri(rest: str) -> tuple[bytes, str]:
     media_type = header.partition(";")[0].strip().lower()
     if marker < 0:
         return _check_size(unquote_to_bytes(data)), media_type
-    # A quoted parameter may hold a comma: what counts is the one behind the marker.
+    # A quoted parameter may contain a comma: the data starts after the first comma that follows the marker.
     return _decode_base64(rest[rest.lower().index("base64", marker) :].partition(",")[2]), media_type
 
 
 def _file(path: str) -> FilePath:
     if path.startswith(("http://", "https://")):
-        raise invalid("is a URL, and nothing is fetched from the network; name a file on the server's machine")
+        raise invalid("is a URL, and this server downloads nothing; give the path of a file on the server's machine")
     if not path or "\0" in path:
-        raise invalid("names no file")
+        raise invalid("is not the path of a file")
     return FilePath(path)
 
 
-def _decode_base64(text: str) -> bytes:
+def _decode_base64(encoded: str) -> bytes:
     try:
-        decoded = base64.b64decode(text, validate=True)
+        decoded = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):
-        problem = "is not valid base64, which has no line breaks and is padded; the path of a file cannot be mistyped"
+        problem = "is not valid base64 (padded, without line breaks); the path of a file is safer"
         raise invalid(problem) from None
     return _check_size(decoded)
 
@@ -139,7 +141,7 @@ def _check_size(data: bytes) -> bytes:
     if len(data) > MAX_INLINE_BYTES:
         raise invalid(
             f"is {len(data)} bytes, and at most {MAX_INLINE_BYTES // 1024} KiB can be given inline; "
-            "save it as a file and give its path"
+            "save it as a file and give the path"
         )
     return data
 
@@ -151,7 +153,7 @@ def _format_of(source: Source, media_type: str) -> str:
         kind, _, subtype = media_type.partition("/")
         name = _FORMATS.get(media_type, subtype.removeprefix("x-")) if kind in _MEDIA else ""
     if not name:
-        raise invalid('tells no format; give {"path" or "base64", "format"}, for example "png", "wav" or "mp4"')
+        raise invalid('has no format; give {"path" or "base64", "format"}, for example "png", "wav" or "mp4"')
     return _FORMATS.get(name, name)
 
 

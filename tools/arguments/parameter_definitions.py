@@ -1,4 +1,4 @@
-"""Parameter definitions as arguments: their schema, and what is with_default in when it is left out."""
+"""Parameter definitions as arguments: their schema, and the defaults of omitted fields."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any
 
 from ..decthings.json_codec import is_object
 from ..decthings.tensors import TENSOR_TYPES
-from .schema import INTEGER, Node, described, list_of, object_of, text
+from .schema import INTEGER, Node, described, list_of, object_of, string
 
 LISTS = ("createState", "train", "evaluateInput", "evaluateOutput")
 
 
 def parameter_definitions_schema(*, full: bool, description: str) -> Node:
-    """The four lists are alike. When not `full`, only the first says what holds for all."""
+    """The schema of the four lists, which are alike. Unless `full`, only the first one has the details."""
     first, *others = LISTS
     lists = {first: _list_of_definitions(full=True), **{name: _list_of_definitions(full=full) for name in others}}
     return object_of(lists, description=description)
 
 
 def _list_of_definitions(*, full: bool) -> Node:
-    """A list of parameter definitions."""
+    """The schema of a list of parameter definitions."""
     shape = "[] one value, [13] a vector, -1 any length." if full else ""
     rules = {
         "shape": list_of(INTEGER, shape),
-        "allowedTypes": list_of(text(enum=TENSOR_TYPES if full else ())),
-        "annotations": list_of(text()),
+        "allowedTypes": list_of(string(enum=TENSOR_TYPES if full else ())),
+        **({"annotations": list_of(string())} if full else {}),
     }
     properties = {
-        "name": text(),
+        "name": string(),
         "required": described("boolean", "Default true." if full else ""),
         "rules": object_of(rules, ("shape", "allowedTypes") if full else ()),
     }
@@ -36,7 +36,7 @@ def _list_of_definitions(*, full: bool) -> Node:
 
 
 def rewrites(path: str, *, may_be_empty: bool = False) -> dict[str, Callable[[Any], Any]]:
-    """For the `Reader`, of definitions at `path`. Whether four empty lists mean something depends on the tool."""
+    """Rewrites for the `Reader`, of definitions at `path`. Whether four empty lists are kept depends on the tool."""
     lists = [f"{path}.{name}[]" for name in LISTS]
     return {
         path: _fill_lists if may_be_empty else _fill_or_leave_out,
@@ -46,7 +46,7 @@ def rewrites(path: str, *, may_be_empty: bool = False) -> dict[str, Callable[[An
 
 
 def _fill_lists(definitions: Any) -> Any:
-    """Lists that are left out are empty."""
+    """Add the omitted lists as empty ones."""
     if not is_object(definitions) or not definitions:
         return definitions
     lists: dict[str, Any] = {name: definitions.get(name) or [] for name in LISTS}
@@ -54,13 +54,13 @@ def _fill_lists(definitions: Any) -> Any:
 
 
 def _fill_or_leave_out(definitions: Any) -> Any:
-    """When all lists are empty, nothing is defined."""
-    filled_in = _fill_lists(definitions)
-    return filled_in if not is_object(filled_in) or any(filled_in.values()) else {}
+    """Like `_fill_lists`, but an empty object when all lists are empty."""
+    filled = _fill_lists(definitions)
+    return filled if not is_object(filled) or any(filled.values()) else {}
 
 
 def with_default(name: str, value: Any) -> Callable[[Any], Any]:
-    """A member that has a default."""
+    """A rewrite that sets the field `name` if it is unset."""
 
     def fill(members: Any) -> Any:
         return {**members, name: value} if is_object(members) and is_unset(members.get(name)) else members

@@ -1,10 +1,10 @@
-"""Reading arguments generously: what assistants and the frameworks between us make of them is put right.
+"""Reading arguments tolerantly: common mistakes of assistants and client frameworks are corrected.
 
-The published inputSchema says what belongs where, so the reading follows it and knows no tool: JSON in a
-string is parse_if_json where an object or a list belongs, null and empty members are absent, a single value
-stands for a list of one, "4" is a number where a number belongs. A tool adds `rewrites` for the forms
-that are its own, and `unions`, whose members depend on a type. What cannot be read stays as it is, for
-`checking` to refuse.
+The published inputSchema says which type belongs where, so this module follows it and knows no tool. JSON in a
+string is parsed where the schema has an object or an array, null and empty fields are treated as absent, a single
+value becomes an array of one item, and "4" becomes a number where the schema has a number. A tool adds `rewrites`
+for forms of its own, and `unions`, whose fields depend on a type. Values that cannot be read stay unchanged, and
+`validation` refuses them.
 """
 
 from __future__ import annotations
@@ -21,34 +21,36 @@ Members = dict[str, Any]
 
 @dataclass(frozen=True)
 class TaggedUnion:
-    """An object whose members depend on the word in one of them, `tag`."""
+    """An object whose fields depend on the value of one of them, the discriminator `tag`."""
 
     tag: str
     members: Mapping[str, frozenset[str]]
 
-    def allowed(self, word: object) -> frozenset[str] | None:
-        own = self.members.get(word) if isinstance(word, str) else None
+    def allowed(self, value: object) -> frozenset[str] | None:
+        """The fields that belong to this value of the discriminator; None if it is not a possible value."""
+        own = self.members.get(value) if isinstance(value, str) else None
         return None if own is None else own | {self.tag}
 
     def tags_with(self, member: str) -> list[str]:
-        return [word for word, members in self.members.items() if member in members]
+        """The values of the discriminator that the field belongs to."""
+        return [value for value, members in self.members.items() if member in members]
 
 
 @dataclass
 class Reader:
-    """Paths are those of the schema: members joined by dots, `[]` behind a list, "" the arguments."""
+    """Reads the arguments of one tool. Paths in the schema are field names joined by dots, with `[]` after an array."""
 
     schema: Schema
     rewrites: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict[str, Callable[[Any], Any]])
     unions: Mapping[str, TaggedUnion] = field(default_factory=dict[str, TaggedUnion])
     may_be_empty: frozenset[str] = frozenset()
-    """Members that are left out of the schema's `required` and mean something when they are empty."""
+    """Paths of optional fields that are kept when they are empty."""
 
     def read(self, arguments: Members) -> tuple[Members, list[str]]:
-        """The arguments as they were meant, and the paths of the members that were left out of them."""
+        """The arguments as they were meant, and the paths of the fields that were ignored."""
         ignored: list[str] = []
-        read = self._value(arguments, self.schema, "", "", ignored)
-        return read, sorted(p for p in ignored if not any(p.startswith(f"{outer}.") for outer in ignored))
+        meant = self._value(arguments, self.schema, "", "", ignored)
+        return meant, sorted(p for p in ignored if not any(p.startswith(f"{outer}.") for outer in ignored))
 
     def _value(self, value: Any, schema: Schema, schema_path: str, instance_path: str, ignored: list[str]) -> Any:
         value = _converted(value, schema)
@@ -59,7 +61,7 @@ class Reader:
         if schema["type"] == "array":
             items = value if is_list(value) else [value]
             if schema["items"]["type"] == "string" and f"{schema_path}[]" not in self.rewrites:
-                return items  # texts stay as they are, and there can be a million of them
+                return items  # strings stay unchanged, and there can be a million of them
             return [
                 self._value(item, schema["items"], f"{schema_path}[]", f"{instance_path}[{i}]", ignored)
                 for i, item in enumerate(items)
@@ -78,7 +80,7 @@ class Reader:
                 member_path = f"{instance_path}.{name}".lstrip(".")
                 member_schema_path = f"{schema_path}.{name}".lstrip(".")
                 read = self._value(value, properties[name], member_schema_path, member_path, ignored)
-                # An object with nothing but one empty text means it: {"base64": ""} is an empty file.
+                # A single empty string is meant as it is: {"base64": ""} is an empty file.
                 optional = name not in required and member_schema_path not in self.may_be_empty
                 optional = optional and not (read == "" and len(given) == 1)
                 if not (optional and _is_empty(read)):
@@ -90,7 +92,7 @@ class Reader:
 
 
 def _is_absent(value: Any, schema: Schema) -> bool:
-    """null, and "" or {} where they can mean nothing."""
+    """Whether the value is null, or "" or {} where the schema does not allow them."""
     free_string = schema["type"] == "string" and "enum" not in schema
     return value is None or (value == "" and not free_string) or (value == {} and schema["type"] != "object")
 
@@ -103,24 +105,24 @@ _WRITTEN_AS = {"object": ("dict",), "array": ("list",), "number": ("int", "float
 
 
 def _converted(value: Any, schema: Schema) -> Any:
-    """A text where something else belongs, and a float where an integer belongs, as that."""
+    """The value converted to the type in the schema: from a string, or from a float to an integer."""
     kind = schema["type"]
     if isinstance(value, str) and kind == "boolean":
         return {"true": True, "false": False}.get(value.strip().lower(), value)
     meant = parse_if_json(value) if isinstance(value, str) and kind != "string" else value
     if isinstance(meant, float) and kind == "integer" and meant.is_integer():
         return int(meant)
-    # By its type: a boolean would pass for an integer.
+    # Compares the exact type: a boolean is an instance of int.
     return meant if type(meant).__name__ in _WRITTEN_AS.get(kind, ()) else value
 
 
 def _drop_foreign_fields(
     members: Members, union: TaggedUnion, properties: Mapping[str, Schema], instance_path: str, ignored: list[str]
 ) -> Members:
-    """Without the members of the other words, as far as they can have been with_default in by rote.
+    """Drop the fields that belong to another value of the discriminator, if they were filled in automatically.
 
-    OpenAI's strict mode makes a model fill in every member. Empty ones go without a word, enums,
-    booleans and numbers are named; a text or a list stays, and is refused: it means another word.
+    OpenAI's strict mode makes a model fill in every field. Empty ones are dropped silently; enums, booleans and
+    numbers are dropped and reported as ignored; a string or an array is kept, and refused later: it was chosen.
     """
     allowed = union.allowed(members.get(union.tag))
     if allowed is None:
@@ -128,10 +130,10 @@ def _drop_foreign_fields(
     own: Members = {}
     for name, value in members.items():
         foreign = name not in allowed and name in properties
-        meaning = _intent(value, properties[name]) if foreign else _CHOSEN
-        if meaning == _CHOSEN:
+        intent = _intent(value, properties[name]) if foreign else _CHOSEN
+        if intent == _CHOSEN:
             own[name] = value
-        elif meaning == _AUTOFILLED:
+        elif intent == _AUTOFILLED:
             ignored.append(f"{instance_path}.{name}".lstrip("."))
     return own
 
@@ -140,7 +142,7 @@ _EMPTY, _AUTOFILLED, _CHOSEN = range(3)
 
 
 def _intent(value: Any, schema: Schema) -> int:
-    """How much a member that does not belong tells of what was meant."""
+    """Whether a field that does not belong here is empty, was filled in automatically, or was chosen."""
     if is_object(value):
         properties = schema.get("properties", {})
         return max(

@@ -1,4 +1,4 @@
-"""The nodes of which the schemas in tools/list are made; see `create_model_schema` for what is left out and why."""
+"""Builders for the JSON Schemas in tools/list; `create_model/schema.py` says which keywords are left out, and why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def described(type_: str, description: str = "", **more: Any) -> Node:
     return {"type": type_, **({"description": description} if description else {}), **more}
 
 
-def text(description: str = "", enum: Sequence[str] = ()) -> Node:
+def string(description: str = "", enum: Sequence[str] = ()) -> Node:
     return described("string", description, **({"enum": list(enum)} if enum else {}))
 
 
@@ -28,4 +28,4 @@ def object_of(properties: dict[str, Node], required: Sequence[str] = (), descrip
 INTEGER = described("integer")
 
 
-TAGS = list_of(object_of({"tag": text(), "value": text()}, ("tag", "value")))
+TAGS = list_of(object_of({"tag": string(), "value": string()}, ("tag", "value")))

@@ -1,4 +1,4 @@
-"""Checking what was read, strictly, and telling every problem at once in words an assistant can act on."""
+"""Strict validation of the arguments: all problems at once, in sentences that an assistant can act on."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ T = TypeVar("T")
 
 _MAX_PROBLEMS = 20
 
-_KINDS = {"object": "an object", "array": "a list", "string": "a text", "integer": "a whole number",
-          "number": "a number", "boolean": "true or false"}  # fmt: skip
-
-
-_LIMITS = {"greater_than_equal": "has to be {ge} or more", "less_than_equal": "has to be {le} or less"}
+_TYPES = {"object": "an object", "array": "an array", "string": "a string", "integer": "an integer",
+          "number": "a number", "boolean": "a boolean"}  # fmt: skip
+_LIMITS = {"greater_than_equal": "must be {ge} or more", "less_than_equal": "must be {le} or less"}
 
 
 def invalid(problem: str, *, at: Sequence[str | int] = (), allowed: list[str] | None = None) -> PydanticCustomError:
-    """What a validator raises. `at` leads from the value that is validated to the one that is invalid."""
+    """The error that a validator raises. `at` is the path from the validated value to the invalid one."""
     return PydanticCustomError("invalid", "{problem}", {"problem": problem, "at": at, "allowed": allowed})
 
 
 def prefixed(error: PydanticCustomError, at: Sequence[str | int], more: str = "") -> PydanticCustomError:
-    """An error of `invalid`, seen from further out, with more to say."""
+    """An error of `invalid` as seen from an outer value: with a longer path, and `more` text."""
     context = error.context or {}
     return invalid(context["problem"] + more, at=(*at, *context["at"]), allowed=context["allowed"])
 
 
 def check(value: Any, adapter: TypeAdapter[T], schema: Schema, unions: Mapping[str, TaggedUnion]) -> T:
-    """
+    """Validate a value with a pydantic adapter.
+
     Raises:
-        InvalidArguments: with a `Problem` for everything that is invalid.
+        InvalidArguments: with a `Problem` for each error.
     """
     problems = [_problem(names, _SURROGATE) for names in _not_utf8(value, [])]
     try:
@@ -52,11 +51,11 @@ def check(value: Any, adapter: TypeAdapter[T], schema: Schema, unions: Mapping[s
     raise InvalidArguments(problems[:_MAX_PROBLEMS], f"{count} wrong; nothing was sent to Decthings.")
 
 
-_SURROGATE = "holds half of a surrogate pair, which UTF-8 cannot carry; leave that character out"
+_SURROGATE = "has an unpaired surrogate, which UTF-8 cannot encode; leave that character out"
 
 
 def _not_utf8(value: Any, names: list[Any]) -> Iterator[list[Any]]:
-    """Where texts are that UTF-8 cannot carry. Transaction of elements are looked through as one."""
+    """The paths of strings that UTF-8 cannot encode. Arrays of plain items are checked all at once."""
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
             yield names
@@ -72,7 +71,7 @@ _PLAIN = frozenset({int, float, bool, type(None)})
 
 
 def _all_utf8(items: list[Any]) -> bool:
-    """At once, for long rows of elements."""
+    """A fast check for long arrays of tensor elements."""
     kinds = set(map(type, items))
     return kinds <= _PLAIN or (kinds == {str} and "".join(items).isascii())
 
@@ -98,12 +97,12 @@ def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapp
         return _problem(names, "is not a possible value", allowed, details["input"])
     if kind in _LIMITS:
         return _problem(names, _LIMITS[kind].format(**context))
-    wanted = _KINDS[node["type"]] if "type" in node else "something else"
-    return _problem(names, f"has to be {wanted}, and is {_json_type(details['input'])}", allowed)
+    wanted = _TYPES[node["type"]] if "type" in node else "another type"
+    return _problem(names, f"must be {wanted}, not {_json_type(details['input'])}", allowed)
 
 
 def _hint(node: Schema) -> str:
-    """What the schema says of a member whose values it does not list."""
+    """The schema's description of a field, unless it lists the possible values."""
     return f" ({node['description'].rstrip('.')})" if "description" in node and "enum" not in node else ""
 
 
@@ -111,11 +110,11 @@ def _unknown_name(names: list[Any], arguments: Any, schema: Schema, unions: Mapp
     *parents, name = names
     known = _schema_at(schema, parents).get("properties", {})
     union = unions.get(_schema_path(parents))
-    word = _value_at(arguments, parents).get(union.tag) if union else None
-    allowed = union.allowed(word) if union else None
+    tag = _value_at(arguments, parents).get(union.tag) if union else None
+    allowed = union.allowed(tag) if union else None
     if union and name in known:
-        words = join_words(f'"{other}"' for other in union.tags_with(name))
-        problem = f'does not belong to {union.tag} "{word}", only to {words}: leave it out, or change {union.tag}'
+        others = join_words(f'"{other}"' for other in union.tags_with(name))
+        problem = f'does not belong to {union.tag} "{tag}", only to {others}: leave it out, or change {union.tag}'
         return _problem(names, problem)
     return _problem(names, "is not a known name", [n for n in known if allowed is None or n in allowed], name)
 
@@ -129,21 +128,21 @@ def _required_because(names: list[Any], arguments: Any, unions: Mapping[str, Tag
 
 def _problem(names: list[Any], problem: str, allowed: list[str] | None = None, given: object = None) -> Problem:
     path = "".join(f"[{n}]" if isinstance(n, int) else f".{sanitize(str(n), 60)}" for n in names).lstrip(".")
-    found: Problem = {"path": path or "(arguments)", "problem": problem}
+    result: Problem = {"path": path or "(arguments)", "problem": problem}
     if allowed:
-        found["allowed"] = allowed
-        if (word := closest_match(given, allowed)) is not None:
-            found["nearest"] = word
-    return found
+        result["allowed"] = allowed
+        if (match := closest_match(given, allowed)) is not None:
+            result["nearest"] = match
+    return result
 
 
 def _names_in(location: Sequence[str | int], unions: Mapping[str, TaggedUnion]) -> list[Any]:
-    """A pydantic location without the words of the unions, each of which stands behind the union's name."""
+    """A pydantic location without the discriminator values, each of which follows the name of its union."""
     names: list[Any] = []
-    word_passed_at = -1
+    tag_skipped_at = -1
     for part in location:
-        if _schema_path(names) in unions and word_passed_at != len(names):
-            word_passed_at = len(names)
+        if _schema_path(names) in unions and tag_skipped_at != len(names):
+            tag_skipped_at = len(names)
         else:
             names.append(part)
     return names
@@ -168,13 +167,12 @@ def _value_at(value: Any, names: list[Any]) -> dict[str, Any]:
 def _json_type(value: object) -> str:
     if value is None:
         return "null"
-    if isinstance(value, bool):
-        return "true or false"
     names = {
-        "str": "a text",
+        "bool": "a boolean",
+        "str": "a string",
         "dict": "an object",
-        "list": "a list",
-        "int": "a whole number",
+        "list": "an array",
+        "int": "an integer",
         "float": "a number with decimals",
     }
-    return names.get(type(value).__name__, "something else")
+    return names.get(type(value).__name__, "another type")

@@ -1,4 +1,4 @@
-"""What goes on after the call that began it has ended: finding out what became of a call that was cancelled."""
+"""Work that goes on after its call has ended: looking up the outcome of a call that was cancelled."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 _GRACE_SECONDS_AT_SHUTDOWN = 0.4
-"""For what is still under way when the server ends."""
+"""For what is still in progress when the server shuts down."""
 
 
 class Background:
-    """Its work is not touched by what cancels the calls, not even by the end of the server, for a moment."""
+    """Runs work that no cancellation of a call ends; when the server shuts down, it has a moment left."""
 
     def __init__(self, tasks: TaskGroup) -> None:
         self._tasks = tasks

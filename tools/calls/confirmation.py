@@ -1,29 +1,58 @@
-"""Asking the person before something that cannot be taken back, where the client can show a question."""
+"""Asking the user for consent before something that cannot be undone, where the client can show a question."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult
+from mcp_types import InputRequiredResult
 from pydantic import BaseModel, Field
 
 from ..results.errors import UserDeclined
 from ..results.text import single_line
+from .call import Call
+from .mcp_internals import Elicitation
 
-_FIRST_WITHOUT_BACK_CHANNEL = "2026-07-28"
+_FIRST_VERSION_WITHOUT_HANDSHAKE = "2026-07-28"
+
+Question = Callable[[Any, Call], Awaitable[str | None]]
+"""(checked arguments, call) to what the user is asked; None when no consent is needed."""
 
 
 class Confirmed(BaseModel):
     confirm: bool = Field(title="Do it", description="Yes, do it.")
 
 
-Question = Confirmed | Elicit[Confirmed]
-"""What a resolver returns: the consent that needs no question, or the question."""
+class Confirmation:
+    """The consent that a tool needs before it runs."""
+
+    def __init__(self, question: Question) -> None:
+        async def ask(arguments: Any, call: Call) -> Confirmed | Elicit[Confirmed]:
+            with call.time_limit():
+                text = await question(arguments, call)
+            # Where no question can be shown it goes ahead: the client shows the arguments of every call.
+            return Elicit(text, Confirmed) if text is not None and can_ask(call.context) else Confirmed(confirm=True)
+
+        ask.__module__, ask.__qualname__ = question.__module__, question.__qualname__
+        self._elicitation = Elicitation(ask, ("arguments", "call"))
+
+    async def require(self, arguments: Any, call: Call) -> InputRequiredResult | None:
+        """The question, when it has to be sent before the call can go on; None once the user agrees.
+
+        Raises:
+            UserDeclined: the reply is no consent.
+        """
+        reply = await self._elicitation.reply(call.context, arguments=arguments, call=call)
+        if isinstance(reply, InputRequiredResult):
+            return reply
+        _require_consent(reply)
+        return None
 
 
-def ask_if_possible(question: str, context: Context[Any, Any]) -> Question:
-    """Where no question can be shown it goes ahead: the client shows the arguments of every call."""
-    return Elicit(question, Confirmed) if can_ask(context) else Confirmed(confirm=True)
+def _require_consent(reply: ElicitationResult[Confirmed] | None) -> None:
+    if not (isinstance(reply, AcceptedElicitation) and reply.data.confirm):
+        raise UserDeclined
 
 
 def can_ask(context: Context[Any, Any]) -> bool:
@@ -31,22 +60,13 @@ def can_ask(context: Context[Any, Any]) -> bool:
     elicitation = capabilities.elicitation if capabilities else None
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):
         return False
-    # Without a handshake the question travels in the answer; with one it needs a way back to the client.
-    asks_in_answer = (context.protocol_version or "") >= _FIRST_WITHOUT_BACK_CHANNEL
-    return asks_in_answer or context.session.can_send_request
+    # Without a handshake the question travels in the response; with one it needs a channel back to the client.
+    asks_in_response = (context.protocol_version or "") >= _FIRST_VERSION_WITHOUT_HANDSHAKE
+    return asks_in_response or context.session.can_send_request
 
 
-def require_consent(answer: ElicitationResult[Confirmed]) -> None:
-    """
-    Raises:
-        UserDeclined: the person said no, or nothing.
-    """
-    if not (isinstance(answer, AcceptedElicitation) and answer.data.confirm):
-        raise UserDeclined
-
-
-def ask_to_publish(name: str | None, context: Context[Any, Any]) -> Question:
-    return ask_if_possible(f'Let everyone on Decthings find and use the model "{single_line(name)}"?', context)
+def publish_question(name: str | None) -> str:
+    return f'Let everyone on Decthings find and use the model "{single_line(name)}"?'
 
 
 NOW_PUBLIC = "Everyone on Decthings can now find and use the model."

@@ -1,12 +1,12 @@
-"""What became of a call whose answer was lost, or that was cancelled: looked up before anything is said.
+"""The outcome of a call whose response was lost, or that was cancelled: looked up before anything is said of it.
 
-All of the request was handed over and no usable answer came, so Decthings may have acted or not.
+All of the request was sent and no usable response came, so Decthings may have acted on it or not.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -14,7 +14,6 @@ import anyio
 
 from ..decthings import DecthingsClient, DecthingsError, InvalidResponse, NoResponse, SendProgress, types
 from ..results.errors import LostResponse, ToolFailure
-from ..results.tool_result import code_of
 from .progress import Progress
 from .retries import retry
 from .services import Services
@@ -25,129 +24,131 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _PAUSES = (0.0, 0.5, 1.0, 2.0)
-"""Seconds before each look: what was just made can take a moment to be listed."""
-_LOOK_SECONDS = 3.0
+"""Seconds before each request of a lookup: what was just made can take a moment to be listed."""
+_REQUEST_SECONDS = 3.0
 _CLOCK_SLACK_MS = 2_000
 """A Date header has whole seconds, and travels for a while."""
 
 
 class OutcomeLookup:
-    """Looks for what a call did, with the evidence: how long, how often Decthings answered, what there was."""
+    """Looks for what a call did. `found` is what it found, for the result."""
 
-    def __init__(self, error: DecthingsError, client: DecthingsClient, begun: float, seconds: float) -> None:
+    def __init__(self, error: DecthingsError, client: DecthingsClient, call_started: float, seconds: float) -> None:
         """
         Args:
-            error: why it is not known what became of the call.
-            begun: `time.monotonic()` when the call began.
+            error: why the outcome of the call is not known.
+            call_started: `time.monotonic()` of the call.
             seconds: how long to look.
         """
         self._error = error
         self._client = client
-        self._begun = begun
+        self._call_started = call_started
         self._started = monotonic()
         self._until = self._started + seconds
-        self._answers = 0
+        self._responses = 0
+        self.found: dict[str, Any] = {}
         self.request_at: float | None = None
-        """The moment of the call on Decthings' clock, in milliseconds since 1970: what is older was there before."""
+        """The time of the call on Decthings' clock, in milliseconds since 1970: what is older was there before."""
 
-    async def models(self, narrowed: types.Filter) -> AsyncGenerator[list[dict[str, Any]]]:
-        """What Decthings lists, look after look."""
+    async def models(self, filter_: types.Filter) -> AsyncGenerator[list[dict[str, Any]]]:
+        """What Decthings lists, request after request."""
         for pause in _PAUSES:
             await anyio.sleep(pause)
             left = self._until - monotonic()
             if left <= 0:
                 return
             try:
-                with anyio.fail_after(min(_LOOK_SECONDS, left)):
-                    found = (await self._client.get_models({"filter": narrowed}, self._note_date))["models"]
+                with anyio.fail_after(min(_REQUEST_SECONDS, left)):
+                    models = (await self._client.get_models({"filter": filter_}, self._read_date))["models"]
             except (DecthingsError, TimeoutError):
                 continue
-            self._answers += 1
-            yield found
+            self._responses += 1
+            yield models
 
-    def _note_date(self, server_ms: float) -> None:
-        self.request_at = server_ms - (monotonic() - self._begun) * 1000 - _CLOCK_SLACK_MS
+    def _read_date(self, server_ms: float) -> None:
+        self.request_at = server_ms - (monotonic() - self._call_started) * 1000 - _CLOCK_SLACK_MS
 
     def is_from_this_call(self, created_at: Any) -> bool | None:
-        """Whether something was made since the call began; None when that cannot be told."""
+        """Whether something was made since the call started; None when that cannot be determined."""
         if not isinstance(created_at, (int, float)) or self.request_at is None:
             return None
         return created_at >= self.request_at
 
-    def evidence(self, **found: Any) -> dict[str, Any]:
-        return {"seconds": round(monotonic() - self._started, 1), "answers": self._answers, **found}
+    def evidence(self) -> dict[str, Any]:
+        return {"seconds": round(monotonic() - self._started, 1), "answers": self._responses, **self.found}
 
-    def not_applied(self, message: str, next_step: str, **found: Any) -> LostResponse:
-        return LostResponse(code_of(self._error), message, next_step, {"lookUp": self.evidence(**found)})
+    def not_applied(self, message: str, next_step: str) -> LostResponse:
+        """The error for a call that had no effect."""
+        return LostResponse(self._error.code, message, next_step, {"lookUp": self.evidence()})
 
-    def unknown(self, finding: str, next_step: str = "", **found: Any) -> LostResponse:
-        """
+    def unknown(self, finding: str, next_step: str = "") -> LostResponse:
+        """The error for a call whose outcome stays unknown.
+
         Args:
-            finding: a sentence on what the looks have shown.
+            finding: a sentence on what the lookup has shown.
         """
-        if not self._answers:
-            finding = "Decthings did not answer the look-ups either."
+        if not self._responses:
+            finding = "Decthings did not respond to the lookup either."
         status = {"httpStatus": self._error.status} if isinstance(self._error, InvalidResponse) else {}
-        details = {**status, "lookUp": self.evidence(**found)}
-        return LostResponse(code_of(self._error), f"{self._error} {finding}", next_step, details, may_have_acted=True)
+        details = {**status, "lookUp": self.evidence()}
+        return LostResponse(self._error.code, f"{self._error} {finding}", next_step, details, may_have_acted=True)
 
 
-FindOutcome = Callable[[OutcomeLookup], Awaitable[tuple[T, dict[str, Any]]]]
-"""What the call would have given, and the evidence; raises `LostResponse` when nothing was done or it stays unknown."""
+Verify = Callable[[OutcomeLookup], Awaitable[T]]
+"""Looks for the effect of a call and returns what the call would have returned.
+
+Raises `LostResponse` when the call had no effect, or when that stays unknown.
+"""
 
 
 async def write_with_lookup(
-    what: str,
+    name: str,
     services: Services,
     progress: Progress,
-    call: Callable[[DecthingsClient, SendProgress], Awaitable[T]],
-    look: FindOutcome[T],
+    sending: SendProgress,
+    method: Callable[[DecthingsClient, SendProgress], Awaitable[T]],
+    verify: Verify[T],
 ) -> tuple[T, dict[str, Any] | None]:
-    """What a call that writes gives, and the evidence if that had to be looked up.
+    """What a call that writes returns, and the evidence if that had to be looked up.
 
     Args:
-        what: names the call in the log, which tells what became of it when it is cancelled.
+        name: of the call in the log, which has its outcome when it is cancelled.
 
     Raises:
         DecthingsError: nothing was done.
-        LostResponse: the answer was lost, and nothing was done or that could not be found out.
+        LostResponse: the response was lost, and nothing was done or that could not be found out.
     """
-    client, sending, begun = services.connected(), SendProgress(), monotonic()
+    client, started = services.require_client(), monotonic()
 
     def lookup(error: DecthingsError) -> OutcomeLookup:
-        return OutcomeLookup(error, client, begun, services.call_seconds * OUTCOME_LOOKUP_SHARE)
+        return OutcomeLookup(error, client, started, services.call_seconds * OUTCOME_LOOKUP_SHARE)
 
-    async def attempt() -> tuple[T, dict[str, Any] | None]:
+    try:
         try:
-            given = await retry(lambda: call(client, sending), services.retry_seconds, on_retry=progress.report_retry)
+            result = await retry(
+                lambda: method(client, sending), services.retry_seconds, on_retry=progress.report_retry
+            )
         except DecthingsError as error:
             if not error.may_have_acted:
                 raise
-            return await look(lookup(error))
-        return given, None
-
-    try:
-        return await attempt()
+            found = lookup(error)
+            return await verify(found), found.evidence()
+        return result, None
     except anyio.get_cancelled_exc_class():
         if not sending.may_have_acted:
-            _log.warning("%s was cancelled before Decthings took it: nothing was done", what)
+            _log.warning("%s was cancelled before Decthings took it: nothing was done", name)
         elif services.background is not None:
             error = NoResponse("All of it was sent.")
-            services.background.start(lambda: _log_outcome(what, look, lookup(error)))
+            services.background.start(lambda: _log_outcome(name, verify, lookup(error)))
         raise
 
 
-async def _log_outcome(what: str, look: FindOutcome[Any], lookup: OutcomeLookup) -> None:
+async def _log_outcome(name: str, verify: Verify[Any], lookup: OutcomeLookup) -> None:
     try:
-        _, evidence = await look(lookup)
-        _log.warning("%s was cancelled and done all the same: %s", what, evidence)
+        await verify(lookup)
+        _log.warning("%s was cancelled and done all the same: %s", name, lookup.evidence())
     except ToolFailure as failure:
-        _log.warning("%s was cancelled. %s", what, failure)
+        _log.warning("%s was cancelled. %s", name, failure)
     except anyio.get_cancelled_exc_class():
-        _log.warning("%s was cancelled after all of it was sent: it may have been done", what)
+        _log.warning("%s was cancelled after all of it was sent: it may have been done", name)
         raise
-
-
-def recovered_note(evidence: Mapping[str, Any] | None) -> str:
-    """For the headline of a success, when it was found out by looking."""
-    return "" if evidence is None else " Decthings' answer was lost; looking it up confirmed that this was done."

@@ -1,11 +1,17 @@
-"""Progress notifications that only rise, and not more often than a person can read."""
+"""Progress notifications whose values only rise, and that come no more often than a person can read."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
+import anyio
 from mcp.server.mcpserver import Context
+
+from ..decthings import DecthingsError
+
+T = TypeVar("T")
 
 _INTERVAL = 0.5
 
@@ -26,7 +32,34 @@ class Progress:
         await self._context.report_progress(value, total, message)
 
     async def report_retry(self, seconds: float) -> None:
-        """That a call was refused and is repeated; what was counted so far counts on."""
+        """Reports that a call was refused and is retried; the value goes on from where it was."""
         self._value += 0.001
         message = f"Decthings could not take the call; trying again in {seconds:.0f} s."
         await self._context.report_progress(self._value, None, message)
+
+    async def while_waiting(self, seconds: float, method: Callable[[], Awaitable[T]]) -> T | None:
+        """What `method` returns, with its time reported meanwhile; None when the seconds are over.
+
+        Raises:
+            DecthingsError
+        """
+        result: T | None = None
+        failure: DecthingsError | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._report_elapsed, seconds)
+            with anyio.move_on_after(seconds):
+                try:
+                    result = await method()
+                except DecthingsError as error:  # the task group would wrap it
+                    failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return result
+
+    async def _report_elapsed(self, seconds: float) -> None:
+        started = monotonic()
+        while True:
+            waited = monotonic() - started
+            await self(round(waited, 1), seconds, f"Waiting for the model for {waited:.0f} s.")
+            await anyio.sleep(1)

@@ -1,26 +1,22 @@
-"""Repeating a call by ourselves: only where it cannot do anything twice."""
+"""Retrying a call to Decthings, only where it cannot do anything twice."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
-from mcp.server.mcpserver import Context
 
 from ..decthings import (
     ApiError,
     ConnectionFailed,
-    DecthingsClient,
     DecthingsError,
     InvalidResponse,
     NoResponse,
     RequestInterrupted,
 )
-from .progress import Progress
-from .services import services_of
 
 T = TypeVar("T")
 
@@ -33,33 +29,22 @@ OnRetry = Callable[[float], Awaitable[None]]
 """Awaited with the seconds of a pause before it begins."""
 
 
-async def call_decthings(
-    context: Context[Any, Any], call: Callable[[DecthingsClient], Awaitable[T]], *, idempotent: bool = False
-) -> T:
-    """One method of Decthings on behalf of a tool, retry as `retry` says, and the person told of it."""
-    services = services_of(context)
-    client = services.connected()
-    return await retry(
-        lambda: call(client), services.retry_seconds, idempotent=idempotent, on_retry=Progress(context).report_retry
-    )
-
-
 async def retry(
     call: Callable[[], Awaitable[T]], budget: float, *, idempotent: bool = False, on_retry: OnRetry | None = None
 ) -> T:
-    """What `call` gives, made again after a pause while that is safe and the budget of seconds lasts.
+    """What `call` returns, called again after a pause while that is safe and the budget of seconds lasts.
 
-    Nothing was sent (a few times), or Decthings refused the call because it has too much to do: any call.
-    Any fault of the connection: calls that only read.
+    Any call is retried when nothing was sent (a few times), or when Decthings refused it for load. A call
+    that only reads is retried after any failure of the connection, too.
     """
-    begun, tries = monotonic(), 0
+    started, tries = monotonic(), 0
     while True:
         try:
             return await call()
         except DecthingsError as error:
             tries += 1
             pause = _backoff(error, tries, idempotent=idempotent)
-            if pause is None or monotonic() - begun + pause > budget:
+            if pause is None or monotonic() - started + pause > budget:
                 raise
         if on_retry is not None:
             await on_retry(pause)
@@ -67,16 +52,16 @@ async def retry(
 
 
 def _backoff(error: DecthingsError, tries: int, *, idempotent: bool) -> float | None:
-    """Seconds, or None when the call is not to be retry."""
+    """Seconds until the next try, or None when there is to be none."""
     growing = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
-    if _is_refusal(error):
-        told = error.retry_after if isinstance(error, InvalidResponse) else None
-        return max(growing, told or 0.0)
-    passing = (ConnectionFailed, NoResponse, RequestInterrupted, InvalidResponse) if idempotent else (ConnectionFailed,)
+    if _is_overload(error):
+        retry_after = error.retry_after if isinstance(error, InvalidResponse) else None
+        return max(growing, retry_after or 0.0)
+    passing = (ConnectionFailed, *((NoResponse, RequestInterrupted, InvalidResponse) if idempotent else ()))
     return growing if isinstance(error, passing) and tries < _CONNECTION_TRIES else None
 
 
-def _is_refusal(error: DecthingsError) -> bool:
+def _is_overload(error: DecthingsError) -> bool:
     if isinstance(error, ApiError):
         return error.code in _OVERLOAD_CODES
     if not isinstance(error, InvalidResponse):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
@@ -16,7 +16,7 @@ from ..decthings import DecthingsClient
 from ..files.allowed import AllowedFiles
 from ..results.errors import NotConfigured, TooManyUploads
 from .background import Background
-from .time_limits import LONGEST_CALL
+from .time_limits import DEFAULT_RETRY_SECONDS, MAX_CALL_SECONDS
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,15 @@ class Caller:
     api_key: SecretStr | None = None
 
 
+class Unavailable(NamedTuple):
+    """Why Decthings cannot be called with this configuration, and what the assistant does about it."""
+
+    message: str
+    next_step: str
+
+
 class UploadSlots:
-    """How many uploads each caller has under way."""
+    """How many uploads of each caller are in progress."""
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
@@ -36,7 +43,8 @@ class UploadSlots:
 
     @contextmanager
     def take(self, caller: str) -> Generator[None]:
-        """
+        """A slot for one upload.
+
         Raises:
             TooManyUploads: the caller has as many as allowed.
         """
@@ -53,14 +61,14 @@ class UploadSlots:
 
 @dataclass(frozen=True)
 class Services:
-    """`client` is the reason why Decthings cannot be called when the configuration does not allow it."""
+    """The Decthings client, the files and the limits of one server; over HTTP, of one request."""
 
-    client: DecthingsClient | NotConfigured
+    client: DecthingsClient | Unavailable
     files: AllowedFiles
     check_uploads: bool = True
-    retry_seconds: float = 20
-    """How long a call that was refused, or not sent, is repeated by itself."""
-    call_seconds: float = LONGEST_CALL
+    retry_seconds: float = DEFAULT_RETRY_SECONDS
+    """For how long a call that was refused, or not sent, is retried."""
+    call_seconds: float = MAX_CALL_SECONDS
     """For a whole call of a tool, unless it uploads."""
     background: Background | None = None
     uploads: UploadSlots = field(default_factory=UploadSlots)
@@ -70,17 +78,18 @@ class Services:
     def in_sandbox(self) -> bool:
         return isinstance(self.client, DecthingsClient) and self.client.in_sandbox
 
-    def connected(self) -> DecthingsClient:
-        """
+    def require_client(self) -> DecthingsClient:
+        """The client.
+
         Raises:
             NotConfigured: there is no API key, or it cannot be used.
         """
-        if isinstance(self.client, NotConfigured):
-            raise self.client
+        if isinstance(self.client, Unavailable):
+            raise NotConfigured(*self.client)
         return self.client
 
     def for_caller(self, caller: Caller) -> Services:
-        """With the caller's own key, if one came with the request."""
+        """The same with the caller's own key, if one came with the request."""
         client = self.client
         if caller.api_key is not None and isinstance(client, DecthingsClient):
             client = client.with_key(caller.api_key)

@@ -1,4 +1,4 @@
-"""The arguments of create_model: how they are read, and the types that check them.
+"""The arguments of create_model: how they are read, and the types they are checked by.
 
 They are those of the API page, with files and inline data as an assistant can write them.
 """
@@ -40,7 +40,7 @@ class ProviderArgument(TypedDict):
 def _few_inline(providers: list[ProviderArgument]) -> list[ProviderArgument]:
     inline = sum(provider["data"]["type"] == "data" for provider in providers)
     if inline > MAX_BLOBS:
-        raise invalid(f"has {inline} parameters with data of their own, and one call carries at most {MAX_BLOBS}")
+        raise invalid(f"has {inline} inline parameters, and one call carries at most {MAX_BLOBS}")
     return providers
 
 
@@ -64,7 +64,7 @@ def _within_frame(files: list[StateFileArgument]) -> list[StateFileArgument]:
         raise invalid(f"has {len(keys)} files, and one call carries at most {MAX_BLOBS}")
     for index, key in enumerate(keys):
         if key in keys[:index]:
-            raise invalid("has the same key as a file before it", at=(index,))
+            raise invalid("has the same key as an earlier file", at=(index,))
     return files
 
 

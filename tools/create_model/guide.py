@@ -20,7 +20,7 @@ _CREATED_STATE = {
 }
 
 EXAMPLES: dict[str, dict[str, Any]] = {
-    "code: a new program, which the person goes on writing on Decthings": {
+    "code: a new program, which the user goes on writing on Decthings": {
         "name": "flower-names",
         "description": "Names the flower in a picture.",
         "options": {

@@ -1,4 +1,4 @@
-"""What stands behind name_already_used: the model that has the name, and names that are free."""
+"""Details for name_already_used: the model that has the name, and names that are free."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ..results.text import iso_time, short_text
 
 _MAX_SUGGESTIONS = 2
 _CANDIDATES = 10
-_LIMIT = 100
-_SECONDS = 8.0
+_PAGE_LIMIT = 100
+_LOOKUP_SECONDS = 8.0
 
-# What getModels does not tell of a model, by how it was created.
+# What getModels does not return of a model, by how it was created.
 _NOT_RETURNED = {
     "code": ("preset",),
     "upload": ("format", "data"),
@@ -25,22 +25,22 @@ _NOT_RETURNED = {
 }
 
 
-async def with_conflict_details(error: ApiError, asked: Mapping[str, Any], client: DecthingsClient) -> ApiError:
-    """The error with `existing` and `freeNames`, as far as they can be found out.
+async def with_conflict_details(error: ApiError, requested: Mapping[str, Any], client: DecthingsClient) -> ApiError:
+    """The error with `existing` and `freeNames`, as far as they are known.
 
     Args:
-        asked: the parameters of createModel.
+        requested: the parameters of createModel.
     """
-    name = asked["name"]
+    name = requested["name"]
     candidates = [f"{name}-{number}" for number in range(2, 2 + _CANDIDATES)]
     try:
-        with anyio.fail_after(_SECONDS):
-            page = await client.get_models({"filter": {"names": [name, *candidates]}, "limit": _LIMIT})
+        with anyio.fail_after(_LOOKUP_SECONDS):
+            page = await client.get_models({"filter": {"names": [name, *candidates]}, "limit": _PAGE_LIMIT})
     except (DecthingsError, TimeoutError):
         return error
     details = dict(error.details)
     if (own := own_model(page["models"], name)) is not None:
-        details["existing"] = compare_with_request(own, asked)
+        details["existing"] = compare_with_request(own, requested)
     if page["total"] <= len(page["models"]):
         taken = {model.get("name") for model in page["models"]}
         details["freeNames"] = [candidate for candidate in candidates if candidate not in taken][:_MAX_SUGGESTIONS]
@@ -54,25 +54,25 @@ def own_model(models: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, An
     return next(iter(by_user or own), None)
 
 
-def compare_with_request(model: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """`differs` names what is not as it was asked for, `notCompared` what was asked for and getModels does not tell."""
-    options = asked["options"]
+def compare_with_request(model: Mapping[str, Any], requested: Mapping[str, Any]) -> dict[str, Any]:
+    """`differs` names what is not as requested, `notCompared` what was requested and getModels does not return."""
+    options = requested["options"]
     wanted: dict[str, Any] = {
-        "description": asked["description"],
-        "publicAccess": asked.get("publicAccess", False),
+        "description": requested["description"],
+        "publicAccess": requested.get("publicAccess", False),
         **{name: options[name] for name in ("tags", "language", "wasm", "parameterDefinitions") if name in options},
     }
     differs = [name for name, value in wanted.items() if model.get(name) != value]
     if _based_on(model) != _wanted_base(options):
         differs.append("basedOnSnapshot")
-    not_told = [name for name in _NOT_RETURNED[options["type"]] if name in options]
+    not_compared = [name for name in _NOT_RETURNED[options["type"]] if name in options]
     return {
         "modelId": short_text(model.get("id")),
         "createdAt": iso_time(model.get("createdAt")),
         "beingCreated": model.get("beingCreated") is True,
         **({"differs": differs} if differs else {}),
-        **({"notCompared": not_told} if not_told else {}),
-        **({} if not_told and not differs else {"same": not differs}),
+        **({"notCompared": not_compared} if not_compared else {}),
+        **({} if not_compared and not differs else {"same": not differs}),
     }
 
 

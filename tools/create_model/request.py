@@ -1,4 +1,4 @@
-"""From what the arguments of create_model name (files, base64, tensors) to what is sent."""
+"""From the files, base64 and tensors in the arguments of create_model to the blobs and tensors of a request."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ..calls.services import Services
 from ..decthings import Blob, Media, Tensor
 from ..decthings.blobs import size_of
 from ..decthings.tensors import MEDIA_TYPES
-from ..files.allowed import FileBlob
 from ..files.formats import check_model_file
-from ..files.protobuf import ReadAt
+from ..files.structure import ReadAt
+from ..files.upload import FileBlob
 from .arguments import ProviderArgument
 
 
 class RequestBuilder:
-    """Turns what arguments name into what is sent. `uploads` are the blobs of an upload, by name."""
+    """Resolves what arguments name. `uploads` are the blobs of an upload, by name."""
 
     def __init__(self, services: Services) -> None:
         self._backend = services
         self.uploads: dict[str, Blob] = {}
 
     async def resolve_options(self, options: Any) -> Any:
-        """In a thread, where files are opened or numbers are many."""
+        """The options with blobs and tensors in place of what names them; files are opened in a thread."""
         if options["type"] not in ("upload", "basedOnModelSnapshot"):
             return options
         return await anyio.to_thread.run_sync(self._resolve, options)

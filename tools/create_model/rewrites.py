@@ -1,4 +1,4 @@
-"""The forms that create_model understands beside its schema, put into the schema's form."""
+"""The forms that create_model accepts besides those of its schema, rewritten to the schema's form."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Any
 from ..arguments import parameter_definitions as definitions
 from ..arguments.parameter_definitions import is_unset, with_default
 from ..decthings.json_codec import is_list, is_object, parse_if_json
+from ..files import formats
 from .schema import INPUT_SCHEMA
 
 _OPTIONS = frozenset(INPUT_SCHEMA["properties"]["options"]["properties"])
 
 
 def _lift_options(arguments: Any) -> Any:
-    """The members of `options` at the top level: one framework drops any argument of that name."""
+    """The fields of `options` at the top level: one framework drops any argument of that name."""
     options = parse_if_json(arguments.get("options"))
     if not (is_unset(options) or is_object(options)):
         return arguments
     given = {} if is_unset(options) else options
     loose = {name: value for name, value in arguments.items() if name in _OPTIONS}
-    # A member that stands in both places with different values stays, and is refused.
+    # A field that is in both places with different values stays, and is refused.
     lifted = {n: v for n, v in loose.items() if is_unset(v) or is_unset(given.get(n)) or _same(v, given[n])}
     if not lifted:
         return arguments
@@ -60,7 +61,7 @@ def _provider_data(data: Any) -> Any:
 
 
 def _tensor(tensor: Any) -> Any:
-    """A text for the data of a string tensor is its one element, unless it is a list of all of them."""
+    """A string for the data of a string tensor is its one element, unless it is a list of all of them."""
     if not is_object(tensor) or tensor.get("type") != "string" or not isinstance(tensor.get("data"), str):
         return tensor
     shape, listed = parse_if_json(tensor.get("shape")), parse_if_json(tensor["data"])
@@ -85,12 +86,12 @@ def _is_zero(number: Any) -> bool:
     return str(number) in ("0", "0.0")
 
 
-def _known_word(*known: str) -> Callable[[Any], Any]:
-    """A word as Decthings spells it, if it is one of those; others may be new ones."""
+def _known_value(*known: str) -> Callable[[Any], Any]:
+    """A value as Decthings spells it, if it is known; others may be new."""
 
-    def spell(word: Any) -> Any:
-        plain = word.strip().lstrip(".").lower() if isinstance(word, str) else word
-        return plain if plain in known else word
+    def spell(value: Any) -> Any:
+        plain = value.strip().lstrip(".").lower() if isinstance(value, str) else value
+        return plain if plain in known else value
 
     return spell
 
@@ -110,7 +111,7 @@ REWRITES: dict[str, Callable[[Any], Any]] = {
     f"{_STATE}.params[].data": _provider_data,
     f"{_STATE}.params[].data.data[]": _tensor,
     f"{_STATE}.launcherSpec": _launcher,
-    "options.format": _known_word("onnx", "tflite"),
-    "options.preset": _known_word("none", "empty", "tensorflowjs", "pytorch", "tensorflow"),
+    "options.format": _known_value(*formats.NAMES),
+    "options.preset": _known_value("none", "empty", "tensorflowjs", "pytorch", "tensorflow"),
     **definitions.rewrites("options.parameterDefinitions"),
 }

@@ -1,9 +1,9 @@
 """The inputSchema of create_model, shaped for what real clients hand on to their models.
 
 No $ref, anyOf, oneOf, allOf, const, default, null or title, one flat `options` object, typed items in every
-list, no description on a required object, the words of every enum in a description too, and less than
+list, no description on a required object, the values of every enum in a description too, and less than
 4,900 bytes: each of these is lost, or loses something else, on the way through some client.
-What the four types and three methods really need is checked by the types in `create_model`.
+What the four types and three methods really need is checked by the types in `arguments`.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ from __future__ import annotations
 from typing import get_args
 
 from ..arguments.parameter_definitions import parameter_definitions_schema
-from ..arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, text
+from ..arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, string
 from ..decthings.tensors import TENSOR_TYPES
 from ..decthings.types import Language
+from ..files import formats
 from ..results.tool_result import output_schema
 
 TITLE = "Create a Decthings model"
 
 DESCRIPTION = """\
-Create a machine learning model on Decthings in one of four ways, chosen by options.type. Give the members that the type needs, and optional ones the user asked for:
+Create a machine learning model on Decthings in one of four ways, chosen by options.type. Give the fields that the type needs, and optional ones the user asked for:
 - code (a new program): language; optional preset, wasm, parameterDefinitions
 - upload (a model file): format, data {path} or {base64}; optional parameterDefinitions
 - basedOnModelSnapshot: modelId, snapshotId, initialState {method: copy | create | upload, ...}
 - fromExisting (a copy): modelId; optional snapshotId
-All take tags [{tag, value}]. Relative paths start in the server's files folder. Element types: f32 f64, i8 to i64, u8 to u64, string boolean binary image audio video. Answers with modelId, or an error that says what to change."""  # noqa: E501 - a line break would reach the model
+All take tags [{tag, value}]. Relative paths start in the server's files folder. Element types: f32 f64, i8 to i64, u8 to u64, string boolean binary image audio video. Returns modelId, or an error that says what to change."""  # noqa: E501 - a line break would reach the model
 
 
 def _source(description: str = "") -> Node:
-    return object_of({"path": text(), "base64": text()}, description=description)
+    return object_of({"path": string(), "base64": string()}, description=description)
 
 
 _TENSOR = object_of(
     {
-        "type": text(enum=TENSOR_TYPES),
+        "type": string(enum=TENSOR_TYPES),
         "shape": list_of(INTEGER, "[] one value."),
         "data": list_of(
-            text(),
-            'Flat, row-major, as texts: "1.5", "true"; media and binary: "file:PATH" or a data: URI.',
+            string(),
+            'Flat, row-major, as strings: "1.5", "true"; media and binary: "file:PATH" or a data: URI.',
         ),
     },
     ("type", "shape", "data"),
@@ -45,9 +46,9 @@ _TENSOR = object_of(
 
 _PROVIDER_DATA = object_of(
     {
-        "type": text("dataset needs datasetId, datasetKey. data needs data.", ("dataset", "data")),
-        "datasetId": text(),
-        "datasetKey": text(),
+        "type": string("dataset needs datasetId, datasetKey. data needs data.", ("dataset", "data")),
+        "datasetId": string(),
+        "datasetKey": string(),
         "data": list_of(_TENSOR),
     },
     ("type",),
@@ -59,21 +60,21 @@ _LAUNCHER = object_of(
         "memoryMebibytes": INTEGER,
         "diskMebibytes": INTEGER,
         "swapMebibytes": INTEGER,
-        "gpus": object_of({"model": text("Like L4."), "count": INTEGER}, ("model", "count")),
+        "gpus": object_of({"model": string("Like L4."), "count": INTEGER}, ("model", "count")),
     },
     ("cpus", "memoryMebibytes"),
 )
 
 _INITIAL_STATE = object_of(
     {
-        "method": text(
+        "method": string(
             "copy needs nothing more. create needs name, params, launcherSpec. upload needs name, data.",
             ("copy", "create", "upload"),
         ),
-        "name": text("Of the new state."),
-        "params": list_of(object_of({"name": text(), "data": _PROVIDER_DATA}, ("name", "data")), "Can be []."),
+        "name": string("Of the new state."),
+        "params": list_of(object_of({"name": string(), "data": _PROVIDER_DATA}, ("name", "data")), "Can be []."),
         "launcherSpec": _LAUNCHER,
-        "data": list_of(object_of({"key": text(), "data": _source()}, ("key", "data")), "State files."),
+        "data": list_of(object_of({"key": string(), "data": _source()}, ("key", "data")), "State files."),
     },
     ("method",),
     "For basedOnModelSnapshot.",
@@ -84,18 +85,18 @@ def _input_schema(*, full: bool) -> Node:
     """The four lists of parameter definitions are alike. When not `full`, only the first says what holds for all."""
     options = object_of(
         {
-            "type": text(
+            "type": string(
                 "code needs language. upload needs format, data. basedOnModelSnapshot needs modelId, snapshotId, "
                 "initialState. fromExisting needs modelId.",
                 ("code", "upload", "basedOnModelSnapshot", "fromExisting"),
             ),
-            "language": text("For code: go, javascript, typescript, python, rust.", get_args(Language)),
-            "preset": text("For code. Starts from: none, empty, tensorflowjs, pytorch, tensorflow."),
+            "language": string("For code: go, javascript, typescript, python, rust.", get_args(Language)),
+            "preset": string("For code. Starts from: none, empty, tensorflowjs, pytorch, tensorflow."),
             "wasm": described("boolean", "Compile to WebAssembly."),
-            "format": text("For upload: onnx, tflite."),
+            "format": string(f"For upload: {', '.join(formats.NAMES)}."),
             "data": _source("For upload. base64 only if small."),
-            "modelId": text("Source model."),
-            "snapshotId": text("Its snapshot."),
+            "modelId": string("Source model."),
+            "snapshotId": string("Its snapshot."),
             "initialState": _INITIAL_STATE,
             "tags": TAGS,
             "parameterDefinitions": parameter_definitions_schema(full=full, description="For code, upload."),
@@ -104,8 +105,8 @@ def _input_schema(*, full: bool) -> Node:
     )
     return object_of(
         {
-            "name": text(),
-            "description": text("What the model does."),
+            "name": string(),
+            "description": string("What the model does."),
             "publicAccess": described("boolean", "Every Decthings user can use it. Default false."),
             "options": options,
         },
@@ -119,13 +120,13 @@ INPUT_SCHEMA = _input_schema(full=True)
 PUBLISHED_SCHEMA = _input_schema(full=False)
 """What tools/list shows."""
 
-_RECEIPT: dict[str, Node] = {"bytes": INTEGER, "sha256": text()}
+_RECEIPT: dict[str, Node] = {"bytes": INTEGER, "sha256": string()}
 
 OUTPUT_SCHEMA = output_schema(
-    result=object_of({"modelId": text(), "isNowCreating": described("boolean")}, ("modelId",)),
+    result=object_of({"modelId": string(), "isNowCreating": described("boolean")}, ("modelId",)),
     upload=object_of(_RECEIPT),
-    uploads=list_of(object_of({"key": text(), **_RECEIPT})),
-    ignored=list_of(text()),
+    uploads=list_of(object_of({"key": string(), **_RECEIPT})),
+    ignored=list_of(string()),
     lookUp=object_of({}),
 )
 
@@ -135,13 +136,13 @@ _STILL_CREATING = (
 )
 
 NEXT_STEPS = {
-    False: "The model is ready. Give the person its modelId.",
+    False: "The model is ready. Give the user its modelId.",
     True: _STILL_CREATING,
-    None: "The model exists; Decthings did not say whether it is ready. Give the person its modelId.",
+    None: "The model exists; Decthings did not say whether it is ready. Give the user its modelId.",
 }
 """By `isNowCreating`."""
 
 WITHOUT_DEFINITIONS = (
-    " It was created without parameterDefinitions. If the person wants them: inspect_model_file reads them from the "
+    " It was created without parameterDefinitions. If the user wants them: inspect_model_file reads them from the "
     "file, and update_model sets them."
 )

@@ -12,14 +12,14 @@ class BlobSource(ABC):
     @property
     @abstractmethod
     def size(self) -> int:
-        """How many bytes `chunks` yields in all."""
+        """The number of bytes that `chunks` yields in total."""
 
     @abstractmethod
     def chunks(self) -> AsyncIterator[bytes]:
         """Yield the bytes, once.
 
         Raises:
-            BlobChanged: what is read is no longer what was announced.
+            BlobChanged: the data is no longer what was announced.
         """
 
 
@@ -47,7 +47,7 @@ def size_of(blob: Blob) -> int:
 
 
 def join(parts: Iterable[Blob]) -> Blob:
-    """One blob of all `parts`, with neighbours in memory merged."""
+    """Join all `parts` into one blob; adjacent parts in memory are merged."""
     merged: list[Blob] = []
     run: list[bytes] = []
     for part in parts:

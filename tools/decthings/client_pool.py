@@ -1,7 +1,7 @@
-"""ClientPool to Decthings: as many HTTP clients as there are calls at a time, each with a connection of its own.
+"""A pool of HTTP clients for Decthings: one client, with one connection, for each concurrent call.
 
-One client for all looks at every connection, and asks the operating system about each that is idle, for each
-request; a call among many would take twice as long.
+A single client for all calls would check every connection for each request, and ask the operating system about
+each idle one; with many concurrent calls, each would take twice as long.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from .errors import ApiError, TooManyCalls
 
 MAX_SHORT_CALLS = 64
 MAX_LONG_CALLS = 200
-"""Calls at a time: those that last, uploads and methods that block, would hold up all others."""
+"""The limits of concurrent calls. Long ones (uploads, methods that block) are counted apart, to not block others."""
 
 _IDLE_SECONDS = 4
-"""Shorter than servers keep a connection: one that they close just as a call begins costs the call its answer.
-Whoever was idle for longer is closed when the next call begins."""
+"""Shorter than servers keep a connection: if they close it just as a call starts, its response is lost.
+Clients that were idle for longer are closed when the next call starts."""
 
 
 class ClientPool:
+    """HTTP clients that are reused; an async context manager that closes them."""
+
     def __init__(self, open_client: Callable[[], httpx.AsyncClient]) -> None:
-        """
+        """Open the first client, so that an invalid configuration is found now.
+
         Args:
-            open_client: its clients must not follow redirects. It is called once here, so that what cannot be
-                set up shows.
+            open_client: opens a client that does not follow redirects.
         """
         self._open_client = open_client
         self._idle = deque([(monotonic(), open_client())])
@@ -48,12 +50,13 @@ class ClientPool:
 
     @asynccontextmanager
     async def take(self, seconds: float, *, long_running: bool) -> AsyncGenerator[httpx.AsyncClient]:
-        """
+        """Take a client for one call; it is closed if the call fails.
+
         Args:
-            seconds: to wait for one.
+            seconds: how long to wait while the limit of concurrent calls is reached.
 
         Raises:
-            TooManyCalls: none became free.
+            TooManyCalls: no other call ended in that time.
         """
         allowed = self._long_calls if long_running else self._short_calls
         try:
@@ -65,10 +68,10 @@ class ClientPool:
             client = self._idle.pop()[1] if self._idle else self._open_client()
             try:
                 yield client
-            except ApiError:  # an answer like others
+            except ApiError:  # a response like others
                 self._idle.append((monotonic(), client))
                 raise
-            except BaseException:  # httpx can keep what was cancelled on the way through a proxy
+            except BaseException:  # httpx can keep a connection that was cancelled while it was opened through a proxy
                 await _close(client)
                 raise
             self._idle.append((monotonic(), client))
@@ -90,4 +93,4 @@ async def _wait(allowed: anyio.Semaphore, seconds: float) -> None:
         with anyio.fail_after(seconds):
             await allowed.acquire()
     except TimeoutError as error:
-        raise TooManyCalls("This server has as many calls under way as it makes at a time.") from error
+        raise TooManyCalls("Too many concurrent calls to Decthings.") from error

@@ -1,16 +1,16 @@
-"""What can go wrong between us and Decthings.
+"""The errors of calls to Decthings.
 
 DecthingsError
 ├── NotSent                  Decthings did not get the whole request and cannot have acted on it
-│   ├── InvalidRequest         it cannot be written as a frame
+│   ├── InvalidRequest         it cannot be encoded as a frame
 │   │   └── TensorError          a tensor's elements do not fit its type or shape
 │   ├── BlobChanged            a file changed while it was being sent
 │   ├── ConnectionFailed       no connection was made
 │   ├── TooManyCalls           all connections were busy with other calls
-│   └── RequestInterrupted        the connection broke before all of it was handed over
-├── NoResponse               all of it was handed over, and no whole answer came back
-├── InvalidResponse          an answer came back that is not one of Decthings'
-└── ApiError                 Decthings answered with an error
+│   └── RequestInterrupted     the connection was lost before the whole request was sent
+├── NoResponse               the request was sent, and no complete response was received
+├── InvalidResponse          the response is not a valid response of Decthings
+└── ApiError                 Decthings returned an error
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from typing import Any
 
 
 class DecthingsError(Exception):
-    """Base of all errors here. The text is a sentence without secrets or payloads."""
+    """Base of all errors here. The message is a sentence without secrets or payloads."""
 
+    code: str
     may_have_acted: bool = False
-    """Whether Decthings may have carried out the request all the same."""
+    """Whether Decthings may have carried out the request nevertheless."""
 
 
 class NotSent(DecthingsError):
@@ -31,11 +32,11 @@ class NotSent(DecthingsError):
 
 
 class InvalidRequest(NotSent):
-    pass
+    code = "invalid_request"
 
 
 class TensorError(InvalidRequest):
-    """`index` is the position of the element in row-major order, None when the tensor as a whole is wrong."""
+    """A tensor cannot be encoded. `index` is the element's position in row-major order, None for the whole tensor."""
 
     def __init__(self, problem: str, index: int | None = None) -> None:
         super().__init__(problem if index is None else f"element {index}: {problem}")
@@ -43,27 +44,30 @@ class TensorError(InvalidRequest):
 
 
 class BlobChanged(NotSent):
-    pass
+    code = "file_changed"
 
 
 class ConnectionFailed(NotSent):
-    pass
+    code = "connection_failed"
 
 
 class TooManyCalls(NotSent):
-    pass
+    code = "too_many_calls"
 
 
 class RequestInterrupted(NotSent):
-    pass
+    code = "request_cut_short"
 
 
 class NoResponse(DecthingsError):
+    code = "no_response"
     may_have_acted = True
 
 
 class InvalidResponse(DecthingsError):
-    """`status` is the HTTP status; `retry_after` the header of that name, in seconds, if there was one."""
+    """No valid response. `status` is the HTTP status; `retry_after` the Retry-After header in seconds, if present."""
+
+    code = "invalid_response"
 
     def __init__(
         self, problem: str, *, may_have_acted: bool, status: int = 200, retry_after: float | None = None
@@ -75,9 +79,9 @@ class InvalidResponse(DecthingsError):
 
 
 class ApiError(DecthingsError):
-    """`code` as Decthings gave it, known to the API page or not; `details` the other members of the error."""
+    """An error of Decthings: `code` as it was sent, documented or not; `details` are the other fields of the error."""
 
     def __init__(self, code: str, details: Mapping[str, Any]) -> None:
-        super().__init__(f"Decthings answered with the error {code!r}.")
+        super().__init__(f"Decthings returned the error {code!r}.")
         self.code = code
         self.details = details

@@ -1,4 +1,4 @@
-"""JSON as it goes out and comes in, and telling its values apart."""
+"""Encoding and decoding JSON, and type checks for its values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def parse_if_json(value: Any) -> Any:
-    """What a text says if it is JSON, and any other value as it is."""
+    """The parsed value of a string that contains JSON; any other value unchanged."""
     if not isinstance(value, str):
         return value
     try:
@@ -34,9 +34,9 @@ _SHORTEST_SECRET = 8
 
 
 def redact(value: Any, key: SecretStr | None) -> Any:
-    """The value with the key blanked in every text: what is sent may be echoed back.
+    """Replace the key in every string of `value`: a server may echo what it was sent.
 
-    A key that is as short as a word is none that is worth hiding, and words are in every answer.
+    Very short keys are kept: they may be words, which occur in every response.
     """
     secret = "" if key is None else key.get_secret_value()
     return _redacted(value, secret) if len(secret) >= _SHORTEST_SECRET else value
@@ -54,16 +54,16 @@ def encode_json(value: Mapping[str, Any]) -> bytes:
     """Compact UTF-8, as JSON.stringify writes it.
 
     Raises:
-        InvalidRequest: a number is NaN or infinite, or a text holds half of a surrogate pair.
+        InvalidRequest: a number is NaN or infinite, or a string has an unpaired surrogate.
     """
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except UnicodeEncodeError as error:
         raise InvalidRequest(
-            "A text holds half of a surrogate pair, which UTF-8 cannot carry. Leave that character out."
+            "A string has an unpaired surrogate, which UTF-8 cannot encode. Leave that character out."
         ) from error
     except ValueError as error:
-        raise InvalidRequest("NaN and infinities can only stand in a tensor.") from error
+        raise InvalidRequest("NaN and infinities are only possible in a tensor.") from error
 
 
 def decode_json_object(document: bytes) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reading an answer of Decthings: with limits, and telling every way in which it can be broken."""
+"""Reading a response of Decthings, within limits, and naming what is invalid in it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .varint import MalformedFrame
 from .wire import decode_response
 
 MAX_SECONDS = 10
-"""From the first byte of an answer to its last."""
+"""The time limit for a response, from its first byte to its last."""
 
 MAX_BYTES = 16 * 1024 * 1024
-"""No answer of the methods used here comes near this; a larger one is not read to its end."""
+"""Responses of the methods used here are far smaller; a larger one is not read completely."""
 
 
 async def read_result(response: httpx.Response, *, request_complete: bool) -> dict[str, Any]:
-    """The `result` object of an answer.
+    """Read a response and return its `result` object.
 
     Raises:
-        ApiError: the answer is an error of Decthings.
-        InvalidResponse: it is no answer of Decthings; `may_have_acted` unless the status or an
-            incomplete request rules that out.
-        TimeoutError: it came too slowly.
+        ApiError: Decthings returned an error.
+        InvalidResponse: it is not a valid response of Decthings; `may_have_acted` is true unless the status
+            or an incomplete request rules that out.
+        TimeoutError: it arrived too slowly.
     """
     with anyio.fail_after(MAX_SECONDS):
         if not response.is_success:
@@ -36,33 +36,33 @@ async def read_result(response: httpx.Response, *, request_complete: bool) -> di
         try:
             return _result_of(_frame_of(response, await _read(response)))
         except MalformedFrame as error:
-            problem = f"The answer is not one of Decthings': {error}."
+            problem = f"Invalid response from Decthings: {error}."
             raise InvalidResponse(problem, may_have_acted=request_complete, status=response.status_code) from error
 
 
 async def _failed_status(response: httpx.Response, request_complete: bool) -> ApiError | InvalidResponse:
-    """An error frame may come with any status; otherwise the status is all there is to tell."""
-    holds_result = False
+    """The error of a response with a failure status: its error frame if it has one, or else the status."""
+    has_result = False
     try:
         _result_of(_frame_of(response, await _read(response)))
-        holds_result = True
+        has_result = True
     except ApiError as error:
         return error
     except (MalformedFrame, httpx.RequestError):
         pass
     status, retry_after = response.status_code, _retry_after(response)
-    # Proxies send 408 and a bare 503 also when the connection behind them broke after the request went through.
+    # Proxies send 408 and a bare 503 also when their own connection was lost after the request was passed on.
     refused = (status < 500 and status != 408) or (status == 503 and retry_after is not None)
     return InvalidResponse(
-        f"HTTP status {status} came instead of an answer of Decthings.",
-        may_have_acted=holds_result or (request_complete and not refused),
+        f"Decthings returned HTTP status {status} instead of a valid response.",
+        may_have_acted=has_result or (request_complete and not refused),
         status=status,
         retry_after=retry_after,
     )
 
 
 def _retry_after(response: httpx.Response) -> float | None:
-    """In seconds; the header has those or a date."""
+    """The Retry-After header in seconds; it contains seconds or a date."""
     value = response.headers.get("retry-after", "")
     if value.isascii() and value.isdigit() and len(value) < 7:
         return float(value)
@@ -71,7 +71,7 @@ def _retry_after(response: httpx.Response) -> float | None:
 
 
 def parse_http_date(value: str) -> datetime | None:
-    """A date as headers have it."""
+    """A date in the form of HTTP headers, or None if it is invalid."""
     try:
         date = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
@@ -80,17 +80,17 @@ def parse_http_date(value: str) -> datetime | None:
 
 
 async def _read(response: httpx.Response) -> bytes:
-    """The body as it came."""
+    """The body, within the size limit."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise MalformedFrame("it is compressed, which was not asked for")
+        raise MalformedFrame("it is compressed, which was not requested")
     announced = response.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > MAX_BYTES:
-        raise MalformedFrame(f"it is announced with {announced} bytes, more than the {MAX_BYTES} that are read")
+        raise MalformedFrame(f"its Content-Length is {announced} bytes, and the limit is {MAX_BYTES}")
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
         if len(body) > MAX_BYTES:
-            raise MalformedFrame(f"it is longer than the {MAX_BYTES} bytes that are read")
+            raise MalformedFrame(f"it is longer than the limit of {MAX_BYTES} bytes")
     return bytes(body)
 
 
@@ -105,11 +105,11 @@ def _frame_of(response: httpx.Response, body: bytes) -> dict[str, Any]:
 def _result_of(reply: dict[str, Any]) -> dict[str, Any]:
     result, error = reply.get("result"), reply.get("error")
     if error is not None and result is not None:
-        raise MalformedFrame("it holds both a result and an error")
+        raise MalformedFrame("it has both a result and an error")
     if error is not None:
         raise _api_error(error)
     if result is None:
-        raise MalformedFrame("it holds neither a result nor an error")
+        raise MalformedFrame("it has neither a result nor an error")
     if not is_object(result):
         raise MalformedFrame("its result is not an object")
     return result

@@ -1,11 +1,11 @@
-"""Tensors as Decthings writes them.
+"""The binary format of Decthings' tensors.
 
     u8 type · u8 number of dimensions · a varint for each dimension · elements in row-major order
 
-Fixed-size elements follow at once, little endian. Elements of variable size are preceded by one varint
+Fixed-size elements follow directly, little endian. Elements of variable size are preceded by one varint
 with the length of all of them, and each by a varint with its own; an image, audio or video element is
 u8 length of the format · format · data. The shape [] is one element, a dimension of 0 makes none.
-Several tensors of one parameter stand one behind the other in one blob.
+Several tensors of one parameter follow each other in one blob.
 Source: the published tensor reference; byte for byte what the official Rust client writes.
 """
 
@@ -37,7 +37,7 @@ _STRUCT_CODES = {
     "f32": "f", "f64": "d", "i8": "b", "i16": "h", "i32": "i", "i64": "q",
     "u8": "B", "u16": "H", "u32": "I", "u64": "Q", "boolean": "?",
 }  # fmt: skip
-_CONTENTS = {"boolean": "true or false", "string": "a text"}
+_CONTENTS = {"boolean": "true or false", "string": "a JSON string"}
 _MAX_DIMENSIONS = 255
 _MAX_FORMAT_BYTES = 255
 
@@ -60,7 +60,7 @@ class Tensor:
 
 
 def integer_range(type_: str) -> tuple[int, int]:
-    """The least and the greatest value of an integer type."""
+    """The smallest and the largest value of an integer type."""
     bits = int(type_[1:])
     return (0, (1 << bits) - 1) if type_[0] == "u" else (-(1 << bits - 1), (1 << bits - 1) - 1)
 
@@ -89,12 +89,12 @@ def _encode(tensor: Tensor) -> Iterator[Blob]:
         yield from parts
 
 
-def _encode_strings(texts: Sequence[str]) -> Iterator[bytes]:
+def _encode_strings(strings: Sequence[str]) -> Iterator[bytes]:
     try:
-        encoded = list(map(str.encode, texts))
+        encoded = list(map(str.encode, strings))
     except UnicodeEncodeError:
-        for index, text in enumerate(texts):
-            _utf8(text, index)
+        for index, string in enumerate(strings):
+            _utf8(string, index)
         raise
     body = b"".join(chain.from_iterable(zip(map(encode_varint, map(len, encoded)), encoded, strict=True)))
     yield encode_varint(len(body))
@@ -102,22 +102,22 @@ def _encode_strings(texts: Sequence[str]) -> Iterator[bytes]:
 
 
 def shape_problem(shape: Sequence[int], count: int) -> str | None:
-    """Why a tensor of that shape cannot hold that many elements."""
+    """Why a tensor of that shape cannot have that many elements; None if it can."""
     if len(shape) > _MAX_DIMENSIONS:
-        return f"has {len(shape)} dimensions, and at most {_MAX_DIMENSIONS} are possible"
+        return f"has {len(shape)} dimensions; at most {_MAX_DIMENSIONS} are possible"
     if any(dimension < 0 for dimension in shape):
-        return "has a negative dimension in its shape; a tensor that holds data has none"
+        return "has a negative dimension in its shape, which is only possible in a parameter definition"
     if any(dimension >> 64 for dimension in shape):
         return "has a dimension in its shape that does not fit into 64 bits"
     if math.prod(shape) != count:
-        return f"has the shape {list(shape)}, which needs {math.prod(shape)} elements, and {count} are given"
+        return f"has the shape {list(shape)}, which needs {math.prod(shape)} elements, but {count} are given"
     return None
 
 
 def _pack(type_: TensorType, elements: Sequence[Any]) -> bytes:
     allowed = {bool} if type_ == "boolean" else {int, float} if type_ in FLOAT_TYPES else {int}
     try:
-        # Packed in C, a row at once; the slow look for the culprit only runs when there is one.
+        # Packed in C, all at once; the slow search for the bad element only runs when there is one.
         if set(map(type, elements)) <= allowed:
             return struct.pack(f"<{len(elements)}{_STRUCT_CODES[type_]}", *elements)
     except (struct.error, OverflowError):
@@ -126,23 +126,23 @@ def _pack(type_: TensorType, elements: Sequence[Any]) -> bytes:
 
 
 def _first_bad_element(type_: TensorType, elements: Sequence[Any], allowed: set[type]) -> TensorError:
-    one = struct.Struct(f"<{_STRUCT_CODES[type_]}")
+    packer = struct.Struct(f"<{_STRUCT_CODES[type_]}")
     for index, element in enumerate(elements):
         try:
             if type(element) in allowed:
-                one.pack(element)
+                packer.pack(element)
                 continue
         except (struct.error, OverflowError):
             pass
         return TensorError(f"it does not fit {describe_type(type_)}.", index)
-    raise AssertionError("every element fits by itself")
+    raise AssertionError("every element fits")
 
 
 def describe_type(type_: str) -> str:
-    """The type with what it can hold, for an error's sentence."""
+    """The type and its possible values, for error messages."""
     if type_ in INTEGER_TYPES:
-        least, greatest = integer_range(type_)
-        return f"{type_} (a whole number from {least} to {greatest})"
+        smallest, largest = integer_range(type_)
+        return f"{type_} (an integer from {smallest} to {largest})"
     return f"{type_} ({_CONTENTS.get(type_, 'a number')})"
 
 
@@ -157,18 +157,18 @@ def _variable_element(type_: TensorType, index: int, element: Any) -> Iterator[B
         yield element.data
 
 
-def _utf8(text: str, index: int) -> bytes:
+def _utf8(string: str, index: int) -> bytes:
     try:
-        return text.encode()
+        return string.encode()
     except UnicodeEncodeError:
-        raise TensorError("it holds half of a surrogate pair, which UTF-8 cannot carry.", index) from None
+        raise TensorError("it has an unpaired surrogate, which UTF-8 cannot encode.", index) from None
 
 
 def decode_tensors(data: bytes) -> list[Tensor]:
-    """All tensors of one parameter.
+    """Decode all tensors of one parameter.
 
     Raises:
-        MalformedFrame: the bytes are not a run of whole tensors.
+        MalformedFrame: the bytes are not a sequence of complete tensors.
     """
     tensors: list[Tensor] = []
     offset = 0
@@ -183,7 +183,7 @@ def _decode(data: bytes, offset: int) -> tuple[Tensor, int]:
         raise MalformedFrame("a tensor ends before its shape")
     code, dimensions = data[offset], data[offset + 1]
     if not 1 <= code <= len(TENSOR_TYPES):
-        raise MalformedFrame(f"there is no tensor type {code}")
+        raise MalformedFrame(f"unknown tensor type {code}")
     type_ = TENSOR_TYPES[code - 1]
     offset += 2
     shape: list[int] = []
@@ -206,7 +206,7 @@ def _decode_fixed(type_: TensorType, count: int, data: bytes, offset: int) -> tu
 def _decode_variable(type_: TensorType, count: int, data: bytes, offset: int) -> tuple[list[Any], int]:
     total, offset = decode_varint(data, offset)
     end = offset + total
-    # Each element takes at least the byte of its length: a count beyond that is not worth a loop.
+    # Each element has at least the byte of its length: a larger count is wrong, and needs no loop.
     if end > len(data) or count > total:
         raise MalformedFrame(f"a tensor of {count} {type_} elements ends too early")
     elements: list[Any] = []
@@ -214,7 +214,7 @@ def _decode_variable(type_: TensorType, count: int, data: bytes, offset: int) ->
         length, start = decode_varint(data, offset)
         offset = start + length
         if offset > end:
-            raise MalformedFrame(f"an element of a {type_} tensor reaches beyond it")
+            raise MalformedFrame(f"an element of a {type_} tensor extends beyond the tensor")
         elements.append(_decode_element(type_, data[start:offset]))
     if offset != end:
         raise MalformedFrame(f"a {type_} tensor announces {total} bytes and has {total - end + offset}")
@@ -232,4 +232,4 @@ def _decode_element(type_: TensorType, element: bytes) -> Any:
             raise MalformedFrame(f"the format of an element of a {type_} tensor ends too early")
         return Media(element[1:end].decode(), element[end:])
     except (UnicodeDecodeError, IndexError):
-        raise MalformedFrame(f"an element of a {type_} tensor is not one") from None
+        raise MalformedFrame(f"an element of a {type_} tensor is not valid") from None

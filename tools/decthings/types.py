@@ -1,8 +1,8 @@
 """The JSON types of the Decthings API, with the names and the nesting of the API page.
 
-They are plain dictionaries: what a checked argument is, what a request is written from, and what the
-sandbox checks. Where the page has a Buffer a `Blob` stands, where it has a DecthingsTensor a `Tensor`.
-The definitions go out as lists: the page shows one definition each, the official clients send lists.
+They are plain dictionaries: the form of validated arguments, of requests, and of what the sandbox validates.
+A `Blob` takes the place of the page's Buffer, a `Tensor` that of its DecthingsTensor. Parameter definitions are
+sent as lists: the page shows a single definition for each, but the official clients send lists.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Tag(TypedDict):
 
 @with_config(STRICT)
 class ParameterRules(TypedDict):
-    """`shape`: -1 is any length, [] a single value. `annotations` only serve Decthings' web pages."""
+    """What a parameter accepts. `shape`: -1 is any length, [] one value. `annotations` are for Decthings' web pages."""
 
     shape: list[int]
     allowedTypes: list[TensorType]
@@ -60,7 +60,7 @@ class Gpus(TypedDict):
 
 @with_config(STRICT)
 class LauncherSpec(TypedDict):
-    """`cpus` may be a fraction; memory, disk and swap are in MiB."""
+    """The machine to run on. `cpus` may be a fraction; memory, disk and swap are in MiB."""
 
     cpus: FiniteFloat
     memoryMebibytes: int
@@ -151,7 +151,7 @@ class CreateModelParams(TypedDict):
 
 
 class Filter(TypedDict, total=False):
-    """`names` are exact, `searchName` is a part of one."""
+    """Which models or datasets to list. `names` are exact; `searchName` is a part of a name."""
 
     owners: list[str]
     tags: list[Tag]
@@ -161,7 +161,7 @@ class Filter(TypedDict, total=False):
 
 
 class ListParams(TypedDict, total=False):
-    """Of getModels and getDatasets. Without a limit Decthings answers with 20."""
+    """Parameters of getModels and getDatasets. Without a limit, Decthings returns 20 items."""
 
     offset: int
     limit: int
@@ -188,7 +188,7 @@ class CreatedModel(TypedDict):
 
 
 class ListOfModels(TypedDict):
-    """The members of a model are those of the getModels page, passed on as they came."""
+    """The result of getModels; each model has the fields of the API page, passed on unchanged."""
 
     models: list[dict[str, Any]]
     total: int

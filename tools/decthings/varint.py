@@ -8,7 +8,7 @@ _WIDTHS = {0xFD: 2, 0xFE: 4, 0xFF: 8}
 
 
 class MalformedFrame(ValueError):
-    """Bytes that are not what the format says. The text says what is wrong, not what the bytes are."""
+    """Bytes that do not follow the format. The message says what is wrong, without the bytes."""
 
 
 _SHORTEST = [bytes([value]) for value in range(0xFD)]
@@ -29,7 +29,7 @@ def varint_width(first_byte: int) -> int:
 
 
 def decode_varint(data: bytes, offset: int = 0) -> tuple[int, int]:
-    """The value at `offset`, and the offset behind it."""
+    """The value at `offset`, and the offset after it."""
     if offset >= len(data):
         raise MalformedFrame("it ends where a length is expected")
     first = data[offset]

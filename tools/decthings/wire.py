@@ -4,8 +4,8 @@
     response   varint length of the JSON · JSON · (varint length · bytes) for each blob, until the end
     varint     0…252: one byte · fd u16 · fe u32 · ff u64, big endian
 
-Writers use the shortest varint; readers take longer forms too, as the official clients do.
-Source: the published HTTP reference; where it is silent, what the official clients send.
+Writers use the shortest varint; readers accept longer forms too, as the official clients do.
+Source: the published HTTP reference; where it says nothing, what the official clients send.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ MAX_BLOBS = 255
 
 
 def detach_blobs(params: Mapping[str, Any]) -> tuple[dict[str, Any], list[Blob]]:
-    """Split parameters in the form of the API page into the JSON and the blobs that travel beside it.
+    """Split parameters in the form of the API page into JSON and the blobs that are sent next to it.
 
-    A member `data` leaves the JSON when it is a blob (an upload), the inline tensors of a parameter
+    A field `data` is removed from the JSON when it is a blob (an upload), the inline tensors of a parameter
     provider, or a list of state files; the names of the latter stay as `stateKeyNames`.
     """
     blobs: list[Blob] = []
@@ -59,10 +59,10 @@ def _detach_members(members: Mapping[str, Any], blobs: list[Blob]) -> dict[str, 
 
 
 def encode_head(params: Mapping[str, Any], blob_sizes: Sequence[int]) -> bytes:
-    """Everything of a request frame that comes before the first blob."""
+    """Encode the part of a request frame before the first blob."""
     if len(blob_sizes) > MAX_BLOBS:
         raise InvalidRequest(
-            f"One request carries at most {MAX_BLOBS} binary parts (inline parameters or state files); "
+            f"One request can have at most {MAX_BLOBS} binary parts (inline parameters or state files); "
             f"this one has {len(blob_sizes)}."
         )
     document = encode_json(params)
@@ -79,10 +79,10 @@ def encode_response(reply: Mapping[str, Any], blobs: Sequence[bytes] = ()) -> by
 
 
 def decode_response(frame: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    """The JSON object and the blobs of a response.
+    """Decode the JSON object and the blobs of a response frame.
 
     Raises:
-        MalformedFrame: a length reaches beyond the end, or the JSON part is not a JSON object.
+        MalformedFrame: a length extends beyond the end, or the JSON part is not a JSON object.
     """
     document, offset = _decode_part(frame, 0, "the JSON part")
     blobs: list[bytes] = []
@@ -96,5 +96,5 @@ def _decode_part(frame: bytes, offset: int, name: str) -> tuple[bytes, int]:
     length, start = decode_varint(frame, offset)
     end = start + length
     if end > len(frame):
-        raise MalformedFrame(f"{name} is announced with {length} bytes, and {len(frame) - start} are left")
+        raise MalformedFrame(f"the length of {name} is {length} bytes, but only {len(frame) - start} remain")
     return frame[start:end], end

@@ -1,1 +1,1 @@
-"""AllowedFiles on this machine: which ones may be opened, and what an ONNX or TFLite file says of itself."""
+"""Files on this machine: which ones may be opened, and the structure of ONNX and TFLite files."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ..decthings import TensorType
-from .protobuf import BYTES, VARINT, Budget, Field, Malformed, Message, ReadAt
-from .structure import MalformedModel, ModelStructure, TensorSpec
+from .protobuf import BYTES, VARINT, Budget, Field, Malformed, Message
+from .structure import MalformedModel, ModelStructure, ReadAt, TensorSpec
 
 _MAX_FIELDS = 300_000
 _MAX_VALUES = 512
@@ -28,11 +28,31 @@ _TYPES: dict[int, tuple[str, TensorType | None]] = {
 }  # fmt: skip
 _KINDS = {4: "sequence", 5: "map", 8: "sparse tensor", 9: "optional"}
 
+_MODEL_FIELDS = {
+    1: VARINT, 2: BYTES, 3: BYTES, 4: BYTES, 5: VARINT, 6: BYTES, 7: BYTES, 8: BYTES,
+    14: BYTES, 20: BYTES, 25: BYTES, 26: BYTES,
+}  # fmt: skip
+"""The fields of onnx.ModelProto (onnx.proto of ONNX 1.20) with their protobuf wire types."""
+_GRAPH = 7
+_MAX_MODEL_FIELDS = 100_000
+
+
+def is_onnx(size: int, read_at: ReadAt) -> bool:
+    """Whether it is a complete protobuf message with only fields of onnx.ModelProto, including a graph."""
+    try:
+        fields = [(field.number, field.wire_type) for field in Message(read_at, 0, size, Budget(_MAX_MODEL_FIELDS))]
+    except Malformed:
+        return False
+    # New versions add fields, but with low numbers; bytes that are not ONNX soon give a high one.
+    known = all(number < 100 and _MODEL_FIELDS.get(number, kind) == kind for number, kind in fields)
+    return known and (_GRAPH, BYTES) in fields
+
 
 def read_onnx(size: int, read_at: ReadAt) -> ModelStructure:
-    """
+    """Read the inputs, outputs and versions of an ONNX file.
+
     Raises:
-        MalformedModel: it is not a whole ModelProto with a graph.
+        MalformedModel: it is not a complete ModelProto with a graph.
     """
     try:
         return _read(Message(read_at, 0, size, Budget(_MAX_FIELDS)))
@@ -41,9 +61,9 @@ def read_onnx(size: int, read_at: ReadAt) -> ModelStructure:
 
 
 def external_weights(size: int, read_at: ReadAt) -> str | None:
-    """The name of a file beside the model that holds weights, if there is one."""
+    """The name of a separate file with weights, if the model uses one."""
     model = Message(read_at, 0, size, Budget(_MAX_FIELDS))
-    with suppress(Malformed):  # a graph that is broken is for Decthings to refuse
+    with suppress(Malformed):  # Decthings refuses invalid graphs itself
         for graph in (field for field in model if field.number == 7 and field.wire_type == BYTES):
             for field in model.within(graph):
                 weight = field.number == 5 and field.wire_type == BYTES
@@ -53,8 +73,8 @@ def external_weights(size: int, read_at: ReadAt) -> str | None:
 
 
 def _location(tensor: Message) -> str | None:
-    """`external_data` with the key "location"."""
-    with suppress(Malformed):  # one with a vocabulary in it has no need of another file
+    """The entry "location" of the tensor's `external_data`."""
+    with suppress(Malformed):  # a tensor with an inline vocabulary needs no other file
         for field in tensor:
             if field.number == 13 and field.wire_type == BYTES:
                 entry = tensor.within(field)
@@ -64,14 +84,14 @@ def _location(tensor: Message) -> str | None:
 
 
 def _read(model: Message) -> ModelStructure:
-    texts = {2: "", 3: ""}
+    strings = {2: "", 3: ""}
     ir_version, graph = 0, None
     opsets: dict[str, int] = {}
     for field in model:
         if field.number == 1 and field.wire_type == VARINT:
             ir_version = field.value
-        elif field.number in texts and field.wire_type == BYTES:
-            texts[field.number] = model.text(field, _MAX_TEXT)
+        elif field.number in strings and field.wire_type == BYTES:
+            strings[field.number] = model.text(field, _MAX_TEXT)
         elif field.number == 7 and field.wire_type == BYTES:
             graph = field
         elif field.number == 8 and field.wire_type == BYTES and len(opsets) < _MAX_VALUES:
@@ -81,7 +101,7 @@ def _read(model: Message) -> ModelStructure:
         raise MalformedModel("it has no graph")
     inputs, outputs = _values(model.within(graph))
     versions = {"irVersion": ir_version, "opsets": opsets}
-    return ModelStructure("onnx", f"{texts[2]} {texts[3]}".strip(), versions, inputs, outputs)
+    return ModelStructure("onnx", f"{strings[2]} {strings[3]}".strip(), versions, inputs, outputs)
 
 
 def _opset(opset: Message) -> tuple[str, int]:
@@ -95,7 +115,7 @@ def _opset(opset: Message) -> tuple[str, int]:
 
 
 def _values(graph: Message) -> tuple[list[TensorSpec], list[TensorSpec]]:
-    """Inputs and outputs. Up to IR version 3 weights are listed among the inputs: they are left out."""
+    """Inputs and outputs, without the weights, which IR versions up to 3 also list as inputs."""
     inputs: list[TensorSpec] = []
     outputs: list[TensorSpec] = []
     weights: set[str] = set()
@@ -113,7 +133,7 @@ def _values(graph: Message) -> tuple[list[TensorSpec], list[TensorSpec]]:
 
 
 def _weight_name(graph: Message, weight: Field) -> str:
-    """Nothing for one with a vocabulary in it: such a one is hardly listed among the inputs."""
+    """The name of a weight; empty if it has an inline vocabulary, since such weights are hardly ever inputs."""
     try:
         return _name(graph.within(weight, Budget(_MAX_WEIGHT_FIELDS)), 8)
     except Malformed:
@@ -159,7 +179,7 @@ def _tensor_type(tensor: Message) -> tuple[str, TensorType | None, list[int] | N
 
 
 def _dimension(shape: Message, dimension: Field) -> int:
-    """-1 for one that only has a name, or is not given."""
+    """The length of a dimension; -1 if it only has a name or is missing."""
     values = [f.value for f in shape.within(dimension) if f.number == 1 and f.wire_type == VARINT]
     return max(_signed(values[-1]), -1) if values else -1
 

@@ -1,16 +1,15 @@
-"""Walking through a protobuf message in a file, field by field, without reading what is passed over.
+"""Iterating over the fields of a protobuf message in a file, without reading the skipped fields.
 
-There are well-kept parsers, and all of them read the whole message: of a model that is its weights.
+The existing parsers read the whole message; for a model, that includes its weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
-ReadAt = Callable[[int, int], bytes]
-"""(offset, length) to the bytes there, fewer at the end of the file."""
+from .structure import ReadAt
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _WINDOW = 16 * 1024
@@ -19,12 +18,12 @@ _SECONDS = 3.0
 
 
 class Malformed(ValueError):
-    """What is there is not a message, or one with more fields than are walked through."""
+    """The bytes are not a protobuf message, or it has too many fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """`value` of a varint; `start` and `end` of the bytes of any other field."""
+    """A field of a message: the `value` of a varint, or the `start` and `end` of the bytes of any other field."""
 
     number: int
     wire_type: int
@@ -34,7 +33,7 @@ class Field:
 
 
 class Budget:
-    """A number of fields, and a few seconds."""
+    """A limit on the number of fields and on the time to read them."""
 
     def __init__(self, fields: int) -> None:
         self._fields = fields
@@ -43,11 +42,11 @@ class Budget:
     def spend(self) -> None:
         self._fields -= 1
         if self._fields < 0 or (self._fields % 1024 == 0 and monotonic() > self._deadline):
-            raise Malformed("it has more fields than are looked through")
+            raise Malformed("it has too many fields")
 
 
 class Message:
-    """`budget` bounds what is visited in it and in the messages within it, all together."""
+    """A message in a file. `budget` limits the fields read in it and in its nested messages together."""
 
     def __init__(self, read_at: ReadAt, start: int, end: int, budget: Budget) -> None:
         self._read_at, self._start, self._end, self._budget = read_at, start, end, budget
@@ -57,14 +56,14 @@ class Message:
         window, window_start = b"", offset
         while offset < self._end:
             self._budget.spend()
-            # A head is two varints at most, which take 20 bytes. Only what lies close together is read ahead.
+            # A field's header is at most two varints, 20 bytes. Only fields that are close together are read ahead.
             window_end = window_start + len(window)
             if offset + 20 > window_end:
                 size = _WINDOW if offset <= window_end else _SMALL_WINDOW
                 window, window_start = self._read_at(offset, min(size, self._end - offset)), offset
             field = _field(window, offset - window_start, offset)
             if field.end > self._end:
-                raise Malformed("a field reaches beyond its message")
+                raise Malformed("a field extends beyond its message")
             yield field
             offset = field.end
 
@@ -76,20 +75,20 @@ class Message:
 
 
 def _field(data: bytes, position: int, offset: int) -> Field:
-    """The field at `position` of `data`, which is at `offset` in the file."""
-    tag, behind = _varint(data, position)
+    """The field at `position` in `data`, which is at `offset` in the file."""
+    tag, after = _varint(data, position)
     number, wire_type = tag >> 3, tag & 7
     value, size = 0, 0
     if wire_type in (VARINT, BYTES):
-        value, behind = _varint(data, behind)
+        value, after = _varint(data, after)
         size = value if wire_type == BYTES else 0
     elif wire_type in (FIXED32, FIXED64):
         size = 4 if wire_type == FIXED32 else 8
     else:
-        raise Malformed(f"there is no wire type {wire_type}")
+        raise Malformed(f"unknown wire type {wire_type}")
     if not number:
         raise Malformed("a field has the number 0")
-    start = offset + behind - position
+    start = offset + after - position
     return Field(number, wire_type, value, start, start + size)
 
 
@@ -99,4 +98,4 @@ def _varint(data: bytes, position: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << 7 * index
         if byte < 0x80:
             return value, position + index + 1
-    raise Malformed("a number does not end")
+    raise Malformed("a varint is too long or incomplete")

@@ -1,23 +1,26 @@
-"""What a model file says of itself: the form in which inspectors of all formats answer."""
+"""What the readers of all formats share: how they read a file, and what they return of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..decthings import TensorType
 
+ReadAt = Callable[[int, int], bytes]
+"""Returns the bytes at (offset, length); fewer at the end of the file."""
+
 
 class MalformedModel(ValueError):
-    """The file is not a whole model of its format. The text says what is wrong with it."""
+    """The file is not a complete model of its format. The message says what is wrong."""
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """An input or an output.
+    """An input or an output of a model.
 
-    `element_type` is the format's own name; `shape` has -1 for any length, and is None when the rank is open.
+    `element_type` is the format's own name; `shape` has -1 for any length, and is None if the rank is unknown.
     """
 
     name: str
@@ -28,7 +31,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class ModelStructure:
-    """`versions` are those that the format has: of the file format, of operator sets."""
+    """What a model file contains besides weights. `versions` are those of the file format and of operator sets."""
 
     format: str
     producer: str

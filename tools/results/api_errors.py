@@ -1,6 +1,6 @@
-"""The error codes of the API, each with what it means and what to do next, whichever tool met it.
+"""The error codes of the Decthings API, with a message and a next step for each.
 
-The messages follow words like "Nothing was created: ".
+The messages follow a prefix like "Nothing was created: ".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Advice(NamedTuple):
-    """`retryable`: the same call, unchanged, can succeed later; `retry_after` in so many seconds."""
+    """What to report for an error. `retryable`: the unchanged call can succeed later, after `retry_after` seconds."""
 
     message: str
     next_step: str
@@ -20,20 +20,20 @@ class Advice(NamedTuple):
 ADVICE = {
     "name_already_used": Advice(
         "the account already has a model of this name.",
-        "If that model is the wanted one, use it (find_models shows it). Otherwise ask the person for another name and "
-        "call again with it.",
+        "If the user wants that model, use it (find_models shows it). Otherwise ask the user for another name and call "
+        "again with that name.",
     ),
     "organization_not_found": Advice(
-        "the organization that the name stands under does not exist.",
-        "Check the spelling of the organization with the person, or give the name without one.",
+        "the organization in the name does not exist.",
+        "Check the spelling of the organization with the user, or give the name without an organization.",
     ),
     "access_denied": Advice(
-        "this account may not use a model, a dataset or an organization that was named.",
-        "Ask the person to get access to it, or to name another one.",
+        "this account has no access to a model, a dataset or an organization in the arguments.",
+        "Ask the user to get access to it, or which other one to use.",
     ),
     "model_not_found": Advice(
         "modelId is not the id of a model that this account can see.",
-        "Look the model up with find_models: modelId has to be its id, not its name.",
+        "Look the model up with find_models: modelId must be its id, not its name.",
     ),
     "snapshot_not_found": Advice(
         "snapshotId is not the id of a snapshot of that model.",
@@ -41,7 +41,7 @@ ADVICE = {
     ),
     "quota_exceeded": Advice(
         "the account has reached a limit of its plan.",
-        "Tell the person. It takes fewer models, a smaller launcherSpec, or a larger quota at Decthings.",
+        "Tell the user. Delete models, use a smaller launcherSpec, or ask Decthings for a larger quota.",
     ),
     "server_overloaded": Advice(
         "Decthings has no capacity at the moment.",
@@ -50,40 +50,40 @@ ADVICE = {
         retry_after=60,
     ),
     "invalid_executable_file": Advice(
-        "the source model's program is not one that Decthings can run.",
-        "Ask the person to build the source model again and to take a new snapshot, or name another source.",
+        "Decthings cannot run the source model's program.",
+        "Ask the user to build the source model again and take a new snapshot, or use another source.",
     ),
     "read_executable_file_failed": Advice(
         "Decthings could not read the source model's program.",
-        "Ask the person whether the source model was built and has its program file, or name another source.",
+        "Ask the user whether the source model was built and has its program file, or use another source.",
     ),
     "bad_credentials": Advice(
-        "Decthings does not accept the API key that this server was given.",
-        "Ask the person to put a valid key into the configuration: DECTHINGS_API_KEY or DECTHINGS_API_KEY_FILE of the "
-        "server, which has to be restarted then, or the header Decthings-Api-Key where the server takes it from there. "
+        "Decthings does not accept the API key of this server.",
+        "Ask the user to put a valid key into the configuration: DECTHINGS_API_KEY or DECTHINGS_API_KEY_FILE of the "
+        "server, which must then be restarted, or the header Decthings-Api-Key if the server takes keys from there. "
         "Never put a key into the chat.",
     ),
     "too_many_requests": Advice(
-        "too many requests came from this account.",
+        "this account has sent too many requests.",
         "Wait a minute, then make the same call again.",
         retryable=True,
         retry_after=60,
     ),
     "payment_required": Advice(
-        "Decthings asks for a payment first.",
-        "Tell the person to look at the billing page of their Decthings account.",
+        "Decthings requires a payment first.",
+        "Tell the user to look at the billing page of their Decthings account.",
     ),
     "unknown": Advice(
-        "Decthings failed and does not say why.",
-        "Make the same call once more; if it fails again, tell the person.",
+        "Decthings failed and gave no reason.",
+        "Make the same call once more; if it fails again, tell the user.",
         retryable=True,
     ),
     "dataset_not_found": Advice(
         "datasetId is not the id of a dataset that this account can see.",
-        "Look the dataset up with find_datasets: datasetId has to be its id, not its name.",
+        "Look the dataset up with find_datasets: datasetId must be its id, not its name.",
     ),
     "dataset_key_not_found": Advice(
-        "the dataset has no key of the name in datasetKey.",
+        "the dataset has no key with the name in datasetKey.",
         "Look at the keys of the dataset with find_datasets, and correct datasetKey.",
     ),
     "invalid_parameter": Advice(
@@ -93,6 +93,6 @@ ADVICE = {
 }
 
 OTHER = Advice(
-    "Decthings answered with an error that this server does not know.",
-    "Go by the code and its fields. If they do not tell what to change, tell the person.",
+    "Decthings returned an error that this server does not know.",
+    "Use code and the other fields to decide what to change. If that is not clear, tell the user.",
 )

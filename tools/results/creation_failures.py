@@ -1,4 +1,4 @@
-"""Why the creation of an initial state failed, in plain words. Codes are those of waitForModelToBeCreated."""
+"""Explains why the creation of an initial state failed. The codes are those of waitForModelToBeCreated."""
 
 from __future__ import annotations
 
@@ -17,40 +17,38 @@ class _Failure(NamedTuple):
 
 _FAILURES = {
     "cancelled": _Failure(
-        "it was cancelled, for example because the model was deleted.", "Ask the person whether to create it again."
+        "it was cancelled, for example because the model was deleted.", "Ask the user whether to create it again."
     ),
     "server_overloaded": _Failure("Decthings had no capacity for it.", "Wait a minute, then create the model again."),
-    "unknown": _Failure(
-        "Decthings does not say why.", "Create the model once more; if it fails again, tell the person."
-    ),
+    "unknown": _Failure("Decthings gave no reason.", "Create the model once more; if it fails again, tell the user."),
     "invalid_executable_file": _Failure(
-        "the program of the source model is not one that Decthings can run.",
-        "Ask the person to build the source model again and to take a new snapshot of it.",
+        "Decthings cannot run the program of the source model.",
+        "Ask the user to build the source model again and take a new snapshot of it.",
     ),
     "read_executable_file_failed": _Failure(
         "the program of the source model could not be read.",
-        "Ask the person whether the source model was built, and to take a new snapshot of it.",
+        "Ask the user whether the source model was built, and to take a new snapshot of it.",
     ),
     "launcher_terminated": _Failure(
-        "the machine it ran on was shut down.", "Create the model again, perhaps with another launcherSpec."
+        "its machine was shut down.", "Create the model again, perhaps with another launcherSpec."
     ),
     "max_duration_exceeded": _Failure(
         "it took longer than the model allows.",
-        "Create it with a larger launcherSpec or less data, or ask the person to raise the model's time limits.",
+        "Create it with a larger launcherSpec or less data, or ask the user to raise the model's time limits.",
     ),
     "code_terminated": _Failure(
-        "the model's own program ended.", "Show the person the exit code or signal; the program has to be corrected."
+        "the model's own program ended.", "Show the user the exit code or signal; the program must be corrected."
     ),
     "out_of_memory": _Failure(
         "the model's own program ran out of memory.", "Create it with more memoryMebibytes in launcherSpec."
     ),
     "exception": _Failure(
         "the model's own program raised an exception.",
-        "Show the person the exception; the program or the params of the initial state have to be corrected.",
+        "Show the user the exception; the program or the params of the initial state must be corrected.",
     ),
 }
-_OTHER = _Failure("Decthings gives a reason that this server does not know.", "Tell the person the code.")
-_NAME_IS_TAKEN = " The failed model keeps its name: ask the person to have it deleted first, or for another name."
+_OTHER = _Failure("Decthings gave a reason that this server does not know.", "Tell the user the code.")
+_NAME_IS_TAKEN = " The failed model keeps its name: ask the user whether to delete it first, or for another name."
 _STAGES = {
     "createLauncher": "while or after its machine was starting",
     "codeStartup": "while its code was starting",
@@ -59,12 +57,13 @@ _STAGES = {
 
 
 def explain_failure(failed: Any) -> tuple[dict[str, Any], str]:
-    """
+    """Explain a failed creation.
+
     Args:
         failed: `createModelFailed` as Decthings sent it.
 
     Returns:
-        What was said, bounded, with a sentence in `message`; and what to do next.
+        Its fields, limited in size, with a sentence in `message`; and the next step.
     """
     error = _member(failed, "error")
     cause = _member(error, "details") if error.get("code") == "create_state_error" else error
@@ -72,21 +71,21 @@ def explain_failure(failed: Any) -> tuple[dict[str, Any], str]:
     known = "out_of_memory" if code == "code_terminated" and cause.get("oom") is True else code
     failure = _FAILURES.get(known, _OTHER) if isinstance(known, str) else _OTHER
     details = cause.get("exceptionDetails")
-    told: dict[str, Any] = {
+    result: dict[str, Any] = {
         "code": sanitize(code, 100) if isinstance(code, str) else None,
         "stage": sanitize(str(stage), 100) if (stage := _stage(error, cause)) else None,
         **{name: sanitize_json(cause[name]) for name in ("exitCode", "signal", "oom") if name in cause},
         **({"exceptionDetails": _bounded(details)} if details is not None else {}),
         "durations": sanitize_json(error.get("createInitialStateDurations")),
     }
-    place = _STAGES.get(told["stage"] or "")
-    sentence = f"{failure.sentence.rstrip('.')}, {place}." if place else failure.sentence
-    told["message"] = f"The creation of the model failed: {sentence}"
-    return {name: value for name, value in told.items() if value is not None}, failure.next_step + _NAME_IS_TAKEN
+    during = _STAGES.get(result["stage"] or "")
+    sentence = f"{failure.sentence.rstrip('.')}, {during}." if during else failure.sentence
+    result["message"] = f"The creation of the model failed: {sentence}"
+    return {name: value for name, value in result.items() if value is not None}, failure.next_step + _NAME_IS_TAKEN
 
 
 def _stage(error: dict[str, Any], cause: dict[str, Any]) -> Any:
-    """What Decthings names, or else the one whose duration is the last that is known."""
+    """The stage that Decthings names, or else the last stage with a duration."""
     if "at" in cause:
         return cause["at"]
     durations = _member(error, "createInitialStateDurations")
@@ -94,7 +93,7 @@ def _stage(error: dict[str, Any], cause: dict[str, Any]) -> Any:
 
 
 def _bounded(details: Any) -> Any:
-    """The first and the last part: what a program says last is often what it died of."""
+    """Shorten a long text to its start and end: the last lines often show why a program failed."""
     if not isinstance(details, str):
         return sanitize_json(details)
     half = _MAX_DETAILS // 2

@@ -1,10 +1,10 @@
-"""Why a tool did not do what it was asked, apart from what Decthings says.
+"""Why a tool did not do what it was asked, apart from the errors of Decthings and of the way there.
 
 ToolFailure
 ├── InvalidArguments            invalid_arguments
 ├── NotConfigured               not_configured
-├── UserDeclined                    declined: the person was asked and did not agree
-├── NameMismatch                 name_differs
+├── UserDeclined                declined: the user was asked and did not agree
+├── NameMismatch                name_differs
 ├── FileError
 │   ├── FileNotAllowed            file_not_allowed
 │   ├── FileNotFound              file_not_found
@@ -12,11 +12,10 @@ ToolFailure
 │   └── NotAModelFile             not_a_model_file
 ├── CallTimeout                 took_too_long
 ├── TooManyUploads              too_many_uploads: of one caller, over HTTP
-├── LostResponse                    no_response or invalid_response, and what was found out since
-└── InternalError               internal_error: a fault of this server; all others send nothing to Decthings
+├── LostResponse                no_response or invalid_response, with what a lookup found
+└── InternalError               internal_error: a fault of this server
 
-The other codes of ours stand in `answers`, where the errors of `decthings` become answers:
-connection_failed, request_cut_short, no_response, invalid_response, invalid_request, file_changed.
+The errors of the way to Decthings, with their codes, are in `decthings.errors`; Decthings' own are in `api_errors`.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 Problem = dict[str, Any]
-"""`path` in the arguments, `problem`; where they help, `allowed` (words) and `nearest` (the one meant)."""
+"""`path` in the arguments, `problem`; where they help, `allowed` (values) and `nearest` (the one meant)."""
 
 
 class ToolFailure(Exception):
-    """`next_step` is what the assistant does now; `details` are further members of the error."""
+    """`next_step` is what the assistant does now; `details` are further fields of the error."""
 
     code: str
     may_have_acted: bool = False
@@ -47,7 +46,7 @@ class InvalidArguments(ToolFailure):
     def __init__(self, problems: Sequence[Problem], summary: str) -> None:
         super().__init__(
             summary,
-            "Correct what is listed and call again; ask the person for values you do not know.",
+            "Correct what is listed and call again; ask the user for values you do not know.",
             {"problems": problems},
         )
 
@@ -60,7 +59,7 @@ class UserDeclined(ToolFailure):
     code = "declined"
 
     def __init__(self) -> None:
-        super().__init__("The person was asked and did not agree.", "Do not try again. Ask what they want instead.")
+        super().__init__("The user was asked and did not agree.", "Do not try again. Ask what they want instead.")
 
 
 class NameMismatch(ToolFailure):
@@ -69,7 +68,7 @@ class NameMismatch(ToolFailure):
     def __init__(self) -> None:
         super().__init__(
             "confirmName is not the name of the model with that modelId.",
-            "Look the model up with find_models, and make sure with the person that it is the right one.",
+            "Look the model up with find_models, and make sure with the user that it is the right one.",
         )
 
 
@@ -94,7 +93,7 @@ class NotAModelFile(FileError):
 
 
 class LostResponse(ToolFailure):
-    """A call whose answer was lost, after what became of it was looked up. `code` is that of the loss."""
+    """A call whose response was lost, after its outcome was looked up. `code` is that of the loss."""
 
     def __init__(
         self, code: str, message: str, next_step: str, details: Mapping[str, Any], *, may_have_acted: bool = False
@@ -110,7 +109,9 @@ class CallTimeout(ToolFailure):
 
     def __init__(self, *, may_have_acted: bool) -> None:
         self.may_have_acted = may_have_acted
-        super().__init__("Decthings did not finish in the time that a call has.", "Make the same call again later.")
+        super().__init__(
+            "Decthings did not respond within the time limit of a call.", "Make the same call again later."
+        )
 
 
 class TooManyUploads(ToolFailure):
@@ -119,7 +120,7 @@ class TooManyUploads(ToolFailure):
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"{limit} uploads of this caller are under way, as many as this server allows. Nothing was sent.",
+            f"{limit} uploads of this caller are in progress, as many as this server allows. Nothing was sent.",
             "Wait until one of them has ended, then make the same call again.",
             {"retryAfterSeconds": 10},
         )
@@ -131,6 +132,6 @@ class InternalError(ToolFailure):
     def __init__(self, *, may_have_acted: bool) -> None:
         self.may_have_acted = may_have_acted
         super().__init__(
-            "This server failed; its log on stderr says where.",
-            "Tell the person. The same call with the same name is safe: Decthings refuses a second model of one name.",
+            "Internal error in this MCP server; see its stderr log.",
+            "Tell the user. Repeating the call is safe, and may fail in the same way.",
         )

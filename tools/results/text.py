@@ -1,4 +1,4 @@
-"""ModelBuilder text from outside fit for an answer, and finding the word that was probably meant."""
+"""Text helpers: making outside text safe for results, and finding the closest match of a misspelled word."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from ..decthings.json_codec import is_list, is_object
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and newline
-    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # what turns the direction of text or breaks lines
-    "\ud800-\udfff]"  # halves of surrogate pairs, which end a stdio connection
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # characters that change the direction of text or break lines
+    "\ud800-\udfff]"  # surrogates, which would end a stdio connection
 )
 _MAX_ITEMS = 50
 _MAX_DEPTH = 6
 
 
 def sanitize(text: str, limit: int = 500) -> str:
-    """`text` without characters that break a connection or deceive a reader, at most `limit` long."""
+    """Replace characters that break a connection or mislead a reader, and shorten `text` to `limit` characters."""
     text = text.replace("\r\n", "\n")
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return _UNSAFE.sub("\ufffd", cut)
 
 
 def single_line(text: str | None) -> str:
-    """Text of others within a sentence of ours cannot pass for one of its own."""
+    """Join the lines, so that outside text within a sentence cannot look like a line of this server."""
     return " ".join((text or "").split())
 
 
 def sanitize_json(value: Any, depth: int = _MAX_DEPTH, *, items: int = _MAX_ITEMS, text: int = 500) -> Any:
-    """A JSON value from outside, bounded in width, depth and the length of its texts. What is cut says so."""
+    """Limit a JSON value from outside in width, depth and length of strings; "…" marks what was cut."""
     if isinstance(value, str):
         return sanitize(value, text)
     if isinstance(value, float) and not math.isfinite(value):
@@ -53,20 +53,22 @@ def sanitize_json(value: Any, depth: int = _MAX_DEPTH, *, items: int = _MAX_ITEM
 
 
 def str_or_empty(value: Any) -> str:
+    """The value if it is a string, or else an empty string."""
     return value if isinstance(value, str) else ""
 
 
 def short_text(value: Any) -> str | None:
-    """A short text of Decthings, if it is one."""
+    """A name or description from Decthings, sanitized and shortened; None if it is not a string."""
     return sanitize(value, 200) if isinstance(value, str) else None
 
 
 def objects_in(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list; empty if it is not a list."""
     return [item for item in value if is_object(item)] if is_list(value) else []
 
 
 def iso_time(milliseconds: Any) -> str | None:
-    """Decthings' times are milliseconds since 1970, by all appearance."""
+    """A time of Decthings (apparently milliseconds since 1970) in ISO 8601; None if it is not valid."""
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     except (TypeError, ValueError, OverflowError, OSError):
@@ -74,7 +76,7 @@ def iso_time(milliseconds: Any) -> str | None:
 
 
 def utf8_safe(value: Any) -> Any:
-    """A result as UTF-8 can carry it: halves of surrogate pairs and non-finite numbers are replaced."""
+    """Replace what JSON in UTF-8 cannot encode: unpaired surrogates and non-finite numbers."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, float):
@@ -89,16 +91,17 @@ def closest_match(word: object, known: Iterable[str]) -> str | None:
     if not isinstance(word, str):
         return None
     by_folded = {option.casefold(): option for option in known}
-    found = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else None
+    matches = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
+    return by_folded[matches[0]] if matches else None
 
 
 def join_words(words: Iterable[str], last: str = "or") -> str:
+    """A list in words, like "a, b or c"."""
     *others, final = words
     return f"{', '.join(others)} {last} {final}" if others else final
 
 
 def log_crash(log: logging.Logger, what: str, error: BaseException) -> None:
-    """Where it happened and of which kind it is; its text may hold arguments, which are not ours to log."""
+    """Log the class and the place of an error, but not its message, which may contain arguments of the call."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     log.error("%s failed with %s at\n%s", what, type(error).__name__, frames)

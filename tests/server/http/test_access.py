@@ -55,7 +55,7 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
         (("--tenancy", "per-caller"), "remove the server's own"),
         (("--token-file", "none"), "cannot be read"),
         (("--token-file", "{short}"), "16 characters"),
-        (("--token-file", "{empty}"), "names nobody"),
+        (("--token-file", "{empty}"), "lists no callers"),
         (("--state-key-file", "{short}"), "32 characters"),
         (("--workers", "0"), "greater than 0"),
     ],

@@ -79,7 +79,7 @@ def test_a_body_of_a_request_that_is_refused_is_not_waited_for(tmp_path: Path, m
 
 
 def test_a_client_that_does_not_read_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "RESPONSE_SECONDS", 0.1)
     with served(tmp_path) as connection, pytest.raises(ConnectionError):
         ask_without_end(connection)
 

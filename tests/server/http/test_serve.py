@@ -233,5 +233,5 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         ended = support.run_server("--http", "--sandbox", "--sandbox-data", str(tmp_path), "--port", port, cwd=tmp_path)
     assert ended.returncode == 2
-    assert "cannot be listened on: Address already in use" in ended.stderr
+    assert f"Cannot listen on 127.0.0.1:{port}: Address already in use" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -70,12 +70,12 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "too many inline parameters": (
         with_params(*[{"name": str(i), "data": []} for i in range(256)]),
         [problem("options.initialState.params",
-                 "has 256 parameters with data of their own, and one call carries at most 255")],
+                 "has 256 inline parameters, and one call carries at most 255")],
     ),
     "a URL for a file": (
         arguments({"type": "upload", "format": "onnx", "data": {"path": "https://example.com/m.onnx"}}),
-        [problem("options.data", "is a URL, and nothing is fetched from the network; "
-                                 "name a file on the server's machine")],
+        [problem("options.data", "is a URL, and this server downloads nothing; "
+                                 "give the path of a file on the server's machine")],
     ),
     "a word in another case": (
         arguments({"type": "code", "language": "Python"}),
@@ -92,8 +92,8 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         arguments({"type": "from_existing"}),
         [problem("options.type", "is not a possible value", allowed=TYPES, nearest="fromExisting")],
     ),
-    "a type that is no text": (
-        arguments({"type": 7}), [problem("options.type", "has to be a text, and is a whole number", allowed=TYPES)]),
+    "a type that is not a string": (
+        arguments({"type": 7}), [problem("options.type", "must be a string, not an integer", allowed=TYPES)]),
     "another type's text": (
         arguments({**CODE, "format": "onnx"}),
         [problem("options.format",
@@ -102,13 +102,13 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "several at once": (
         {"name": 7, "description": "d", "publicAccess": "maybe",
          "options": {**CODE, "language": 1, "tags": [{"tag": "t"}]}},
-        [problem("name", "has to be a text, and is a whole number"),
-         problem("publicAccess", "has to be true or false, and is a text"),
+        [problem("name", "must be a string, not an integer"),
+         problem("publicAccess", "must be a boolean, not a string"),
          problem("options.tags[0].value", "is missing; it is required"),
-         problem("options.language", "has to be a text, and is a whole number", allowed=LANGUAGES)],
+         problem("options.language", "must be a string, not an integer", allowed=LANGUAGES)],
     ),
-    "options that are no object": (
-        arguments("code"), [problem("options", "has to be an object, and is a text", allowed=OPTIONS)]),
+    "options that are not an object": (
+        arguments("code"), [problem("options", "must be an object, not a string", allowed=OPTIONS)]),
     "a member in two places": (
         arguments({**CODE}, language="rust"),
         [problem("language", "is not a known name", allowed=["name", "description", "publicAccess", "options"])],
@@ -116,31 +116,31 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "an element that does not fit": (
         with_tensor({"type": "u8", "shape": [3], "data": ["1", "2", "300"]}),
         [problem("options.initialState.params[0].data.data[0].data[2]",
-                 "does not fit u8 (a whole number from 0 to 255)")],
+                 "does not fit u8 (an integer from 0 to 255)")],
     ),
     "a shape that does not fit": (
         with_tensor({"type": "u8", "shape": [2, 2], "data": ["1"]}),
         [problem("options.initialState.params[0].data.data[0]",
-                 "has the shape [2, 2], which needs 4 elements, and 1 are given")],
+                 "has the shape [2, 2], which needs 4 elements, but 1 are given")],
     ),
     "a repeated key": (
         from_snapshot({"method": "upload", "name": "s", "data": [
             {"key": "k", "data": {"base64": "AA=="}}, {"key": "k", "data": {"base64": "AA=="}}]}),
-        [problem("options.initialState.data[1]", "has the same key as a file before it")],
+        [problem("options.initialState.data[1]", "has the same key as an earlier file")],
     ),
     "both path and base64": (
         arguments({"type": "upload", "format": "onnx", "data": {"path": "p", "base64": "AA=="}}),
         [problem("options.data", "needs exactly one of path and base64", allowed=["path", "base64"])],
     ),
-    "base64 that is none": (
+    "invalid base64": (
         arguments({"type": "upload", "format": "onnx", "data": {"base64": "A A="}}),
-        [problem("options.data", "is not valid base64, which has no line breaks and is padded; "
-                                 "the path of a file cannot be mistyped")],
+        [problem("options.data", "is not valid base64 (padded, without line breaks); "
+                                 "the path of a file is safer")],
     ),
     "too much base64": (
         arguments({"type": "upload", "format": "onnx", "data": {"base64": "AAAA" * 90000}}),
         [problem("options.data", "is 270000 bytes, and at most 256 KiB can be given inline; "
-                                 "save it as a file and give its path")],
+                                 "save it as a file and give the path")],
     ),
 }  # fmt: skip
 

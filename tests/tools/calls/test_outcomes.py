@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import support
-from decthings_mcp.tools.decthings import Timeouts
-from fault_proxy import FAULTS, fault_proxy
+from fault_proxy import FAULTS, fault_proxy, timeouts_for
 from support import Chat, Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
@@ -54,8 +53,8 @@ async def test_what_is_told_is_true(fault: str, tool: str, sandbox_url: str, dir
     name = f"{tool} {fault}"
     model_id = await direct.new_model(name)
     with fault_proxy(sandbox_url, FAULTS[fault], METHODS[tool]) as proxy:
-        short = Timeouts(connect=2, send=2, response=0.3)
-        async with support.chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, timeouts=short) as chat:
+        timeouts = timeouts_for(fault, proxy)
+        async with support.chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, timeouts=timeouts) as chat:
             answer = await chat(tool, **arguments(tool, model_id, name))
         assert proxy.calls == 1
     done = is_done(tool, (await direct("find_models", ids=[model_id], detail=True))["models"])

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import socket
-import time
+from itertools import count
 from pathlib import Path
 
 import pytest
 import support
+from decthings_mcp.tools.calls import retries
 from support import CODE, Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.01)
+
+
+class Retries:
+    """Takes the progress of a call that reports nothing but its retries."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
+        assert message is not None
+        assert "trying again" in message
+        self.messages.append(message)
 
 
 def refuse_at_first(refusal: bytes, times: int) -> support.Reply:
@@ -34,26 +52,25 @@ def refuse_at_first(refusal: bytes, times: int) -> support.Reply:
 )
 async def test_a_call_that_was_refused_is_repeated_and_told(refusal: bytes, upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = refuse_at_first(refusal, 2)
-    told: list[str | None] = []
-
-    async def note(progress: float, total: float | None, message: str | None) -> None:
-        told.append(message)
-
+    retried = Retries()
     async with support.chat(upstream, tmp_path) as chat:
         arguments = {"name": "n", "description": "d", "options": CODE}
-        result = await chat.client.call_tool("create_model", arguments, progress_callback=note)
+        result = await chat.client.call_tool("create_model", arguments, progress_callback=retried)
     assert not result.is_error
     assert len(upstream.requests) == 3
-    assert [message for message in told if message and "trying again" in message] == told
-    assert len(told) == 2
+    assert len(retried.messages) == 2
 
 
-async def test_a_refusal_that_lasts_is_told_with_the_time_to_wait(upstream: Upstream, tmp_path: Path) -> None:
+async def test_a_refusal_that_lasts_is_told_with_the_time_to_wait(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = count()
+    monkeypatch.setattr(retries, "monotonic", lambda: next(seconds))
     upstream.reply = support.frame({"error": {"code": "server_overloaded"}})
-    async with support.chat(upstream, tmp_path, retry_seconds=0.5) as chat:
+    async with support.chat(upstream, tmp_path, retry_seconds=2.5) as chat:
         error = (await chat.create({"name": "n", "description": "d", "options": CODE}))["error"]
     assert (error["outcome"], error["retryable"], error["retryAfterSeconds"]) == ("not_created", True, 60)
-    assert len(upstream.requests) > 1
+    assert len(upstream.requests) == 3
 
 
 async def test_what_only_reads_is_repeated_after_any_fault(upstream: Upstream, tmp_path: Path) -> None:
@@ -69,8 +86,10 @@ async def test_a_call_that_could_not_be_sent_is_repeated(tmp_path: Path) -> None
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = listening.getsockname()
     with_nobody = Upstream(url=f"http://127.0.0.1:{address[1]}/v0")
+    retried = Retries()
     async with support.chat(with_nobody, tmp_path) as chat:
-        begun = time.monotonic()
-        error = (await chat.create({"name": "n", "description": "d", "options": CODE}))["error"]
+        arguments = {"name": "n", "description": "d", "options": CODE}
+        result = await chat.client.call_tool("create_model", arguments, progress_callback=retried)
+    error = (result.structured_content or {})["error"]
     assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
-    assert time.monotonic() - begun > 0.3
+    assert len(retried.messages) == 2

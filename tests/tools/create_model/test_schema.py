@@ -21,7 +21,7 @@ from support import Chat, schema_nodes
 ARGUMENTS = TypeAdapter(CreateModelArguments)
 
 
-SCHEMA = CREATE_MODEL.parameters
+SCHEMA = dict(CREATE_MODEL.input_schema)
 
 
 FULL_SCHEMA = dict(READER.schema)

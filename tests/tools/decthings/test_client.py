@@ -114,8 +114,8 @@ BROKEN = {
     "Content-Type": http_response(b"<html>", "200 OK", "text/html"),
     "compressed": http_response(b"", "200 OK", "application/octet-stream", "Content-Encoding: gzip"),
     "expected": http_response(b""),
-    "JSON part is announced with 250 bytes, and 1": http_response(b"\xfa{"),
-    "blob 0 is announced": http_response(json_part(b'{"result":{}}') + b"\xfe\xff\xff\xff\xff"),
+    "JSON part is 250 bytes, but only 1": http_response(b"\xfa{"),
+    "length of blob 0": http_response(json_part(b'{"result":{}}') + b"\xfe\xff\xff\xff\xff"),
     "within a length": http_response(json_part(b'{"result":{}}') + b"\xfd"),
     "is not JSON": http_response(json_part(b'{"result":')),
     "JSON part is not JSON": http_response(json_part(b'{"result":NaN}')),
@@ -123,14 +123,14 @@ BROKEN = {
     "not a JSON object": http_response(json_part(b"[]")),
     "both a result and an error": http_response(json_part(b'{"result":{"modelId":"m"},"error":{"code":"unknown"}}')),
     "neither a result nor an error": http_response(json_part(b'{"result":null}')),
-    "holds neither": http_response(json_part(b"{}")),
+    "has neither": http_response(json_part(b"{}")),
     "result is not an object": http_response(json_part(b'{"result":"m"}')),
     "error has no code": http_response(json_part(b'{"error":{"code":7}}')),
     "error has no": http_response(json_part(b'{"error":"unknown"}')),
-    "names no modelId": http_response(json_part(b'{"result":{}}')),
+    "response has no modelId": http_response(json_part(b'{"result":{}}')),
     "no modelId": http_response(json_part(b'{"result":{"modelId":7}}')),
     "modelId": http_response(json_part(b'{"result":{"modelId":""}}')),
-    "announced with 99999999 bytes": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n",
+    "Content-Length is 99999999 bytes": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\nConnection: close\r\n\r\n",
 }
 
 
@@ -208,7 +208,7 @@ async def test_a_silent_upstream_times_out_with_the_outcome_open(client_pool: Cl
 async def test_without_a_connection_nothing_was_created(client_pool: ClientPool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
-    with pytest.raises(ConnectionFailed, match="nothing listens there") as caught:
+    with pytest.raises(ConnectionFailed, match="the connection was refused") as caught:
         await decthings(client_pool, url).create_model(PARAMS)
     assert not caught.value.may_have_acted
 

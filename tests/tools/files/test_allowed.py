@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 def code_of(folder: Path, path: str) -> str:
     with pytest.raises(FileError) as caught:
         AllowedFiles([folder]).open(path)
-    assert "outside" not in str(caught.value) or "folders that may be used" in str(caught.value)
+    assert "outside" not in str(caught.value) or "the allowed folders" in str(caught.value)
     assert str(folder.parent / "secret") not in caught.value.next_step
     return caught.value.code
 

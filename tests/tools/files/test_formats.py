@@ -8,7 +8,8 @@ from pathlib import Path
 
 import onnx
 import pytest
-from decthings_mcp.tools.files.formats import check_model_file, is_onnx
+from decthings_mcp.tools.files.formats import check_model_file
+from decthings_mcp.tools.files.onnx import is_onnx
 from decthings_mcp.tools.results.errors import NotAModelFile
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,12 +68,12 @@ def test_what_was_found_instead_is_told(said: str, given_file: tuple[str, bytes]
         check(*given_file)
 
 
-def test_a_model_whose_weights_are_beside_it_is_refused(tmp_path: Path) -> None:
+def test_a_model_whose_weights_are_in_another_file_is_refused(tmp_path: Path) -> None:
     weights = helper.make_tensor("w", TensorProto.FLOAT, [1000], bytes(4000), raw=True)
     model = helper.make_model(helper.make_graph([], "g", [], [], [weights]))
     location = "weights.data"
     onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location=location, size_threshold=0)
-    with pytest.raises(NotAModelFile, match=r"in 'weights\.data'") as caught:
+    with pytest.raises(NotAModelFile, match=r"file, 'weights\.data'") as caught:
         check("onnx", (tmp_path / "m.onnx").read_bytes())
     assert "save_as_external_data=False" in caught.value.next_step
 

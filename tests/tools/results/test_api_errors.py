@@ -32,7 +32,7 @@ CODES: dict[str, tuple[dict[str, Any], str, bool]] = {
     "dataset_not_found": ({"datasetId": "d-1"}, "datasetId", False),
     "dataset_key_not_found": ({"datasetId": "d-1", "datasetKey": "k-1"}, "datasetKey", False),
     "invalid_parameter": ({"parameterName": "name", "reason": "too \x1b[31mlong\x1b[0m"}, "reason", False),
-    "brand_new_code": ({"hint": "x" * 5000}, "tell the person", False),
+    "brand_new_code": ({"hint": "x" * 5000}, "tell the user", False),
 }
 
 

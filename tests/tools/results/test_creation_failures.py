@@ -16,7 +16,7 @@ CREATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus"
 
 
 SAID = {
-    "server_overloaded": "no capacity", "unknown": "does not say why", "invalid_executable_file": "cannot run|can run",
+    "server_overloaded": "no capacity", "unknown": "gave no reason", "invalid_executable_file": "cannot run",
     "read_executable_file_failed": "could not be read", "launcher_terminated": "shut down",
     "max_duration_exceeded": "longer than the model allows, while its state was being created",
     "exit": "own program ended", "signal": "own program ended", "oom": "out of memory", "exception": "exception",
@@ -50,5 +50,5 @@ async def test_each_failure_of_a_creation_has_its_own_words(quiet_chat: Chat) ->
     assert answers["exit"]["failure"]["exitCode"] == 3
     assert answers["signal"]["failure"]["signal"] == "SIGSEGV"
     assert "memoryMebibytes" in answers["oom"]["nextStep"]
-    assert "learningRate has to be positive" in answers["exception"]["failure"]["exceptionDetails"]
+    assert "learningRate must be positive" in answers["exception"]["failure"]["exceptionDetails"]
     assert answers["exception"]["failure"]["stage"] == "createState"
