@@ -9,7 +9,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
-from ..tools.decthings_defaults import Timeouts
 from .http.settings import HttpSettings, Tenancy
 from .importing import FastImports, relax_gc
 from .settings import LOG_LEVELS, Settings, SettingsError
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mcp.server import MCPServer
+
+_DEFAULTS, _HTTP_DEFAULTS = Settings(), HttpSettings()
 
 
 def run(argv: Sequence[str]) -> int:
@@ -148,18 +149,20 @@ def _add_commands(parser: argparse.ArgumentParser) -> None:
 def _add_http_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Streamable HTTP")
     group.add_argument("--http", action="store_true", help="serve Streamable HTTP instead of stdio")
-    group.add_argument("--host", default=HttpSettings.host, help="the address to listen on (default: %(default)s)")
+    group.add_argument("--host", default=_HTTP_DEFAULTS.host, help="the address to listen on (default: %(default)s)")
     group.add_argument(
         "--port",
         type=int,
-        default=HttpSettings.port,
+        default=_HTTP_DEFAULTS.port,
         help="the port to listen on; 0 takes a free one (default: %(default)s)",
     )
-    group.add_argument("--path", default=HttpSettings.path, help="the path of the MCP endpoint (default: %(default)s)")
+    group.add_argument(
+        "--path", default=_HTTP_DEFAULTS.path, help="the path of the MCP endpoint (default: %(default)s)"
+    )
     group.add_argument(
         "--workers",
         type=int,
-        default=HttpSettings.workers,
+        default=_HTTP_DEFAULTS.workers,
         metavar="N",
         help="the number of processes; more than one implies --stateless (default: %(default)s)",
     )
@@ -173,7 +176,7 @@ def _add_http_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--metrics-port", type=int, metavar="PORT", help="the port to serve Prometheus metrics on")
     group.add_argument(
         "--metrics-host",
-        default=HttpSettings.metrics_host,
+        default=_HTTP_DEFAULTS.metrics_host,
         help="the address to serve Prometheus metrics on (default: %(default)s)",
     )
 
@@ -182,7 +185,7 @@ def _add_caller_options(group: argparse._ArgumentGroup) -> None:  # pyright: ign
     group.add_argument(
         "--tenancy",
         choices=get_args(Tenancy),
-        default=HttpSettings.tenancy,
+        default=_HTTP_DEFAULTS.tenancy,
         help="whose account is used: that of the server's key, or that of a key that each request carries in "
         "Decthings-Api-Key (default: %(default)s)",
     )
@@ -204,14 +207,14 @@ def _add_caller_options(group: argparse._ArgumentGroup) -> None:  # pyright: ign
     group.add_argument(
         "--calls-per-second",
         type=float,
-        default=HttpSettings.calls_per_second,
+        default=_HTTP_DEFAULTS.calls_per_second,
         metavar="N",
         help="the number of calls that one caller may make in a second (default: %(default)s)",
     )
     group.add_argument(
         "--uploads-at-a-time",
         type=int,
-        default=HttpSettings.uploads_at_a_time,
+        default=_HTTP_DEFAULTS.uploads_at_a_time,
         metavar="N",
         help="the number of uploads that one caller may have in progress (default: %(default)s)",
     )
@@ -219,7 +222,7 @@ def _add_caller_options(group: argparse._ArgumentGroup) -> None:  # pyright: ign
 
 def _shared_options(default: str | None) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False, argument_default=default)
-    off = default or False
+    off, times = default or False, _DEFAULTS.timeouts
     options.add_argument(
         "--sandbox",
         action="store_true",
@@ -240,15 +243,15 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
     options.add_argument(
         "--retry-seconds",
         metavar="N",
-        help=f"how long a refused call is retried (default: {Settings.retry_seconds:g})",
+        help=f"how long a refused call is retried (default: {_DEFAULTS.retry_seconds:g})",
     )
     options.add_argument(
         "--timeout",
         action="append",
         metavar="NAME=SECONDS",
-        help=f"how long Decthings may take to connect (default: connect={Timeouts.connect}), to accept what is sent "
-        f"(send={Timeouts.send}) and to respond (response={Timeouts.response}), and how long a whole call without an "
-        f"upload may take (call={Settings.call_seconds:g}); repeatable",
+        help=f"how long Decthings may take to connect (default: connect={times.connect}), to accept what is sent "
+        f"(send={times.send}) and to respond (response={times.response}), and how long a whole call without an "
+        f"upload may take (call={_DEFAULTS.call_seconds:g}); repeatable",
     )
     options.add_argument("--tools", metavar="NAMES", help="the tools to offer, separated by commas (default: all)")
     options.add_argument(
@@ -264,7 +267,7 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
         "--log-level",
         type=str.upper,
         choices=LOG_LEVELS,
-        help=f"the level of the log on stderr (default: {Settings.log_level})",
+        help=f"the level of the log on stderr (default: {_DEFAULTS.log_level})",
     )
     return options
 

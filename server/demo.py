@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ def run_demo(settings: Settings) -> int:
     """Run the demo. Returns the exit status: 0 if every call had the expected result."""
     example = files("decthings_mcp.server.sandbox") / "example.onnx"
     with tempfile.TemporaryDirectory() as folder:
-        own = replace(settings, sandbox=True, sandbox_data=Path(folder) / "data", files=[Path(folder)])
+        own = settings._replace(sandbox=True, sandbox_data=Path(folder) / "data", files=[Path(folder)])
         Path(folder, example.name).write_bytes(example.read_bytes())
         return anyio.run(_run, own, example.name)
 

@@ -1,18 +1,17 @@
 """The settings of the process: from its command line, or else from its environment.
 
-Light to import: a client is replied to before pydantic and httpx are.
+Light to import, since a client is replied to next: no pydantic, and tuples because dataclasses import inspect.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import stat
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..tools.calls.time_limits import DEFAULT_RETRY_SECONDS, MAX_CALL_SECONDS, MAX_RETRY_SECONDS, REQUEST_SHARE
@@ -44,15 +43,17 @@ class SettingsError(Exception):
     """The server cannot start with these settings. The message is for the operator."""
 
 
-@dataclass(frozen=True)
 class Secret:
     """A string that is never shown: pydantic's SecretStr, without importing pydantic."""
 
-    value: str = field(repr=False)
+    def __init__(self, value: str) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "Secret()"
 
 
-@dataclass(frozen=True)
-class KeyProblem:
+class KeyProblem(NamedTuple):
     """Why there is no API key that can be used. A call reports it, since clients hide what a start reports."""
 
     message: str
@@ -62,8 +63,7 @@ class KeyProblem:
 _NO_KEY = KeyProblem("This server has no Decthings API key, so it cannot call Decthings.", _HOW_TO_CONFIGURE)
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     api_url: str = DEFAULT_URL
     remote_callers: bool = False
     """Whether it serves callers on other machines."""
@@ -75,7 +75,7 @@ class Settings:
     """The names of the tools that are offered; an empty collection means all."""
     read_only: bool = False
     retry_seconds: float = DEFAULT_RETRY_SECONDS
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = Timeouts()
     call_seconds: float = MAX_CALL_SECONDS
     sandbox: bool = False
     sandbox_data: Path | None = None
@@ -108,8 +108,9 @@ class Settings:
         Raises:
             SettingsError: an option or a variable has an invalid value.
         """
+        defaults = cls()
         times = _times(options.timeout or environ.get("DECTHINGS_TIMEOUT", "").split(","))
-        call_seconds = times.pop("call", cls.call_seconds)
+        call_seconds = times.pop("call", defaults.call_seconds)
         key, warnings = _api_key(options.api_key_file, environ)
         return cls(
             api_url=_api_url(options, environ),
@@ -125,7 +126,7 @@ class Settings:
             call_seconds=call_seconds,
             sandbox=options.sandbox,
             sandbox_data=_sandbox_data(options),
-            log_level=options.log_level or cls.log_level,
+            log_level=options.log_level or defaults.log_level,
             warnings=warnings,
         )
 
@@ -140,7 +141,7 @@ class Settings:
 
 def _retry_seconds(given: str | None) -> float:
     if not given:
-        return Settings.retry_seconds
+        return Settings().retry_seconds
     try:
         seconds = float(given)
     except ValueError:
@@ -206,6 +207,8 @@ def _checked_url(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
+    import ipaddress  # for an address that is not the default one
+
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

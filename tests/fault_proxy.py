@@ -238,9 +238,12 @@ class FaultProxy:
 class ShortForFault(Timeouts):
     """Short for the call that the fault is done to, so that its silence is over soon, and long for all others."""
 
-    def __init__(self, proxy: FaultProxy) -> None:
-        super().__init__()
-        self.__dict__["proxy"] = proxy
+    proxy: FaultProxy
+
+    def __new__(cls, proxy: FaultProxy) -> ShortForFault:
+        timeouts = super().__new__(cls)
+        timeouts.proxy = proxy
+        return timeouts
 
     def __getattribute__(self, name: str) -> Any:
         if name == "response":

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +270,7 @@ class Chat:
 @asynccontextmanager
 async def chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
     """With a server in memory, whose Decthings is `upstream`."""
-    own = replace(Settings(api_url=upstream.url, api_key=Secret(KEY), files=[files]), **settings)
+    own = Settings(api_url=upstream.url, api_key=Secret(KEY), files=[files])._replace(**settings)
     server = create_server(own, load_certificates=lambda: NO_CERTIFICATES)
     async with Client(server, mode=mode) as client:
         yield Chat(client)

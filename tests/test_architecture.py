@@ -9,7 +9,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from generated import ROOT
+from generated import ROOT, assert_up_to_date
 
 TOOLS = [
     ["decthings_defaults"],
@@ -24,8 +24,7 @@ SERVER = [
     ["settings, logs, …"],
     ["stdio", "sandbox"],
     ["app"],
-    ["http", "call", "demo"],
-    ["early_replies"],
+    ["http", "call", "demo", "early_replies"],
     ["cli"],
     ["__main__"],
 ]
@@ -134,3 +133,36 @@ def test_a_folder_says_in_a_sentence_what_it_is(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert docstring
     assert docstring.partition("\n")[0].endswith((".", ":")), docstring
+
+
+def test_the_picture_shows_the_imports_between_folders() -> None:
+    path = ROOT / "docs" / "architecture.md"
+    text = path.read_text(encoding="utf-8")
+    before, _, rest = text.partition("```mermaid\n")
+    after = rest[rest.index("```") :]
+    assert_up_to_date(path, f"{before}```mermaid\n{picture()}{after}")
+
+
+def picture() -> str:
+    """The groups with the imports between them, without those that other arrows imply."""
+    below: dict[str, set[str]] = {}
+    for found in OWN:
+        importer, imported = group_of(found.importer), group_of(found.imported)
+        if importer != imported and not found.for_types_only:
+            below.setdefault(importer, set()).add(imported)
+    implied: dict[str, set[str]] = {}
+    for group in TopologicalSorter(below).static_order():
+        implied[group] = {
+            beyond for other in below.get(group, ()) for beyond in below.get(other, set()) | implied[other]
+        }
+    arrows = sorted((label(group), label(other)) for group in below for other in below[group] - implied[group])
+    ids = {name: f"n{number}" for number, name in enumerate(sorted({name for arrow in arrows for name in arrow}))}
+    nodes = [f'    {ids[name]}["{name}"]' for name in ids]
+    return "\n".join(["flowchart TD", *nodes, *(f"    {ids[one]} --> {ids[other]}" for one, other in arrows), ""])
+
+
+def label(group: str) -> str:
+    package, _, name = group.partition(": ")
+    return {"tools: tools": "tools/ (the tools)", "server: settings, logs, …": "server/ (settings, logs, …)"}.get(
+        group, f"{package}/{name}{'.py' if f'{package}.{name}' in MODULES else ''}"
+    )

@@ -141,7 +141,7 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
     keys = [key.value for key in http.state_keys]
     server = create_server(
         settings,
-        state_security=RequestStateSecurity(keys=keys),
+        state_security=RequestStateSecurity(keys=keys) if keys else None,
         uploads_at_a_time=http.uploads_at_a_time,
         observer=_metrics(http),
     )

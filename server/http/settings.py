@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..settings import Secret, Settings, SettingsError, is_loopback
 
@@ -18,8 +17,7 @@ _MIN_STATE_KEY_CHARACTERS = 32
 _EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - to be refused
 
 
-@dataclass(frozen=True)
-class HttpSettings:
+class HttpSettings(NamedTuple):
     host: str = "127.0.0.1"
     port: int = 8000
     path: str = "/mcp"
@@ -32,8 +30,9 @@ class HttpSettings:
     trusted_proxies: Sequence[str] = ()
     calls_per_second: float = 20
     uploads_at_a_time: int = 4
-    state_keys: Sequence[Secret] = field(default_factory=lambda: [Secret(os.urandom(32).hex())])
-    """The first one seals what a question leaves with the client; all of them open it."""
+    state_keys: Sequence[Secret] = ()
+    """The first one seals what a question leaves with the client; all of them open it. Without any, each process
+    has a key of its own."""
     stateless: bool = False
     """Whether clients with a handshake get no session, so that their requests can go to any process."""
     metrics_port: int | None = None
@@ -61,7 +60,7 @@ class HttpSettings:
             stateless=options.stateless or options.workers > 1,
             metrics_port=options.metrics_port,
             metrics_host=options.metrics_host,
-            **({} if options.state_key_file is None else {"state_keys": _state_keys(options.state_key_file)}),
+            state_keys=_state_keys(options.state_key_file),
         )
         http.check_who_may_call(settings)
         return http
@@ -104,7 +103,9 @@ class HttpSettings:
         return [*self.allowed_origins, *local]
 
 
-def _state_keys(path: Path) -> list[Secret]:
+def _state_keys(path: Path | None) -> list[Secret]:
+    if path is None:
+        return [Secret(os.urandom(32).hex())]  # for all worker processes
     try:
         keys = path.expanduser().read_text(encoding="ascii").split()
     except (OSError, UnicodeDecodeError) as error:
