@@ -13,12 +13,13 @@ from mcp.shared.message import SessionMessage
 from mcp_types import JSONRPCRequest, jsonrpc_message_adapter
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from ...tools.calls.mcp_internals import lowlevel_server
 from ..app import create_server
+from ..protocol import LIST_METHODS
 from ..settings import Settings
 from .messages import CAPABILITIES_KEY, VERSION_KEY
 from .replies import FILE
 
-_LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 _PACKAGES = ("decthings_mcp", "mcp", "mcp_types")
 _INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
 
@@ -52,10 +53,10 @@ def _requests(protocol_version: str) -> dict[str, Any]:
     """The parameters of each method."""
     if protocol_version in MODERN_PROTOCOL_VERSIONS:
         meta: dict[str, Any] = {VERSION_KEY: protocol_version, CAPABILITIES_KEY: {}}
-        return {method: {"_meta": meta} for method in ("server/discover", *_LISTS)}
+        return {method: {"_meta": meta} for method in ("server/discover", *LIST_METHODS)}
     info = {"name": "generate", "version": "1"}
     handshake = {"protocolVersion": protocol_version, "capabilities": {}, "clientInfo": info}
-    return {"initialize": handshake, **{method: {} for method in (*_LISTS, "ping")}}
+    return {"initialize": handshake, **{method: {} for method in (*LIST_METHODS, "ping")}}
 
 
 def _result(response: str) -> str:
@@ -69,7 +70,7 @@ async def server_responses(lines: Sequence[str]) -> list[bytes]:
     """The response of the server to each line, with its line end: empty where there is none."""
     to_server, incoming = anyio.create_memory_object_stream[SessionMessage | Exception]()
     outgoing, from_server = anyio.create_memory_object_stream[SessionMessage]()
-    lowlevel = create_server(Settings())._lowlevel_server  # pyright: ignore[reportPrivateUsage]
+    lowlevel = lowlevel_server(create_server(Settings()))
     responses: list[bytes] = []
     async with anyio.create_task_group() as tasks, from_server, to_server:
         tasks.start_soon(lowlevel.run, incoming, outgoing, lowlevel.create_initialization_options())

@@ -16,9 +16,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import BaseModel
 
 from ...tools.catalog import TOOL_NAMES
-from ...tools.decthings import ApiError, DecthingsError
+from ...tools.decthings import DecthingsError
 from ...tools.decthings.json_codec import is_object
-from ...tools.results.api_errors import ADVICE
+from ...tools.results.tool_result import ERROR_CODES
 from ..settings import SettingsError
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45, 120, 600)
@@ -72,27 +72,17 @@ class Metrics:
         error = content.get("error")
         if error is None:
             return content.get("outcome", "done")
-        code = error["code"] if error["code"] in _CODES else "other"
-        self._errors.labels(tool, code).inc()
+        self._errors.labels(tool, _known(error["code"])).inc()
         return error.get("outcome", "failed")
 
     def on_request(self, method: str, error: DecthingsError | None, sent: int, seconds: float) -> None:
-        self._requests.labels(method, "ok" if error is None else _result_of(error)).inc()
+        self._requests.labels(method, "ok" if error is None else _known(error.code)).inc()
         self._request_seconds.labels(method).observe(seconds)
         self._sent.inc(sent)
 
 
-def _result_of(error: DecthingsError) -> str:
-    if isinstance(error, ApiError):
-        return error.code if error.code in ADVICE else "other"
-    return error.code
-
-
-_CODES = frozenset(
-    [*ADVICE, "invalid_arguments", "not_configured", "declined", "name_differs", "file_not_allowed", "file_not_found",
-     "file_not_readable", "not_a_model_file", "took_too_long", "too_many_uploads", "internal_error", "invalid_request",
-     "file_changed", "connection_failed", "too_many_calls", "request_cut_short", "no_response", "invalid_response"]
-)  # fmt: skip
+def _known(code: str) -> str:
+    return code if code in ERROR_CODES else "other"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 
+from ...tools.calls.mcp_internals import lowlevel_server
 from .connection import Connection
 from .streams import open_streams
 
@@ -33,8 +34,7 @@ def serve_stdio(server: MCPServer[Any], connection: Connection | None) -> int:
 
 
 async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
-    # MCPServer's own stdio loop has no place for signals.
-    lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
+    lowlevel = lowlevel_server(server)  # MCPServer's own stdio loop has no place for signals
     status = 0
     # Files, and what Windows has, cannot be awaited: the SDK reads and writes them in threads.
     async with stdio_server() if connection is None else open_streams(connection) as (reader, writer):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from mcp.server import MCPServer
+from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import Context, ElicitationResult
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.resolve import Resolve, build_resolver_plans, resolve_arguments
@@ -69,7 +70,7 @@ class Elicitation:
         return resolved if isinstance(resolved, InputRequiredResult) else resolved["reply"]
 
 
-def lowlevel_server(server: MCPServer[Any]) -> Any:
+def lowlevel_server(server: MCPServer[Any]) -> Server[Any]:
     """The server below MCPServer: transports run it, and handlers that need their context are added to it."""
     return server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
 

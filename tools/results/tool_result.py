@@ -7,7 +7,7 @@ Sentences of ours never contain text from Decthings; that has fields of its own,
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,17 @@ CHANGES = Effect(
     "It may have been done or not. Check with find_models before you do it again.",
 )
 READS = Effect("", None, None, "Make the same call again.")
+
+
+def _codes_below(base: type[ToolFailure] | type[DecthingsError]) -> Iterator[str]:
+    for kind in base.__subclasses__():
+        if "code" in vars(kind):
+            yield kind.code
+        yield from _codes_below(kind)
+
+
+ERROR_CODES = frozenset([*ADVICE, *_codes_below(ToolFailure), *_codes_below(DecthingsError)])
+"""All that are known; Decthings may return others."""
 
 _NEXT_STEPS = {
     "invalid_request": "Correct what is named and call again.",
