@@ -1,7 +1,7 @@
 """The Decthings API: its wire format, tensors, types, errors and a client over httpx."""
 
 from .blobs import Blob, BlobSource
-from .client import DEFAULT_URL, DecthingsClient, SendProgress, Timeouts
+from .client import DEFAULT_URL, DecthingsClient, Timeouts
 from .client_pool import ClientPool
 from .errors import (
     ApiError,
@@ -15,6 +15,7 @@ from .errors import (
     TensorError,
     TooManyCalls,
 )
+from .sending import SendProgress
 from .tensors import TENSOR_TYPES, Media, Tensor, TensorType
 
 __all__ = [
