@@ -8,42 +8,31 @@ import sys
 from typing import NoReturn
 
 
-def _end(number: int, _: object) -> None:
+def _exit_on_signal(number: int, _: object) -> None:
     os._exit(128 + number)
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
-        status = _run(sys.argv[1:])
+        from .cli import run
+
+        status = run(sys.argv[1:])
         if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - it is when it was closed
             sys.stdout.flush()
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        _end_unread()
+        _exit_unread()
     except BaseExceptionGroup as group:  # it may have passed through a task group
         if group.split(BrokenPipeError)[1] is not None:
             raise
-        _end_unread()
+        _exit_unread()
     return status
 
 
-def _run(argv: list[str]) -> int:
-    from .early_replies.serve import serve_from_start
-
-    status = serve_from_start(argv)
-    if status is not None:
-        return status
-    from .importing import FastImports
-
-    with FastImports():
-        from .cli import run
-    return run(argv)
-
-
-def _end_unread() -> NoReturn:
-    """Nobody reads stdout: the interpreter would complain once more when it flushes that."""
+def _exit_unread() -> NoReturn:
+    """Ends without flushing stdout, which nobody reads: the interpreter would report that once more."""
     os._exit(1)
 
 

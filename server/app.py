@@ -30,7 +30,7 @@ from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
 from ..tools.results.text import sanitize
 from .protocol import protocol_middleware
-from .settings import Settings, is_loopback
+from .settings import KeyProblem, Settings, is_loopback
 
 VERSION = version("decthings-mcp")
 
@@ -125,15 +125,15 @@ async def _connect(
     try:
         if settings.sandbox:
             return await _connect_to_sandbox(settings, stack, on_call)
-        if not isinstance(settings.api_key, SecretStr) and not settings.callers_bring_keys:
-            return Unavailable(str(settings.api_key), settings.api_key.next_step)
+        if isinstance(settings.api_key, KeyProblem) and not settings.callers_bring_keys:
+            return Unavailable(settings.api_key.message, settings.api_key.next_step)
         pool = await stack.enter_async_context(ClientPool(http_client_factory(settings, load_certificates)))
         return DecthingsClient(pool, settings.api_url, settings.secret_key, settings.timeouts, on_call)
     except (OSError, ValueError, httpx.InvalidURL, sqlite3.Error) as error:
         number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
         reason = os.strerror(number) if number else type(error).__name__
         if settings.sandbox:
-            message = f"The sandbox cannot use {settings.sandbox_data}: {sanitize(reason)}."
+            message = f"The sandbox cannot use {settings.sandbox_folder}: {sanitize(reason)}."
             return Unavailable(message, _SANDBOX_ADVICE)
         return Unavailable(f"The connection to Decthings cannot be set up: {sanitize(reason)}.", _NETWORK_ADVICE)
 
@@ -158,7 +158,7 @@ def _without_proxy(url: str) -> dict[str, None]:
 async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack, on_call: OnCall | None) -> DecthingsClient:
     from .sandbox import OWN_KEY, create_sandbox  # imported here, since the store is only needed for the sandbox
 
-    transport = httpx.ASGITransport(create_sandbox(settings.sandbox_data))
+    transport = httpx.ASGITransport(create_sandbox(settings.sandbox_folder))
     pool = await stack.enter_async_context(ClientPool(partial(_http, transport=transport)))
     client = DecthingsClient(pool, _SANDBOX_URL, SecretStr(OWN_KEY), on_call=on_call)
     client.in_sandbox = True

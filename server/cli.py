@@ -1,53 +1,36 @@
-"""The command line of decthings-mcp."""
+"""The command line of decthings-mcp. Light to import: what a command needs is imported when it runs."""
 
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import get_args
 
-import httpx
-
+from ..tools.decthings_defaults import Timeouts
+from .http.settings import HttpSettings, Tenancy
 from .importing import FastImports, relax_gc
-from .logs import configure_logging
-from .settings import LOG_LEVELS, Settings, SettingsError, default_sandbox_data
+from .settings import LOG_LEVELS, Settings, SettingsError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from mcp.server import MCPServer
 
 
 def run(argv: Sequence[str]) -> int:
     """The exit status: 0, 1 when a call failed, 2 when the command line or the settings are wrong."""
-    loaded = _load(argv)
-    if isinstance(loaded, int):
-        return loaded
-    settings, options = loaded
-    return options.run(settings, options)
-
-
-def load_server(argv: Sequence[str]) -> MCPServer[Any] | int:
-    """What a command line that means stdio is served with, or the exit status when it is wrong."""
-    loaded = _load(argv)
-    return loaded if isinstance(loaded, int) else _server(loaded[0])
-
-
-def _load(argv: Sequence[str]) -> tuple[Settings, argparse.Namespace] | int:
-    options = parser().parse_args(argv)
     try:
+        options = parser().parse_args(argv)
         settings = Settings.load(options, os.environ, _working_folder())
+        return options.run(settings, options)
     except SettingsError as error:
         print(f"decthings-mcp: {error}", file=sys.stderr)
         return 2
-    configure_logging(settings.log_level, settings.secret_key)
-    for warning in settings.warnings:
-        logging.getLogger(__name__).warning(warning)
-    return settings, options
 
 
 def _working_folder() -> Path | None:
@@ -60,51 +43,70 @@ def _working_folder() -> Path | None:
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     if options.http:
         return _serve_http(settings, options)
-    server = _server(settings)
-    from .stdio.serve import serve_stdio
+    from .early_replies.serve import serve
 
-    return serve_stdio(server)
+    return serve(settings, lambda: _load_server(settings))
 
 
-def _server(settings: Settings) -> MCPServer[Any]:
-    # Loading what is trusted takes a while, and not the interpreter: that imports meanwhile.
-    with ThreadPoolExecutor(1) as beside:
-        trusted = None if settings.sandbox else beside.submit(httpx.create_ssl_context)
-        with FastImports():
-            import_module(".stdio.serve", __package__)  # it is needed next
-            from .app import create_server
-    server = create_server(settings, load_certificates=trusted.result if trusted else httpx.create_ssl_context)
+def _load_server(settings: Settings) -> MCPServer[Any]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    # Loading the trusted certificates takes a while, without the interpreter: imports go on meanwhile.
+    with FastImports(), ThreadPoolExecutor(1) as executor:
+        import httpx
+
+        certificates = None if settings.sandbox else executor.submit(httpx.create_ssl_context)
+        import_module(".stdio.serve", __package__)  # it is needed next
+        from .app import create_server
+    _prepare(settings)
+    server = create_server(
+        settings, load_certificates=certificates.result if certificates else httpx.create_ssl_context
+    )
     relax_gc()
     return server
 
 
-def _serve_http(settings: Settings, options: argparse.Namespace) -> int:
-    from .http.serve import serve_http
-    from .http.settings import HttpSettings
+def _prepare(settings: Settings) -> None:
+    """Does what every command needs: configures the log, and checks that the chosen tools exist."""
+    import logging
 
-    try:
-        return serve_http(settings, HttpSettings.load(options, settings))
-    except SettingsError as error:
-        print(f"decthings-mcp: {error}", file=sys.stderr)
-        return 2
+    from .logs import configure_logging
+
+    configure_logging(settings.log_level, settings.secret_key)
+    for warning in settings.warnings:
+        logging.getLogger(__name__).warning(warning)
+    if settings.tools:
+        from ..tools.catalog import TOOL_NAMES
+
+        settings.check_tools(TOOL_NAMES)
+
+
+def _serve_http(settings: Settings, options: argparse.Namespace) -> int:
+    _prepare(settings)
+    from .http.serve import serve_http
+
+    return serve_http(settings, HttpSettings.load(options, settings))
 
 
 def _call(settings: Settings, options: argparse.Namespace) -> int:
+    _prepare(settings)
     from .call import call_tool
 
     return call_tool(settings, options.tool, options.arguments)
 
 
 def _demo(settings: Settings, _: argparse.Namespace) -> int:
+    _prepare(settings)
     from .demo import run_demo
 
     return run_demo(settings)
 
 
 def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
+    _prepare(settings)
     from .sandbox import serve_sandbox
 
-    return serve_sandbox(settings.sandbox_data, options.port)
+    return serve_sandbox(settings.sandbox_folder, options.port)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -114,56 +116,105 @@ def parser() -> argparse.ArgumentParser:
         parents=[_shared_options(None)],
         description="MCP server that creates Decthings models from a chat. Without a command it serves stdio.",
         epilog="Environment: DECTHINGS_API_KEY, DECTHINGS_API_KEY_FILE, DECTHINGS_API_URL, DECTHINGS_FILES "
-        f"(folders separated by {os.pathsep!r}), DECTHINGS_RETRY_SECONDS, DECTHINGS_TIMEOUT (connect=5,answer=20), "
+        f"(folders separated by {os.pathsep!r}), DECTHINGS_RETRY_SECONDS, DECTHINGS_TIMEOUT (connect=5,response=20), "
         "DECTHINGS_UNCHECKED_UPLOADS.",
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     parser.set_defaults(run=_serve, for_sandbox=False)
     _add_http_options(parser)
+    _add_commands(parser)
+    return parser
+
+
+def _add_commands(parser: argparse.ArgumentParser) -> None:
     shared: dict[str, Any] = {
-        "parents": [_shared_options(argparse.SUPPRESS)],  # else a command would reset what stands before it
+        "parents": [_shared_options(argparse.SUPPRESS)],  # else a command would reset the options before it
         "allow_abbrev": False,
     }
     commands = parser.add_subparsers(metavar="COMMAND")
-    call = commands.add_parser("call", **shared, help="call one tool and print its structured answer")
+    call = commands.add_parser("call", **shared, help="call one tool and print its structured result")
     call.add_argument("tool", metavar="TOOL")
     call.add_argument("arguments", metavar="JSON", nargs="?", default="{}", help="a JSON object, @FILE, or - for stdin")
     call.set_defaults(run=_call)
     demo = commands.add_parser("demo", **shared, help="create a model in each of the four ways, in the sandbox")
     demo.set_defaults(run=_demo, for_sandbox=True)
     sandbox = commands.add_parser("sandbox", **shared, help="serve the embedded Decthings on 127.0.0.1")
-    sandbox.add_argument("--port", type=int, default=8787, help="0 takes a free one (default: %(default)s)")
+    sandbox.add_argument(
+        "--port", type=int, default=8787, help="the port to listen on; 0 takes a free one (default: %(default)s)"
+    )
     sandbox.set_defaults(run=_sandbox, for_sandbox=True)
-    return parser
 
 
 def _add_http_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Streamable HTTP")
     group.add_argument("--http", action="store_true", help="serve Streamable HTTP instead of stdio")
-    group.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    group.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
-    group.add_argument("--path", default="/mcp", help="of the MCP endpoint (default: %(default)s)")
-    group.add_argument("--workers", type=int, default=1, metavar="N", help="processes; more than one: --stateless")
+    group.add_argument("--host", default=HttpSettings.host, help="the address to listen on (default: %(default)s)")
     group.add_argument(
-        "--tenancy",
-        choices=("single", "per-caller"),
-        default="single",
-        help="whose account: the server's key, or a key that each request brings in Decthings-Api-Key",
+        "--port",
+        type=int,
+        default=HttpSettings.port,
+        help="the port to listen on; 0 takes a free one (default: %(default)s)",
     )
-    group.add_argument("--token-file", type=Path, metavar="FILE", help="a name and a token of each caller on a line")
-    group.add_argument("--allowed-host", action="append", metavar="NAME", help="name clients use; repeatable")
-    group.add_argument("--allowed-origin", action="append", metavar="URL", help="of web pages; repeatable")
+    group.add_argument("--path", default=HttpSettings.path, help="the path of the MCP endpoint (default: %(default)s)")
     group.add_argument(
-        "--trusted-proxy", action="append", metavar="ADDRESS", help="whose X-Forwarded-For is believed; repeatable"
+        "--workers",
+        type=int,
+        default=HttpSettings.workers,
+        metavar="N",
+        help="the number of processes; more than one implies --stateless (default: %(default)s)",
     )
-    group.add_argument("--calls-per-second", type=float, default=20, metavar="N", help="of one caller (default: 20)")
-    group.add_argument("--uploads-at-a-time", type=int, default=4, metavar="N", help="of one caller (default: 4)")
-    group.add_argument("--state-key-file", type=Path, metavar="FILE", help="a secret that all replicas share")
+    _add_caller_options(group)
+    group.add_argument(
+        "--state-key-file", type=Path, metavar="FILE", help="the file of a secret that all replicas share"
+    )
     group.add_argument(
         "--stateless", action="store_true", help="keep no sessions, so that every request can go to any replica"
     )
-    group.add_argument("--metrics-port", type=int, metavar="PORT", help="serve Prometheus metrics there")
-    group.add_argument("--metrics-host", default="127.0.0.1", help="address for them (default: %(default)s)")
+    group.add_argument("--metrics-port", type=int, metavar="PORT", help="the port to serve Prometheus metrics on")
+    group.add_argument(
+        "--metrics-host",
+        default=HttpSettings.metrics_host,
+        help="the address to serve Prometheus metrics on (default: %(default)s)",
+    )
+
+
+def _add_caller_options(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage]
+    group.add_argument(
+        "--tenancy",
+        choices=get_args(Tenancy),
+        default=HttpSettings.tenancy,
+        help="whose account is used: that of the server's key, or that of a key that each request carries in "
+        "Decthings-Api-Key (default: %(default)s)",
+    )
+    group.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="the file with a name and a token of one caller on each line"
+    )
+    group.add_argument(
+        "--allowed-host", action="append", metavar="NAME", help="a name by which clients reach this server; repeatable"
+    )
+    group.add_argument(
+        "--allowed-origin", action="append", metavar="URL", help="the origin of web pages that may call; repeatable"
+    )
+    group.add_argument(
+        "--trusted-proxy",
+        action="append",
+        metavar="ADDRESS",
+        help="a proxy whose X-Forwarded-For is believed; repeatable",
+    )
+    group.add_argument(
+        "--calls-per-second",
+        type=float,
+        default=HttpSettings.calls_per_second,
+        metavar="N",
+        help="the number of calls that one caller may make in a second (default: %(default)s)",
+    )
+    group.add_argument(
+        "--uploads-at-a-time",
+        type=int,
+        default=HttpSettings.uploads_at_a_time,
+        metavar="N",
+        help="the number of uploads that one caller may have in progress (default: %(default)s)",
+    )
 
 
 def _shared_options(default: str | None) -> argparse.ArgumentParser:
@@ -179,27 +230,27 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
         "--sandbox-data",
         type=Path,
         metavar="DIR",
-        help=f"where it keeps its models (default: {default_sandbox_data()})",
+        help="the folder of the sandbox's models (default: decthings-mcp/sandbox in this user's data folder)",
     )
-    options.add_argument("--api-key-file", type=Path, metavar="FILE", help="file that holds the Decthings API key")
-    options.add_argument("--api-url", metavar="URL", help="the Decthings API with its version")
+    options.add_argument("--api-key-file", type=Path, metavar="FILE", help="the file with the Decthings API key")
+    options.add_argument("--api-url", metavar="URL", help="the URL of the Decthings API, with its version")
     options.add_argument(
-        "--files",
-        action="append",
-        metavar="DIR",
-        help="folder that uploads may come from; repeatable",
+        "--files", action="append", metavar="DIR", help="a folder that uploads may come from; repeatable"
     )
     options.add_argument(
-        "--retry-seconds", metavar="N", help="how long a refused call is repeated by itself (default: 20)"
+        "--retry-seconds",
+        metavar="N",
+        help=f"how long a refused call is retried (default: {Settings.retry_seconds:g})",
     )
     options.add_argument(
         "--timeout",
         action="append",
         metavar="NAME=SECONDS",
-        help="how long Decthings may take to connect (default: 5), to take what is sent (send: 20) and to answer "
-        "(answer: 20), and how long a whole call may take that does not upload (call: 44); repeatable",
+        help=f"how long Decthings may take to connect (default: connect={Timeouts.connect}), to accept what is sent "
+        f"(send={Timeouts.send}) and to respond (response={Timeouts.response}), and how long a whole call without an "
+        f"upload may take (call={Settings.call_seconds:g}); repeatable",
     )
-    options.add_argument("--tools", metavar="NAMES", help="offer only these tools, separated by commas")
+    options.add_argument("--tools", metavar="NAMES", help="the tools to offer, separated by commas (default: all)")
     options.add_argument(
         "--read-only", action="store_true", default=off, help="offer only the tools that change nothing"
     )
@@ -207,10 +258,13 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
         "--unchecked-uploads",
         action="store_true",
         default=off,
-        help="do not look whether a model file is one",
+        help="do not check that a file to upload is a model file",
     )
     options.add_argument(
-        "--log-level", type=str.upper, choices=LOG_LEVELS, help="of the log on stderr (default: WARNING)"
+        "--log-level",
+        type=str.upper,
+        choices=LOG_LEVELS,
+        help=f"the level of the log on stderr (default: {Settings.log_level})",
     )
     return options
 

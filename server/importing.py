@@ -1,4 +1,4 @@
-"""Importing much, quickly, and what the garbage collector has to do with it."""
+"""Importing large packages quickly, with the garbage collector out of the way."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 _DEFERRED = "defer_build"
 _THRESHOLDS = (2_000, 10, 50)
-"""With Python's own, a thousand calls under way spent a third of the time on looking through what they hold."""
+"""With Python's own, a thousand calls in progress spent a third of the time on examining what they hold."""
 
 
 class FastImports:
-    """While it is entered, the garbage collector rests, since what is imported stays, and pydantic's models are
-    built when they are first used: of the hundreds that the SDK has, a connection needs a few dozen."""
+    """Imports without garbage collection, since what is imported stays, and with pydantic's models built when they
+    are first used: of the hundreds that the SDK has, a connection needs a few dozen."""
 
     def __enter__(self) -> None:
         gc.disable()
@@ -27,11 +27,11 @@ class FastImports:
         from pydantic import BaseModel
 
         del BaseModel.model_config[_DEFERRED]
-        gc.freeze()  # else the collector would look at all of it as soon as it may
+        gc.freeze()  # else the collector would examine all of it as soon as it may
         gc.enable()
 
 
 def relax_gc() -> None:
-    """To be called when all is loaded: that stays, so the collector need not look at it again."""
+    """Exempts what is loaded from garbage collection, since it stays. Call it when all is loaded."""
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)

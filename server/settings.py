@@ -1,4 +1,7 @@
-"""What the process is told: by its command line, or else by its environment."""
+"""The settings of the process: from its command line, or else from its environment.
+
+Light to import: a client is replied to before pydantic and httpx are.
+"""
 
 from __future__ import annotations
 
@@ -6,176 +9,199 @@ import ipaddress
 import os
 import re
 import stat
-import tempfile
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
-from pydantic import SecretStr
+from ..tools.calls.time_limits import DEFAULT_RETRY_SECONDS, MAX_CALL_SECONDS, MAX_RETRY_SECONDS, REQUEST_SHARE
+from ..tools.decthings_defaults import DEFAULT_URL, Timeouts
 
-from ..tools.calls.time_limits import MAX_CALL_SECONDS, REQUEST_SHARE
-from ..tools.decthings import DEFAULT_URL, Timeouts
-from ..tools.results.errors import NotConfigured
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pydantic import SecretStr
 
-TOOL_NAMES = (
-    "find_models",
-    "find_datasets",
-    "inspect_model_file",
-    "create_model",
-    "wait_for_model",
-    "snapshot_model",
-    "update_model",
-    "delete_model",
-)
-"""In the order of the catalog; named here so that a wrong one is told without importing them."""
-
-_LONGEST_RETRY = 30
-_TIMES = {"connect": (0.1, 30), "send": (0.1, 300), "response": (0.1, 40), "call": (1, MAX_CALL_SECONDS)}
-"""The least and the most of what --timeout takes."""
-_OLD_TIMES = {"answer": "response"}
+_TIME_RANGES = {"connect": (0.1, 30), "send": (0.1, 300), "response": (0.1, 40), "call": (1, MAX_CALL_SECONDS)}
+"""The least and the greatest value that --timeout takes, in seconds."""
+_OLD_TIME_NAMES = {"answer": "response"}
 """Names that --timeout took before, and still takes."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 _HOW_TO_CORRECT = (
-    "Ask the person to correct that in this server's configuration (DECTHINGS_API_KEY, or a file named by "
+    "Ask the user to correct the API key in this server's configuration (DECTHINGS_API_KEY, or a file named by "
     "DECTHINGS_API_KEY_FILE) and to restart the server. Never put a key into the chat."
 )
 _HOW_TO_CONFIGURE = (
-    "Ask the person to create an API key at Decthings, to put it into this server's configuration as the "
+    "Ask the user to create an API key at Decthings, to put it into this server's configuration as the "
     "environment variable DECTHINGS_API_KEY, or to save it in a file named by DECTHINGS_API_KEY_FILE, and to "
     "restart the server. Never put a key into the chat. The option --sandbox tries everything without one."
 )
 
 
 class SettingsError(Exception):
-    """The server cannot start with what it was told. The text is for the person who starts it."""
+    """The server cannot start with these settings. The message is for the operator."""
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A string that is never shown: pydantic's SecretStr, without importing pydantic."""
+
+    value: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class KeyProblem:
+    """Why there is no API key that can be used. A call reports it, since clients hide what a start reports."""
+
+    message: str
+    next_step: str
+
+
+_NO_KEY = KeyProblem("This server has no Decthings API key, so it cannot call Decthings.", _HOW_TO_CONFIGURE)
 
 
 @dataclass(frozen=True)
 class Settings:
     api_url: str = DEFAULT_URL
     remote_callers: bool = False
-    """Whether it serves people on other machines."""
+    """Whether it serves callers on other machines."""
     callers_bring_keys: bool = False
-    api_key: SecretStr | NotConfigured = field(default_factory=lambda: _no_key())
+    api_key: Secret | KeyProblem = _NO_KEY
     files: Sequence[Path] = ()
     check_uploads: bool = True
     tools: Collection[str] = ()
-    """The names of those that are offered; none means all."""
+    """The names of the tools that are offered; an empty collection means all."""
     read_only: bool = False
-    retry_seconds: float = 20
+    retry_seconds: float = DEFAULT_RETRY_SECONDS
     timeouts: Timeouts = field(default_factory=Timeouts)
     call_seconds: float = MAX_CALL_SECONDS
     sandbox: bool = False
-    sandbox_data: Path = field(default_factory=lambda: default_sandbox_data())
+    sandbox_data: Path | None = None
+    """The folder of the sandbox's models; None means one in the user's data folder."""
     log_level: str = "WARNING"
     warnings: Sequence[str] = ()
-    """What the person who starts the server should know, for the log."""
+    """What the operator should know, for the log."""
 
     @property
     def secret_key(self) -> SecretStr | None:
-        return self.api_key if isinstance(self.api_key, SecretStr) else None
+        """The API key as the client takes it."""
+        from pydantic import SecretStr
+
+        return SecretStr(self.api_key.value) if isinstance(self.api_key, Secret) else None
+
+    @property
+    def sandbox_folder(self) -> Path:
+        return self.sandbox_data or _default_sandbox_folder()
 
     def offers(self, tool: str, *, reads_only: bool) -> bool:
         return (not self.tools or tool in self.tools) and (reads_only or not self.read_only)
 
     @classmethod
     def load(cls, options: Namespace, environ: Mapping[str, str], cwd: Path | None) -> Settings:
-        """
+        """Settings from a parsed command line, or else from the environment.
+
         Args:
-            cwd: None when the working folder was deleted.
+            cwd: the working folder; None when it was deleted.
 
         Raises:
-            SettingsError: an option or a variable has a value that cannot be used.
+            SettingsError: an option or a variable has an invalid value.
         """
         times = _times(options.timeout or environ.get("DECTHINGS_TIMEOUT", "").split(","))
-        call_seconds = times.pop("call", MAX_CALL_SECONDS)
+        call_seconds = times.pop("call", cls.call_seconds)
         key, warnings = _api_key(options.api_key_file, environ)
         return cls(
-            api_url=DEFAULT_URL
-            if options.sandbox
-            else checked_url((options.api_url or environ.get("DECTHINGS_API_URL", "")).strip() or DEFAULT_URL),
+            api_url=_api_url(options, environ),
             api_key=key,
             files=_folders(options.files, environ, None if options.http else cwd),
             remote_callers=options.http,
             callers_bring_keys=options.http and options.tenancy == "per-caller",
             check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
-            tools=_tools(options.tools),
+            tools=[name.strip() for name in (options.tools or "").split(",") if name.strip()],
             read_only=options.read_only,
-            retry_seconds=_seconds(options.retry_seconds or environ.get("DECTHINGS_RETRY_SECONDS") or "20"),
+            retry_seconds=_retry_seconds(options.retry_seconds or environ.get("DECTHINGS_RETRY_SECONDS")),
             timeouts=Timeouts(**times, request=call_seconds * REQUEST_SHARE),
             call_seconds=call_seconds,
             sandbox=options.sandbox,
             sandbox_data=_sandbox_data(options),
-            log_level=options.log_level or "WARNING",
+            log_level=options.log_level or cls.log_level,
             warnings=warnings,
         )
 
+    def check_tools(self, available: Sequence[str]) -> None:
+        """
+        Raises:
+            SettingsError: a tool that should be offered does not exist.
+        """
+        if unknown := [name for name in self.tools if name not in available]:
+            raise SettingsError(f"Unknown tools in --tools: {', '.join(unknown)}. Available: {', '.join(available)}.")
 
-def _seconds(given: str) -> float:
+
+def _retry_seconds(given: str | None) -> float:
+    if not given:
+        return Settings.retry_seconds
     try:
         seconds = float(given)
     except ValueError:
         seconds = -1
-    if not 0 <= seconds <= _LONGEST_RETRY:
-        raise SettingsError(f"--retry-seconds and DECTHINGS_RETRY_SECONDS are 0 to {_LONGEST_RETRY} seconds.")
+    if not 0 <= seconds <= MAX_RETRY_SECONDS:
+        raise SettingsError(f"--retry-seconds and DECTHINGS_RETRY_SECONDS must be 0 to {MAX_RETRY_SECONDS:g} seconds.")
     return seconds
 
 
 def _times(given: Sequence[str]) -> dict[str, float]:
-    """What --timeout says: "connect=5"."""
+    """Seconds by name, from values of --timeout such as "connect=5"."""
     times: dict[str, float] = {}
-    for named, _, value in (part.strip().partition("=") for part in given if part.strip()):
-        name = _OLD_TIMES.get(named, named)
-        least, most = _TIMES.get(name, (0, 0))
-        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value) or not least <= float(value) <= most:
-            known = ", ".join(f"{name} ({least:g} to {most:g})" for name, (least, most) in _TIMES.items())
-            raise SettingsError(f"--timeout and DECTHINGS_TIMEOUT look like connect=5; there is, in seconds: {known}.")
+    for given_name, _, value in (part.strip().partition("=") for part in given if part.strip()):
+        name = _OLD_TIME_NAMES.get(given_name, given_name)
+        least, greatest = _TIME_RANGES.get(name, (0, 0))
+        if not re.fullmatch(r"[0-9]+(\.[0-9]+)?", value) or not least <= float(value) <= greatest:
+            names = ", ".join(f"{name} ({least:g} to {most:g})" for name, (least, most) in _TIME_RANGES.items())
+            raise SettingsError(
+                f"--timeout and DECTHINGS_TIMEOUT must look like connect=5. Available, in seconds: {names}."
+            )
         times[name] = float(value)
     return times
 
 
-def _tools(given: str | None) -> list[str]:
-    names = [name.strip() for name in (given or "").split(",") if name.strip()]
-    if unknown := [name for name in names if name not in TOOL_NAMES]:
-        raise SettingsError(
-            f"--tools names tools; there is no {', '.join(unknown)}. There is: {', '.join(TOOL_NAMES)}."
-        )
-    return names
-
-
-def _sandbox_data(options: Namespace) -> Path:
+def _sandbox_data(options: Namespace) -> Path | None:
     if options.sandbox_data is None:
-        return default_sandbox_data()
+        return None
     if not (options.sandbox or options.for_sandbox):
-        raise SettingsError("--sandbox-data goes with --sandbox, which is missing: without it Decthings is meant.")
+        raise SettingsError("--sandbox-data requires --sandbox.")
     return options.sandbox_data.expanduser()
 
 
-def default_sandbox_data() -> Path:
+def _default_sandbox_folder() -> Path:
+    import tempfile
+
+    import platformdirs
+
     try:
         return platformdirs.user_data_path("decthings-mcp", appauthor=False) / "sandbox"
     except RuntimeError:  # an account without a home, as containers have
         return Path(tempfile.gettempdir()) / "decthings-mcp-sandbox"
 
 
-def checked_url(url: str) -> str:
-    """The URL of the API, with its version. The key travels there, so it has to be https or this machine."""
+def _api_url(options: Namespace, environ: Mapping[str, str]) -> str:
+    given = (options.api_url or environ.get("DECTHINGS_API_URL", "")).strip()
+    return _checked_url(given) if given and not options.sandbox else DEFAULT_URL
+
+
+def _checked_url(url: str) -> str:
+    """The URL of the API, with its version. It must be https or this machine, since the key is sent there."""
     try:
         parts = urlsplit(url)
         host = parts.hostname if parts.port != 0 else None
-    except ValueError:  # the port or an IPv6 address is none
+    except ValueError:  # the port or an IPv6 address is invalid
         parts, host = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment or re.search(r"[^!-~]", url):
-        raise SettingsError(f"The API URL has to look like {DEFAULT_URL}.")
+        raise SettingsError(f"The API URL must look like {DEFAULT_URL}.")
     if parts.username is not None or parts.password is not None:
-        raise SettingsError("The API URL must not hold a user name or a password; the key is given by itself.")
+        raise SettingsError("The API URL must not contain a user name or a password; pass the key separately.")
     if parts.scheme == "http" and not is_loopback(host):
-        raise SettingsError("The API URL has to begin with https://, since the API key would be sent in clear text.")
+        raise SettingsError("The API URL must begin with https://, since the API key would be sent in clear text.")
     return url.rstrip("/")
 
 
@@ -190,42 +216,40 @@ def _is_on(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
 
 
-def _api_key(key_file: Path | None, environ: Mapping[str, str]) -> tuple[SecretStr | NotConfigured, list[str]]:
-    """The key, or why there is none: that is told by the first call, since clients hide what a start says."""
+def _api_key(key_file: Path | None, environ: Mapping[str, str]) -> tuple[Secret | KeyProblem, list[str]]:
+    """The key, or why there is none, and warnings."""
     if key_file is None and (given := environ.get("DECTHINGS_API_KEY", "").strip()):
         return _checked_key(given), []
     path = key_file or (Path(name) if (name := environ.get("DECTHINGS_API_KEY_FILE")) else None)
-    if path is None:
-        return _no_key(), []
+    return (_NO_KEY, []) if path is None else _key_in_file(path)
+
+
+def _key_in_file(path: Path) -> tuple[Secret | KeyProblem, list[str]]:
     try:
         path = path.expanduser()
         text = path.read_text(encoding="utf-8-sig").strip()
-        open_to_all = path.stat().st_mode & stat.S_IROTH
+        is_readable_by_all = os.name == "posix" and path.stat().st_mode & stat.S_IROTH
     except (OSError, ValueError, RuntimeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not a text file"
-        return NotConfigured(f"The file with the Decthings API key cannot be read: {reason}.", _HOW_TO_CORRECT), []
+        return KeyProblem(f"The file with the Decthings API key cannot be read: {reason}.", _HOW_TO_CORRECT), []
     warning = f"Every user of this machine can read the API key in {path}; chmod 600 makes it private."
-    empty = NotConfigured("The file with the Decthings API key is empty.", _HOW_TO_CORRECT)
-    return _checked_key(text) if text else empty, [warning] if open_to_all and os.name == "posix" else []
+    empty = KeyProblem("The file with the Decthings API key is empty.", _HOW_TO_CORRECT)
+    return _checked_key(text) if text else empty, [warning] if is_readable_by_all else []
 
 
-def _checked_key(key: str) -> SecretStr | NotConfigured:
+def _checked_key(key: str) -> Secret | KeyProblem:
     if "${" in key:
-        return NotConfigured(
+        return KeyProblem(
             "The Decthings API key of this server is the literal text of a ${...} variable, which the client "
             "that started it did not fill in.",
             _HOW_TO_CORRECT,
         )
     if not re.fullmatch("[!-~]+", key):
-        return NotConfigured(
-            "The Decthings API key of this server holds white space or characters that no key has.",
+        return KeyProblem(
+            "The Decthings API key of this server contains white space or characters that no key has.",
             _HOW_TO_CORRECT,
         )
-    return SecretStr(key)
-
-
-def _no_key() -> NotConfigured:
-    return NotConfigured("This server has no Decthings API key, so it cannot call Decthings.", _HOW_TO_CONFIGURE)
+    return Secret(key)
 
 
 def _folders(given: Sequence[str] | None, environ: Mapping[str, str], cwd: Path | None) -> list[Path]:
@@ -236,12 +260,12 @@ def _folders(given: Sequence[str] | None, environ: Mapping[str, str], cwd: Path 
     folders = [Path(os.path.expanduser(name)) for name in named]  # noqa: PTH111 - pathlib raises for an unknown user
     for folder in folders:
         if not folder.is_dir():
-            raise SettingsError(f"--files and DECTHINGS_FILES name folders; {folder} is not one.")
+            raise SettingsError(f"--files and DECTHINGS_FILES must name folders; {folder} is not a folder.")
     return [folder.absolute() for folder in folders]
 
 
 def _is_private(cwd: Path) -> bool:
-    """A home folder, or one that holds homes, such as the file system's root: too much to open unasked."""
+    """Whether it is a home folder, or contains homes as the root does: too much to open without being asked."""
     cwd = cwd.resolve()
     return any(home.resolve().is_relative_to(cwd) for home in _homes()) or cwd == Path(cwd.anchor)
 

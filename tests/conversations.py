@@ -1,4 +1,4 @@
-"""Conversations with the server, line by line, and with what the SDK makes of them."""
+"""Conversations with the server, line by line."""
 
 from __future__ import annotations
 
@@ -9,15 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import anyio
 import support
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from decthings_mcp.server.app import create_server
-from decthings_mcp.server.settings import Settings
-from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCRequest, jsonrpc_message_adapter
+from decthings_mcp.server.early_replies.generate import is_request
 
-WITHOUT_FRONT = {"DECTHINGS_MCP_FRONT": "0"}
+WITHOUT_EARLY_REPLIES = {"DECTHINGS_MCP_EARLY_REPLIES": "0"}
 
 
 def request(number: int | str, method: str, params: Any = ...) -> str:
@@ -37,19 +32,6 @@ def handshake(number: int | str = 1, version: str = "2025-11-25", **params: Any)
 def envelope(version: str = "2026-07-28", **params: Any) -> dict[str, Any]:
     keys = ("io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities")
     return {**params, "_meta": dict(zip(keys, (version, {}), strict=True))}
-
-
-def parse_if_json(line: str) -> SessionMessage | Exception:
-    try:
-        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-    except ValueError as error:
-        return error
-
-
-def is_request(line: str) -> bool:
-    """Whether there is an answer to wait for."""
-    message = parse_if_json(line)
-    return isinstance(message, SessionMessage) and isinstance(message.message, JSONRPCRequest)
 
 
 @dataclass
@@ -80,35 +62,3 @@ def converse(
         answers += rest.decode().splitlines(keepends=True)
     told = [line.partition(" ")[2].partition(" ")[2] for line in log.decode().splitlines()]
     return Told(sorted(answers) if at_once else answers, running.returncode, told)
-
-
-class Sdk:
-    """The server in this process, told one line after the other."""
-
-    def __init__(
-        self,
-        sending: MemoryObjectSendStream[SessionMessage | Exception],
-        receiving: MemoryObjectReceiveStream[SessionMessage],
-    ) -> None:
-        self._sending, self._receiving = sending, receiving
-
-    async def tell(self, line: str) -> bytes:
-        """The answer, with its line end, if there is one."""
-        await self._sending.send(parse_if_json(line))
-        if not is_request(line):
-            return b""
-        message = (await self._receiving.receive()).message
-        return message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
-
-
-async def answers_of_sdk(lines: Sequence[str]) -> list[bytes]:
-    sending, incoming = anyio.create_memory_object_stream[SessionMessage | Exception]()
-    outgoing, receiving = anyio.create_memory_object_stream[SessionMessage]()
-    answers: list[bytes] = []
-    lowlevel = create_server(Settings())._lowlevel_server  # pyright: ignore[reportPrivateUsage]
-    async with anyio.create_task_group() as tasks, receiving, sending:
-        tasks.start_soon(lowlevel.run, incoming, outgoing, lowlevel.create_initialization_options())
-        sdk = Sdk(sending, receiving)
-        answers += [await sdk.tell(line) for line in lines]
-        await sending.aclose()
-    return answers

@@ -19,7 +19,7 @@ from typing import Any
 
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.serving import listen, sandbox_server
-from decthings_mcp.server.settings import Settings
+from decthings_mcp.server.settings import Secret, Settings
 from decthings_mcp.tools.decthings import ClientPool, DecthingsClient
 from decthings_mcp.tools.decthings.varint import decode_varint
 from decthings_mcp.tools.decthings.wire import encode_response
@@ -270,7 +270,7 @@ class Chat:
 @asynccontextmanager
 async def chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
     """With a server in memory, whose Decthings is `upstream`."""
-    own = replace(Settings(api_url=upstream.url, api_key=SecretStr(KEY), files=[files]), **settings)
+    own = replace(Settings(api_url=upstream.url, api_key=Secret(KEY), files=[files]), **settings)
     server = create_server(own, load_certificates=lambda: NO_CERTIFICATES)
     async with Client(server, mode=mode) as client:
         yield Chat(client)

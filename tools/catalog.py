@@ -21,3 +21,5 @@ TOOLS = (
     UPDATE_MODEL,
     DELETE_MODEL,
 )
+
+TOOL_NAMES = tuple(tool.name for tool in TOOLS)

@@ -16,11 +16,9 @@ from .arguments.schema import object_of, string
 from .calls.call import Call
 from .calls.tool import DecthingsTool
 from .decthings import types
-from .files.allowed import FileBlob
-from .files.formats import describe, is_onnx, is_tflite
-from .files.onnx import read_onnx
+from .files.formats import NAMES, describe, recognize
 from .files.structure import MalformedModel, ModelStructure, TensorSpec
-from .files.tflite import read_tflite
+from .files.upload import FileBlob
 from .results.errors import NotAModelFile
 from .results.text import sanitize, sanitize_json
 from .results.tool_result import READS, Success, output_schema
@@ -49,7 +47,9 @@ async def inspect_model_file(arguments: InspectArguments, call: Call) -> Success
         "parameterDefinitions": parameter_definitions(structure),
         **({"unmapped": unmapped} if unmapped else {}),
     }
-    return Success(f"{file.name} is an {structure.format} model.", fields, _SOME_UNMAPPED if unmapped else _ALL_MAPPED)
+    return Success(
+        f"{file.name} is a model in {structure.format} format.", fields, _SOME_UNMAPPED if unmapped else _ALL_MAPPED
+    )
 
 
 _ALL_MAPPED = "Pass parameterDefinitions on to create_model with type upload, after asking the user about their names."
@@ -72,19 +72,19 @@ def _unmapped_reason(value: TensorSpec) -> str | None:
 
 def _read(file: FileBlob) -> ModelStructure:
     with file.reader() as read_at:
-        reads = {is_tflite: read_tflite, is_onnx: read_onnx}
-        read = next((read for looks_right, read in reads.items() if looks_right(file.size, read_at)), None)
-        if read is None:
-            found = describe(file.size, read_at) if file.size else "an empty file"
+        format_ = recognize(file.size, read_at)
+        if format_ is None:
             raise NotAModelFile(
-                f"{file.name} is neither a complete ONNX nor a complete TFLite model; it looks like {found}.",
-                "Check with the user which file is meant.",
+                f"{file.name} is not a complete file of a known format ({', '.join(NAMES)}); it looks like "
+                f"{describe(file.size, read_at)}.",
+                "Ask the user for the path of the model file.",
             )
         try:
-            return read(file.size, read_at)
+            return format_.read(file.size, read_at)
         except MalformedModel as error:
             raise NotAModelFile(
-                f"{file.name} is a broken model: {error}.", "Ask the user to export or to fetch it again."
+                f"{file.name} is a malformed {format_.name} model: {error}.",
+                "Ask the user to export or to download it again.",
             ) from error
 
 

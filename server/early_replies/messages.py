@@ -1,7 +1,7 @@
-"""A client's messages, as far as their answers are prepared.
+"""A client's messages, as far as their results are prepared.
 
-A message counts as understood only when the SDK would take it for the same without any doubt. Whatever is
-unusual about it, even if it is allowed, is left to the SDK: being slow is never wrong.
+A message counts as plain only when the SDK would certainly read it in the same way. Whatever is unusual about it,
+even if it is allowed, is left to the SDK: being slow is never wrong.
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ CAPABILITIES_KEY = "io.modelcontextprotocol/clientCapabilities"
 _INFO_KEY = "io.modelcontextprotocol/clientInfo"
 
 _MEMBERS = {"jsonrpc", "id", "method", "params"}
-_LONGEST = 20_000
-_DEEPEST = 64
-_LARGEST = 15
-"""Digits."""
+_MAX_CHARACTERS = 20_000
+_MAX_BRACKETS = 64
+_MAX_DIGITS = 15
 
 _OBJECT: dict[str, Any] = {}
 _OBJECTS: dict[str, Any] = {"*": _OBJECT}
@@ -44,19 +43,19 @@ _CAPABILITIES: dict[str, Any] = {
         "requests": {"sampling": {"createMessage": _OBJECT}, "elicitation": {"create": _OBJECT}},
     },
 }
-"""What a member is if it is there: a type, an object with members of their own, or nothing that is understood.
-Others are ignored by the SDK, so they can be anything. "*" stands for all members."""
+"""The shape of a member that is present: a type, an object with members of its own, or None for one that is never
+plain. The SDK ignores other members, so they can be anything. "*" means all members."""
 
 
 class Message:
-    """One that is whole and plain: `id` is what stands in the line, None for a notification."""
+    """A plain message: `id` is JSON as in the line, None for a notification."""
 
     def __init__(self, method: str, id_: str | None, params: dict[str, Any] | None) -> None:
         self.method, self.id, self.params = method, id_, params
 
 
 def read(line: str) -> Message | None:
-    """None for whatever is not plain."""
+    """The message in a line; None when it is not plain."""
     message = _parsed(line)
     if not _is_object(message) or message.get("jsonrpc") != "2.0" or not message.keys() <= _MEMBERS:
         return None
@@ -70,8 +69,8 @@ def read(line: str) -> Message | None:
 
 
 def _parsed(line: str) -> Any:
-    """None for what Python and the SDK may read differently."""
-    if len(line) > _LONGEST or "\\" in line or line.count("{") + line.count("[") > _DEEPEST:
+    """The JSON in a line; None when Python and the SDK may read it differently."""
+    if len(line) > _MAX_CHARACTERS or "\\" in line or line.count("{") + line.count("[") > _MAX_BRACKETS:
         return None
     try:
         return json.loads(
@@ -82,7 +81,7 @@ def _parsed(line: str) -> Any:
 
 
 def version_of_handshake(message: Message) -> str | None:
-    """The protocol version that a plain `initialize` asks for."""
+    """The protocol version that a plain `initialize` requests."""
     params = message.params or {}
     if message.id is None or params.keys() != {"protocolVersion", "capabilities", "clientInfo"}:
         return None
@@ -91,14 +90,14 @@ def version_of_handshake(message: Message) -> str | None:
     return version if plain and isinstance(version, str) else None
 
 
-def asks_nothing_special(message: Message) -> bool:
+def is_plain_request(message: Message) -> bool:
     """Whether a request after a handshake is plain."""
     params = message.params or {}
     return message.id is not None and params.keys() <= {"_meta"} and _is_progress(params.get("_meta", {}))
 
 
 def version_of_envelope(message: Message) -> str | None:
-    """The protocol version of a plain request that comes without a handshake."""
+    """The protocol version of a plain request without a handshake."""
     params = message.params or {}
     if message.id is None or params.keys() != {"_meta"} or not _is_object(params["_meta"]):
         return None
@@ -110,7 +109,7 @@ def version_of_envelope(message: Message) -> str | None:
 
 
 def _is_progress(meta: Any) -> bool:
-    """Whether there is nothing in it but, perhaps, a progress token, which a list does not use."""
+    """Whether it is empty but for a progress token, which a list does not use."""
     if not _is_object(meta) or not meta.keys() <= {"progressToken"}:
         return False
     token = meta.get("progressToken", 0)
@@ -138,12 +137,12 @@ def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("a member stands there twice")
+        raise ValueError("duplicate member")
     return members
 
 
 def _integer(text: str) -> int:
-    if text[0] == "-" or len(text) > _LARGEST:
+    if text[0] == "-" or len(text) > _MAX_DIGITS:
         raise ValueError("an unusual number")
     return int(text)
 

@@ -1,4 +1,4 @@
-"""The prepared answers: results of requests whose answer was known when the package was built."""
+"""The prepared results: those of requests whose response was known when the package was built."""
 
 from __future__ import annotations
 
@@ -8,55 +8,62 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from typing import Any
 
-FILE = os.path.join(os.path.dirname(__file__), "prepared.json")  # noqa: PTH118, PTH120 - pathlib takes long to import
+    from ..settings import Settings
+
+FILE = os.path.join(os.path.dirname(__file__), "prepared.json")  # noqa: PTH118, PTH120
+_LIST_OF_TOOLS = "tools/list"
 
 
-class Prepared:
-    """Made by `prepare`, from the server itself."""
+class PreparedResults:
+    """Results as JSON, by protocol version and method."""
 
     def __init__(self, document: dict[str, Any]) -> None:
         self._texts: list[str] = document["texts"]
-        self._results: dict[str, dict[str, int | list[int]]] = document["results"]
-        self.made_with: dict[str, str] = document["madeWith"]
-        """Names and versions of the packages that decide what is answered."""
+        self._results: dict[str, dict[str, int]] = document["results"]
+        self.generated_with: dict[str, str] = document["generatedWith"]
+        """Names and versions of the packages that decide what a result is."""
         self.handshakes: list[str] = document["handshakes"]
         """Protocol versions that begin with `initialize`, oldest first."""
-        self.tools: dict[str, bool] = document["tools"]
-        """Names, and whether the tool changes nothing."""
-        self.offered: Collection[str] = self.tools
 
     @property
     def newest_handshake(self) -> str:
         return self.handshakes[-1]
 
     def result(self, version: str, method: str) -> str | None:
-        found = self._results.get(version, {}).get(method)
-        if found is None:
-            return None
-        return self._texts[found] if isinstance(found, int) else self._list_of_tools(found)
+        index = self._results.get(version, {}).get(method)
+        return None if index is None else self._texts[index]
 
-    def _list_of_tools(self, parts: list[int]) -> str:
-        """From what stands before the tools, each of them, and what stands after them."""
-        before, *tools, after = (self._texts[part] for part in parts)
-        offered = (text for name, text in zip(self.tools, tools, strict=True) if name in self.offered)
-        return f"{before}{','.join(offered)}{after}"
+    def offer(self, settings: Settings) -> bool:
+        """Leaves out the tools that `settings` do not offer. False when they name a tool that does not exist."""
+        if not settings.tools and not settings.read_only:
+            return True
+        for index in {results[_LIST_OF_TOOLS] for results in self._results.values()}:
+            result = json.loads(self._texts[index])
+            if not {tool["name"] for tool in result["tools"]}.issuperset(settings.tools):
+                return False
+            result["tools"] = [tool for tool in result["tools"] if _is_offered(tool, settings)]
+            self._texts[index] = json.dumps(result, ensure_ascii=False, separators=(",", ":"))
+        return True
 
 
-def load() -> Prepared | None:
-    """None when they were made with other packages than those that would answer now."""
+def _is_offered(tool: dict[str, Any], settings: Settings) -> bool:
+    return settings.offers(tool["name"], reads_only=tool["annotations"]["readOnlyHint"])
+
+
+def load() -> PreparedResults | None:
+    """None when they were generated with other packages than those that are installed."""
     try:
         with open(FILE, encoding="utf-8") as file:  # noqa: PTH123
-            prepared = Prepared(json.load(file))
+            prepared = PreparedResults(json.load(file))
     except (OSError, ValueError, KeyError):
         return None
-    return prepared if all(_is_installed(*package) for package in prepared.made_with.items()) else None
+    return prepared if all(_is_installed(*package) for package in prepared.generated_with.items()) else None
 
 
 def _is_installed(name: str, version: str) -> bool:
-    """Whether that version is what `import` would find. Some of what it can be is not recognized."""
+    """Whether `import` would find that version. Some installations that have it are not recognized."""
     for folder in sys.path:
         if os.path.isdir(os.path.join(folder, f"{name}-{version}.dist-info")):  # noqa: PTH112, PTH118
             return _is_only_version(folder, name)
@@ -67,6 +74,6 @@ def _is_installed(name: str, version: str) -> bool:
 
 
 def _is_only_version(folder: str, name: str) -> bool:
-    """An installation that was interrupted can leave two."""
+    """Whether there is one version: an installation that was interrupted can leave two."""
     found = [entry for entry in os.listdir(folder) if entry.startswith(f"{name}-") and entry.endswith(".dist-info")]  # noqa: PTH208
     return len(found) == 1

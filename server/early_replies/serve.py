@@ -1,4 +1,4 @@
-"""Answers a client while the server is being loaded, then hands the connection over to it for good."""
+"""Replies to a client while the server is being loaded, then hands the connection over to it for good."""
 
 from __future__ import annotations
 
@@ -7,135 +7,146 @@ import select
 import sys
 import threading
 
-from ..importing import FastImports
-from ..stdio import connection
-from . import options
-from . import replies as prepared
+from ..stdio.connection import claim
+from . import replies
 from .session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
     from mcp.server import MCPServer
 
+    from ..settings import Settings
     from ..stdio.connection import Connection
+    from .replies import PreparedResults
 
-_PATIENCE = 0.0005
-"""Seconds until a thread that imports lets the one that answers run."""
+    LoadServer = Callable[[], MCPServer[Any]]
 
-
-def serve_from_start(argv: Sequence[str]) -> int | None:
-    """The exit status; None when this command line is not for the front, and nothing has been done yet."""
-    if connection.is_switched_off(os.environ):
-        return None
-    answers = prepared.load()
-    offered = None if answers is None else options.offered_tools(argv, os.environ, answers.tools)
-    if answers is None or offered is None or (connected := connection.claim()) is None:
-        return None
-    answers.offered = offered
-    return _serve(argv, connected, Session(answers))
+_SWITCH_INTERVAL = 0.0005
+"""Seconds until the thread that imports lets the one that replies run."""
+_VERBOSE = ("DEBUG", "INFO")
+"""Log levels at which the SDK logs every message, so it must see every message."""
 
 
-def _serve(argv: Sequence[str], connected: Connection, session: Session) -> int:
-    loading = _Loading(argv)
-    try:
-        _converse(connected, session, loading)
-        server = loading.result()
-    except KeyboardInterrupt:
-        _leave(130)  # the interpreter would wait for the thread that imports
-    except BrokenPipeError:
-        _leave(0)  # there is no client any more
-    if isinstance(server, int):
-        return server
+def serve(settings: Settings, load_server: LoadServer) -> int:
+    """Serves stdio, with early replies where they are possible. The exit status."""
+    connection = None if _is_switched_off(os.environ) else claim()
+    prepared = None if connection is None else _prepared_results(settings)
+    if connection is None or prepared is None:
+        server = load_server()
+    else:
+        server = _reply_while_loading(connection, Session(prepared), load_server)
     from ..stdio.serve import serve_stdio
 
-    return serve_stdio(server, connected)
+    return serve_stdio(server, connection)
 
 
-def _converse(connected: Connection, session: Session, loading: _Loading) -> None:
-    """Until the server is loaded, or there is a line that has to wait for it."""
-    while not session.over:
-        if not _is_ready(connected.reading, 0):  # what is there already is answered first
-            loading.begin()
-            if loading.is_done_before(connected.reading):
+def _is_switched_off(environ: Mapping[str, str]) -> bool:
+    return "0" in (environ.get("DECTHINGS_MCP_EARLY_REPLIES"), environ.get("DECTHINGS_MCP_FRONT"))  # its old name
+
+
+def _prepared_results(settings: Settings) -> PreparedResults | None:
+    if settings.warnings or settings.log_level in _VERBOSE:
+        return None  # the log comes first, even if the client leaves at once
+    prepared = replies.load()
+    return prepared if prepared is not None and prepared.offer(settings) else None
+
+
+def _reply_while_loading(connection: Connection, session: Session, load_server: LoadServer) -> MCPServer[Any]:
+    loading = _BackgroundImport(load_server)
+    try:
+        _serve_until_loaded(connection, session, loading)
+        return loading.result()
+    except KeyboardInterrupt:
+        _exit_now(130)  # the interpreter would wait for the thread that imports
+    except BrokenPipeError:
+        _exit_now(0)  # there is no client any more
+
+
+def _serve_until_loaded(connection: Connection, session: Session, loading: _BackgroundImport) -> None:
+    """Replies until the server is loaded, or there is a line that must wait for it."""
+    while not session.finished and not connection.ended:
+        if not _is_readable(connection):  # what is there already has its reply first
+            loading.start()
+            if loading.is_done_before(reading=connection.reading):
                 break
-        for line in connected.receive():
-            answer = session.answer(line)
-            if answer is None:
-                connected.waiting.append(line)
-            elif not _send(connected, answer, loading):
-                session.over = True
-        if connected.ended:
-            break
-    if connected.ended and not connected.waiting and not connected.unsent:
-        _leave(0)
-    connected.replayed, connected.answer_to_replayed = session.replayed, session.answer_to_replayed
+        for line in connection.receive():
+            _reply_to(line, connection, session, loading)
+    if connection.ended and not connection.waiting and not connection.unsent:
+        _exit_now(0)
+    connection.handshake_lines, connection.handshake_response = session.handshake_lines, session.handshake_response
 
 
-def _is_ready(descriptor: int, seconds: float) -> bool:
-    return bool(select.select([descriptor], [], [], seconds)[0])
+def _is_readable(connection: Connection) -> bool:
+    return bool(select.select([connection.reading], [], [], 0)[0])
 
 
-def _send(connected: Connection, answer: bytes, loading: _Loading) -> bool:
+def _reply_to(line: str, connection: Connection, session: Session, loading: _BackgroundImport) -> None:
+    reply = session.reply_to(line)
+    if reply is None:
+        connection.waiting.append(line)
+    elif not _send(connection, reply, loading):
+        session.finished = True
+
+
+def _send(connection: Connection, reply: bytes, loading: _BackgroundImport) -> bool:
     """Whether all of it is sent. A client that does not read is left to the server, which can wait for more."""
-    connected.unsent += answer
-    while connected.unsent:
-        if not select.select([], [connected.writing], [], 0)[1]:
-            loading.begin()
-            if loading.is_done_before(writing=connected.writing):
+    connection.unsent += reply
+    while connection.unsent:
+        if not select.select([], [connection.writing], [], 0)[1]:
+            loading.start()
+            if loading.is_done_before(writing=connection.writing):
                 return False
-        connected.send_chunk()
+        connection.send_chunk()
     return True
 
 
-class _Loading:
-    """The import of everything, in a thread of its own."""
+class _BackgroundImport:
+    """Loads the server in a thread of its own."""
 
-    def __init__(self, argv: Sequence[str]) -> None:
-        self._argv = argv
-        self._thread = threading.Thread(target=self._load, name="loading", daemon=True)
-        self._begun = False
-        self._woken, self._wake = os.pipe()
-        self._usual_patience = sys.getswitchinterval()
-        self._result: MCPServer[Any] | int | BaseException = 0
+    def __init__(self, load_server: LoadServer) -> None:
+        self._load_server = load_server
+        self._thread = threading.Thread(target=self._run, name="loading", daemon=True)
+        self._is_started = False
+        self._done_reader, self._done_writer = os.pipe()
+        self._usual_switch_interval = sys.getswitchinterval()
+        self._result: MCPServer[Any] | BaseException
 
-    def begin(self) -> None:
-        if not self._begun:
-            self._begun = True
-            sys.setswitchinterval(_PATIENCE)
+    def start(self) -> None:
+        if not self._is_started:
+            self._is_started = True
+            sys.setswitchinterval(_SWITCH_INTERVAL)
             self._thread.start()
 
     def is_done_before(self, reading: int | None = None, writing: int | None = None) -> bool:
-        """Waits for it, or until the descriptor is ready."""
-        readers = [self._woken] if reading is None else [self._woken, reading]
-        return self._woken in select.select(readers, [] if writing is None else [writing], [])[0]
+        """Waits until the server is loaded or the descriptor is ready."""
+        readers = [self._done_reader] if reading is None else [self._done_reader, reading]
+        return self._done_reader in select.select(readers, [] if writing is None else [writing], [])[0]
 
-    def result(self) -> MCPServer[Any] | int:
-        """The server, or the exit status when there is none. Raises what loading it has raised."""
-        self.begin()
+    def result(self) -> MCPServer[Any]:
+        """The server. Raises whatever loading it has raised."""
+        self.start()
         self._thread.join()
-        sys.setswitchinterval(self._usual_patience)
-        os.close(self._woken)
-        os.close(self._wake)
+        sys.setswitchinterval(self._usual_switch_interval)
+        os.close(self._done_reader)
+        os.close(self._done_writer)
         if isinstance(self._result, BaseException):
             raise self._result
         return self._result
 
-    def _load(self) -> None:
+    def _run(self) -> None:
         try:
-            with FastImports():
-                from ..cli import load_server
-            self._result = load_server(self._argv)
+            self._result = self._load_server()
         except BaseException as error:
             self._result = error
         finally:
-            os.write(self._wake, b"!")
+            os.write(self._done_writer, b"!")
 
 
-def _leave(status: int) -> NoReturn:
-    """Without the thread that imports."""
+def _exit_now(status: int) -> NoReturn:
+    """Ends the process without waiting for the thread that imports."""
     if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison]
         sys.stderr.flush()
     os._exit(status)

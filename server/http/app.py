@@ -55,7 +55,7 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
 
 def _session_manager(settings: Settings, http: HttpSettings) -> StreamableHTTPSessionManager:
     """The SDK's MCP endpoint for our server."""
-    keys = [key.get_secret_value() for key in http.state_keys]
+    keys = [key.value for key in http.state_keys]
     server = create_server(
         settings,
         state_security=RequestStateSecurity(keys=keys),

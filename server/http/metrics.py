@@ -15,10 +15,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from prometheus_client.multiprocess import MultiProcessCollector
 from pydantic import BaseModel
 
+from ...tools.catalog import TOOL_NAMES
 from ...tools.decthings import ApiError, DecthingsError
 from ...tools.decthings.json_codec import is_object
 from ...tools.results.api_errors import ADVICE
-from ..settings import TOOL_NAMES, SettingsError
+from ..settings import SettingsError
 
 _SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 45, 120, 600)
 _MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"

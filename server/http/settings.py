@@ -1,4 +1,4 @@
-"""What --http is told: where to listen, who may call, and how much."""
+"""The settings of --http: where to listen, who may call, and how much. Light, as all settings are."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from pydantic import SecretStr
-
-from ..settings import Settings, SettingsError, is_loopback
+from ..settings import Secret, Settings, SettingsError, is_loopback
 
 Tenancy = Literal["single", "per-caller"]
 
-_LEAST_STATE_KEY = 32
+_MIN_STATE_KEY_CHARACTERS = 32
 _EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 - to be refused
 
 
@@ -29,12 +27,12 @@ class HttpSettings:
     tenancy: Tenancy = "single"
     token_file: Path | None = None
     allowed_hosts: Sequence[str] = ()
-    """Values of the Host header beside those of this machine; `name:*` allows every port."""
+    """Values of the Host header in addition to those of this machine; `name:*` allows every port."""
     allowed_origins: Sequence[str] = ()
     trusted_proxies: Sequence[str] = ()
     calls_per_second: float = 20
     uploads_at_a_time: int = 4
-    state_keys: Sequence[SecretStr] = field(default_factory=lambda: [SecretStr(os.urandom(32).hex())])
+    state_keys: Sequence[Secret] = field(default_factory=lambda: [Secret(os.urandom(32).hex())])
     """The first one seals what a question leaves with the client; all of them open it."""
     stateless: bool = False
     """Whether clients with a handshake get no session, so that their requests can go to any process."""
@@ -43,9 +41,10 @@ class HttpSettings:
 
     @classmethod
     def load(cls, options: Namespace, settings: Settings) -> HttpSettings:
-        """
+        """Settings from a parsed command line.
+
         Raises:
-            SettingsError: an option has a value that cannot be used, or one that would let anybody in.
+            SettingsError: an option has an invalid value, or one that would let anybody in.
         """
         http = cls(
             host=options.host,
@@ -69,10 +68,10 @@ class HttpSettings:
 
     def check_who_may_call(self, settings: Settings) -> None:
         if self.workers < 1 or not self.calls_per_second > 0 or self.uploads_at_a_time < 1:
-            raise SettingsError("--workers, --calls-per-second and --uploads-at-a-time have to be greater than 0.")
+            raise SettingsError("--workers, --calls-per-second and --uploads-at-a-time must be greater than 0.")
         if self.tenancy == "per-caller" and (settings.sandbox or settings.secret_key is not None):
             raise SettingsError(
-                "--tenancy per-caller means that every caller brings a key; take away the server's own one "
+                "--tenancy per-caller means that every caller brings a key; remove the server's own key "
                 "(DECTHINGS_API_KEY, DECTHINGS_API_KEY_FILE, --api-key-file) and --sandbox."
             )
         if self.metrics_port is not None and find_spec("prometheus_client") is None:
@@ -85,8 +84,8 @@ class HttpSettings:
             )
         if self.host in _EVERY_ADDRESS and not self.allowed_hosts:
             raise SettingsError(
-                f"On {self.host or 'every address'} the names under which clients reach this server have to be given "
-                "with --allowed-host, for example --allowed-host mcp.example.com."
+                f"On {self.host or 'every address'} the names by which clients reach this server must be given with "
+                "--allowed-host, for example --allowed-host mcp.example.com."
             )
 
     @property
@@ -105,14 +104,15 @@ class HttpSettings:
         return [*self.allowed_origins, *local]
 
 
-def _state_keys(path: Path) -> list[SecretStr]:
+def _state_keys(path: Path) -> list[Secret]:
     try:
         keys = path.expanduser().read_text(encoding="ascii").split()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The file of --state-key-file cannot be read: {type(error).__name__}.") from None
-    if not keys or any(len(key) < _LEAST_STATE_KEY for key in keys) or len(set(keys)) < len(keys):
+    if not keys or any(len(key) < _MIN_STATE_KEY_CHARACTERS for key in keys) or len(set(keys)) < len(keys):
         raise SettingsError(
-            f"The file of --state-key-file holds different keys, one a line, of {_LEAST_STATE_KEY} characters or more. "
+            "The file of --state-key-file must contain different keys, one on each line, of "
+            f"{_MIN_STATE_KEY_CHARACTERS} characters or more. "
             "This makes one: python3 -c 'import secrets; print(secrets.token_hex(32))'"
         )
-    return [SecretStr(key) for key in keys]
+    return [Secret(key) for key in keys]

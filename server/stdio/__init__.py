@@ -1,1 +1,1 @@
-"""MCP over stdin and stdout. `connection` and `lines` stay light: early replies need them before the SDK is loaded."""
+"""MCP over stdin and stdout. `connection` and `lines` are light: early replies need them before the SDK is loaded."""

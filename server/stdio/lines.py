@@ -1,4 +1,4 @@
-"""Bytes to lines, as a text stream of the standard library would divide them."""
+"""Bytes to lines, split as a text stream of the standard library would."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ import io
 
 
 class Lines:
-    """UTF-8, whatever is wrong in it replaced; a line ends with LF, CR LF or CR."""
+    """Decodes UTF-8, with invalid bytes replaced, into lines that end with LF, CR LF or CR."""
 
     def __init__(self) -> None:
         utf8 = codecs.getincrementaldecoder("utf-8")("replace")
         self._decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
-        self._begun: list[str] = []
+        self._partial: list[str] = []
 
     def feed(self, data: bytes) -> list[str]:
         """The lines that `data` completes, without their ends."""
-        return self._divide(self._decoder.decode(data))
+        return self._split(self._decoder.decode(data))
 
     def end(self) -> list[str]:
-        """What is left when there is no more data."""
-        whole = self._divide(self._decoder.decode(b"", final=True))
-        rest = "".join(self._begun)
-        self._begun = []
-        return [*whole, rest] if rest else whole
+        """The lines that are left when there is no more data."""
+        complete = self._split(self._decoder.decode(b"", final=True))
+        rest = "".join(self._partial)
+        self._partial = []
+        return [*complete, rest] if rest else complete
 
-    def _divide(self, text: str) -> list[str]:
+    def _split(self, text: str) -> list[str]:
         first, *others = text.split("\n")
-        self._begun.append(first)
+        self._partial.append(first)
         if not others:
             return []
-        whole = "".join(self._begun)
-        self._begun = [others.pop()]
-        return [whole, *others]
+        complete = "".join(self._partial)
+        self._partial = [others.pop()]
+        return [complete, *others]

@@ -12,22 +12,23 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 
-from .connection import Connection, claim, is_switched_off
-from .streams import open_pipes
+from .connection import Connection
+from .streams import open_streams
 
 _GRACE_SECONDS = 0.7
 
 
-def serve_stdio(server: MCPServer[Any], connection: Connection | None = None) -> int:
-    """Until stdin ends (0), the client goes away (0), or SIGINT or SIGTERM (130, 143). The exit status.
+def serve_stdio(server: MCPServer[Any], connection: Connection | None) -> int:
+    """Serves until stdin ends (0), the client goes away (0), or SIGINT or SIGTERM (130, 143).
 
     Args:
-        connection: that has been begun already.
+        connection: None lets the SDK use stdin and stdout in its own way.
+
+    Returns:
+        The exit status.
     """
     if sys.stdin is None or sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
         return 0  # they were closed: there is no client
-    if connection is None and not is_switched_off(os.environ):
-        connection = claim()
     return anyio.run(_serve, server, connection)
 
 
@@ -35,8 +36,8 @@ async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
     # MCPServer's own stdio loop has no place for signals.
     lowlevel = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]
     status = 0
-    # AllowedFiles, and what Windows has, cannot be awaited: the SDK reads and writes them in threads.
-    async with stdio_server() if connection is None else open_pipes(connection) as (reader, writer):
+    # Files, and what Windows has, cannot be awaited: the SDK reads and writes them in threads.
+    async with stdio_server() if connection is None else open_streams(connection) as (reader, writer):
         try:
             async with anyio.create_task_group() as tasks:
 
@@ -61,7 +62,7 @@ async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
 
 
 def _exit_after_grace(status: int) -> None:
-    """A client that has stopped reading would hold the last answers, and with them the process, for ever."""
+    """A client that has stopped reading would hold the last responses, and with them the process, for ever."""
     timer = threading.Timer(_GRACE_SECONDS, _exit_now, [status])
     timer.daemon = True
     timer.start()

@@ -43,7 +43,7 @@ def rows(rounds: int) -> list[dict[str, Any]]:
         find, sandbox = {"name": "find_models", "arguments": {}}, ("--sandbox", "--sandbox-data", data)
         servers: dict[str, Callable[[], list[float]]] = {
             "decthings-mcp": lambda: measure(OURS, find, *sandbox),
-            "without the front": lambda: measure(OURS, find, *sandbox, DECTHINGS_MCP_FRONT="0"),
+            "without early replies": lambda: measure(OURS, find, *sandbox, DECTHINGS_MCP_EARLY_REPLIES="0"),
             "bare MCPServer": lambda: measure(BARE, _CREATE),
             "decthings-mcp with a key": lambda: measure(OURS, _CREATE, "--api-url", url, DECTHINGS_API_KEY="k"),
             "bare MCPServer with httpx": lambda: measure([sys.executable, "-c", POSTING, url], _CREATE),

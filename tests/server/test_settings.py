@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 from decthings_mcp.server.cli import parser
-from decthings_mcp.server.settings import Settings, SettingsError
-from decthings_mcp.tools.results.errors import NotConfigured
-from pydantic import SecretStr
+from decthings_mcp.server.settings import KeyProblem, Secret, Settings, SettingsError
 
 
 def load(*arguments: str, cwd: Path = Path("/srv/models"), **environ: str) -> Settings:
@@ -18,20 +16,20 @@ def load(*arguments: str, cwd: Path = Path("/srv/models"), **environ: str) -> Se
 
 
 def key_of(settings: Settings) -> str:
-    assert isinstance(settings.api_key, SecretStr)
-    return settings.api_key.get_secret_value()
+    assert isinstance(settings.api_key, Secret)
+    return settings.api_key.value
 
 
 def reason(settings: Settings) -> str:
-    assert isinstance(settings.api_key, NotConfigured)
+    assert isinstance(settings.api_key, KeyProblem)
     assert "DECTHINGS_API_KEY" in settings.api_key.next_step
-    return str(settings.api_key)
+    return settings.api_key.message
 
 
 def test_the_key_comes_from_the_environment_trimmed_and_stays_secret() -> None:
     settings = load(DECTHINGS_API_KEY=" k-1\n")
     assert key_of(settings) == "k-1"
-    assert "k-1" not in repr(settings)
+    assert "k-1" not in f"{settings}{settings!r}{settings.api_key}"
 
 
 def test_a_key_file_is_read_trimmed_and_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
@@ -128,7 +126,7 @@ def test_folders_come_from_the_options_the_environment_or_where_it_was_started(t
     assert load("--files", str(a), "--files", str(b), DECTHINGS_FILES=str(b)).files == [a, b]
     assert load(DECTHINGS_FILES=variable).files == [b, a]
     assert load(cwd=a).files == [a]
-    with pytest.raises(SettingsError, match="none is not one"):
+    with pytest.raises(SettingsError, match="none is not a folder"):
         load("--files", "none", cwd=a)
 
 

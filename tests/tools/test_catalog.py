@@ -9,15 +9,18 @@ from typing import Any
 import bpe_openai
 import pytest
 from decthings_mcp.server.app import create_server
-from decthings_mcp.server.settings import TOOL_NAMES, Settings
+from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.calls.tool import DecthingsTool
 from decthings_mcp.tools.catalog import TOOLS
+from generated import ROOT, assert_up_to_date
 from jsonschema import Draft202012Validator
 from mcp import Client
 from support import Chat, schema_nodes
 
 pytestmark = pytest.mark.anyio
 
+SCHEMAS = ROOT / "tests" / "tools" / "schemas"
+PARTS = ("name", "title", "description", "inputSchema", "outputSchema", "annotations")
 BANNED = {"$ref", "$defs", "oneOf", "anyOf", "allOf", "not", "const", "default", "title", "nullable"}
 NODES_OF_ALL_TOOLS = [
     (f"{tool.name}{path}", node) for tool in TOOLS for path, node in schema_nodes(dict(tool.input_schema))
@@ -58,8 +61,14 @@ def test_schemas_are_json_schema_2020_12(tool: DecthingsTool) -> None:
     Draft202012Validator.check_schema(dict(tool.output_schema))
 
 
-def test_the_tools_are_the_ones_that_the_command_line_knows() -> None:
-    assert tuple(tool.name for tool in TOOLS) == TOOL_NAMES
+async def test_every_tool_is_what_its_schema_file_shows(chat: Chat) -> None:
+    tools = (await chat.client.list_tools()).tools
+    assert {path.stem for path in SCHEMAS.glob("*.json")} <= {tool.name for tool in tools}
+    for tool in tools:
+        shown = tool.model_dump(mode="json", by_alias=True, exclude_none=True)
+        assert set(shown) == set(PARTS)
+        text = json.dumps({part: shown[part] for part in PARTS}, indent=2, ensure_ascii=False) + "\n"
+        assert_up_to_date(SCHEMAS / f"{tool.name}.json", text)
 
 
 async def test_all_tools_together_are_small_enough(chat: Chat) -> None:

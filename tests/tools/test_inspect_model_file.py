@@ -73,7 +73,8 @@ async def test_a_name_that_cannot_be_told_is_not_passed_on(name: str, inspect: I
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("data", "said"), [(b"", "an empty file"), (b"my notes", "text"), (b"\x08\x08\x3a\x02\x5a\x50", "broken model")]
+    ("data", "said"),
+    [(b"", "an empty file"), (b"my notes", "text"), (b"\x08\x08\x3a\x02\x5a\x50", "malformed onnx model")],
 )
 async def test_what_is_no_model_is_refused(data: bytes, said: str, inspect: Inspect) -> None:
     error = (await inspect("x", data))["error"]

@@ -13,9 +13,9 @@ from ..calls.services import Services
 from ..decthings import Blob, Media, Tensor
 from ..decthings.blobs import size_of
 from ..decthings.tensors import MEDIA_TYPES
-from ..files.allowed import FileBlob
 from ..files.formats import check_model_file
-from ..files.protobuf import ReadAt
+from ..files.structure import ReadAt
+from ..files.upload import FileBlob
 from .arguments import ProviderArgument
 
 

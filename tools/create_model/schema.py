@@ -14,6 +14,7 @@ from ..arguments.parameter_definitions import parameter_definitions_schema
 from ..arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, string
 from ..decthings.tensors import TENSOR_TYPES
 from ..decthings.types import Language
+from ..files import formats
 from ..results.tool_result import output_schema
 
 TITLE = "Create a Decthings model"
@@ -92,7 +93,7 @@ def _input_schema(*, full: bool) -> Node:
             "language": string("For code: go, javascript, typescript, python, rust.", get_args(Language)),
             "preset": string("For code. Starts from: none, empty, tensorflowjs, pytorch, tensorflow."),
             "wasm": described("boolean", "Compile to WebAssembly."),
-            "format": string("For upload: onnx, tflite."),
+            "format": string(f"For upload: {', '.join(formats.NAMES)}."),
             "data": _source("For upload. base64 only if small."),
             "modelId": string("Source model."),
             "snapshotId": string("Its snapshot."),

@@ -12,7 +12,7 @@ from ..calls.tool import DecthingsTool
 from ..decthings import ApiError, Blob, types
 from ..decthings.blobs import size_of
 from ..decthings.client import OnSent
-from ..files.allowed import FileBlob
+from ..files.upload import FileBlob
 from ..results.text import sanitize
 from ..results.tool_result import CREATES, Success
 from . import schema

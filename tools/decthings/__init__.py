@@ -1,7 +1,8 @@
 """The Decthings API: its wire format, tensors, types, errors and a client over httpx."""
 
+from ..decthings_defaults import DEFAULT_URL, Timeouts
 from .blobs import Blob, BlobSource
-from .client import DEFAULT_URL, DecthingsClient, Timeouts
+from .client import DecthingsClient
 from .client_pool import ClientPool
 from .errors import (
     ApiError,

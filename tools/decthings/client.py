@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ import anyio
 import httpx
 from pydantic import SecretStr
 
+from ..decthings_defaults import DEFAULT_URL, Timeouts
 from .blobs import BlobSource, size_of
 from .client_pool import ClientPool
 from .errors import DecthingsError, InvalidResponse
@@ -22,21 +22,8 @@ from .sending import OnSent, RequestBody, SendProgress, transport_error
 from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
 from .wire import detach_blobs, encode_head
 
-DEFAULT_URL = "https://api.decthings.com/v0"
 SANDBOX_SERVER = "decthings-mcp-sandbox"
 """The start of the Server header of an embedded Decthings."""
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds to wait: for a connection, for progress while sending, and for the response."""
-
-    connect: float = 5
-    send: float = 20
-    response: float = 20
-    request: float = 28
-    """For the whole request, unless it has an upload: an upload may take longer while it makes progress."""
-
 
 CURRENT_API_KEY: ContextVar[SecretStr | None] = ContextVar("decthings_api_key", default=None)
 """The API key of the current call, so that it can be removed from log lines."""

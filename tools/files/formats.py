@@ -1,4 +1,4 @@
-"""Recognizing ONNX and TFLite files by their structure, without reading their weights.
+"""The model file formats: recognizing a file by its structure, without reading its weights.
 
 A file that clearly is not a model is not sent, so that a wrong path costs nothing and no private file is
 uploaded by mistake. A file that passes may still be an invalid model: Decthings decides.
@@ -7,11 +7,33 @@ uploaded by mistake. A file that passes may still be an invalid model: Decthings
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..results.errors import NotAModelFile
 from ..results.text import sanitize
-from .onnx import external_weights
-from .protobuf import BYTES, VARINT, Budget, Malformed, Message, ReadAt
+from .onnx import external_weights, is_onnx, read_onnx
+from .structure import ModelStructure, ReadAt
+from .tflite import is_tflite, read_tflite
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that Decthings runs. Its functions take the size of a file and a function that reads from it."""
+
+    name: str
+    """As in the arguments."""
+    matches: Callable[[int, ReadAt], bool]
+    read: Callable[[int, ReadAt], ModelStructure]
+    external_weights: Callable[[int, ReadAt], str | None] = lambda _size, _read_at: None
+    """The name of a separate file with the weights, if there is one."""
+
+
+FORMATS = (
+    Format("onnx", is_onnx, read_onnx, external_weights),
+    Format("tflite", is_tflite, read_tflite),
+)
+NAMES = tuple(known.name for known in FORMATS)
 
 # Other files that are often next to models, by their first bytes.
 _SIGNATURES = {
@@ -31,20 +53,13 @@ _SIGNATURES = {
 }
 
 _PEM = b"-----BEGIN"
-_ONNX_FIELDS = {
-    1: VARINT, 2: BYTES, 3: BYTES, 4: BYTES, 5: VARINT, 6: BYTES, 7: BYTES, 8: BYTES,
-    14: BYTES, 20: BYTES, 25: BYTES, 26: BYTES,
-}  # fmt: skip
-"""The fields of onnx.ModelProto (onnx.proto of ONNX 1.20) with their protobuf wire types."""
-_ONNX_GRAPH = 7
-_MAX_FIELDS = 100_000
 
 
 def check_model_file(format_: str, size: int, read_at: ReadAt) -> None:
     """Refuse a file that cannot be a model of the given format.
 
     Args:
-        format_: as in the arguments; only "onnx" and "tflite" are checked.
+        format_: as in the arguments; only a known one is checked.
 
     Raises:
         NotAModelFile: the file is empty, clearly not of that format, or does not contain its weights.
@@ -53,21 +68,12 @@ def check_model_file(format_: str, size: int, read_at: ReadAt) -> None:
         raise NotAModelFile("The file is empty.", "Ask the user for the path of the model file.")
     if read_at(0, len(_PEM)) == _PEM:
         raise NotAModelFile("The file contains a key or a certificate.", "Ask the user for the path of the model file.")
-    looks_right = {"onnx": is_onnx, "tflite": is_tflite}.get(format_)
-    if looks_right is None or looks_right(size, read_at):
-        return _refuse_external_weights(format_, size, read_at)
-    other = "onnx" if format_ == "tflite" else "tflite"
-    actual = describe(size, read_at)
-    raise NotAModelFile(
-        f"The file is not a complete {format_} file; it looks like {actual}.",
-        f'Use format "{other}" for it.'
-        if actual.startswith(other)
-        else f"Use a file in {format_} format, or ask the user to convert this one.",
-    )
-
-
-def _refuse_external_weights(format_: str, size: int, read_at: ReadAt) -> None:
-    if format_ == "onnx" and (location := external_weights(size, read_at)) is not None:
+    expected = next((known for known in FORMATS if known.name == format_), None)
+    if expected is None:
+        return
+    if not expected.matches(size, read_at):
+        raise _another_format(expected, size, read_at)
+    if (location := expected.external_weights(size, read_at)) is not None:
         raise NotAModelFile(
             f"The file does not contain its weights; they are in a separate file, {sanitize(location, 100)!r}.",
             "Ask the user to save the model as a single file, for example with "
@@ -75,13 +81,27 @@ def _refuse_external_weights(format_: str, size: int, read_at: ReadAt) -> None:
         )
 
 
+def _another_format(expected: Format, size: int, read_at: ReadAt) -> NotAModelFile:
+    actual = recognize(size, read_at)
+    return NotAModelFile(
+        f"The file is not a complete {expected.name} file; it looks like {describe(size, read_at)}.",
+        f'Use format "{actual.name}" for it.'
+        if actual
+        else f"Use a file in {expected.name} format, or ask the user to convert this one.",
+    )
+
+
+def recognize(size: int, read_at: ReadAt) -> Format | None:
+    return next((known for known in FORMATS if known.matches(size, read_at)), None)
+
+
 def describe(size: int, read_at: ReadAt) -> str:
     """The kind of file, in words."""
-    if is_tflite(size, read_at):
-        return "tflite"
-    if is_onnx(size, read_at):
-        return "onnx"
+    if (known := recognize(size, read_at)) is not None:
+        return known.name
     start = read_at(0, 512)
+    if not start:
+        return "an empty file"
     for signature, name in _SIGNATURES.items():
         if start.startswith(signature):
             return name
@@ -94,20 +114,3 @@ def _is_text(start: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return all(c.isprintable() or c in "\t\r\n" for c in text)
-
-
-def is_tflite(size: int, read_at: ReadAt) -> bool:
-    """Whether it is a FlatBuffer with TFLite's file identifier, and its root table is within the file."""
-    start = read_at(0, 8)
-    return len(start) == 8 and start[4:] == b"TFL3" and int.from_bytes(start[:4], "little") <= size - 4
-
-
-def is_onnx(size: int, read_at: ReadAt) -> bool:
-    """Whether it is a complete protobuf message with only fields of onnx.ModelProto, including a graph."""
-    try:
-        fields = [(field.number, field.wire_type) for field in Message(read_at, 0, size, Budget(_MAX_FIELDS))]
-    except Malformed:
-        return False
-    # New versions add fields, but with low numbers; bytes that are not ONNX soon give a high one.
-    known = all(number < 100 and _ONNX_FIELDS.get(number, kind) == kind for number, kind in fields)
-    return known and (_ONNX_GRAPH, BYTES) in fields

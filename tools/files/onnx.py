@@ -8,8 +8,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ..decthings import TensorType
-from .protobuf import BYTES, VARINT, Budget, Field, Malformed, Message, ReadAt
-from .structure import MalformedModel, ModelStructure, TensorSpec
+from .protobuf import BYTES, VARINT, Budget, Field, Malformed, Message
+from .structure import MalformedModel, ModelStructure, ReadAt, TensorSpec
 
 _MAX_FIELDS = 300_000
 _MAX_VALUES = 512
@@ -27,6 +27,25 @@ _TYPES: dict[int, tuple[str, TensorType | None]] = {
     27: ("float6e2m3", None), 28: ("float6e3m2", None),
 }  # fmt: skip
 _KINDS = {4: "sequence", 5: "map", 8: "sparse tensor", 9: "optional"}
+
+_MODEL_FIELDS = {
+    1: VARINT, 2: BYTES, 3: BYTES, 4: BYTES, 5: VARINT, 6: BYTES, 7: BYTES, 8: BYTES,
+    14: BYTES, 20: BYTES, 25: BYTES, 26: BYTES,
+}  # fmt: skip
+"""The fields of onnx.ModelProto (onnx.proto of ONNX 1.20) with their protobuf wire types."""
+_GRAPH = 7
+_MAX_MODEL_FIELDS = 100_000
+
+
+def is_onnx(size: int, read_at: ReadAt) -> bool:
+    """Whether it is a complete protobuf message with only fields of onnx.ModelProto, including a graph."""
+    try:
+        fields = [(field.number, field.wire_type) for field in Message(read_at, 0, size, Budget(_MAX_MODEL_FIELDS))]
+    except Malformed:
+        return False
+    # New versions add fields, but with low numbers; bytes that are not ONNX soon give a high one.
+    known = all(number < 100 and _MODEL_FIELDS.get(number, kind) == kind for number, kind in fields)
+    return known and (_GRAPH, BYTES) in fields
 
 
 def read_onnx(size: int, read_at: ReadAt) -> ModelStructure:

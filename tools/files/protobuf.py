@@ -5,12 +5,11 @@ The existing parsers read the whole message; for a model, that includes its weig
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic
 
-ReadAt = Callable[[int, int], bytes]
-"""Returns the bytes at (offset, length); fewer at the end of the file."""
+from .structure import ReadAt
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _WINDOW = 16 * 1024

@@ -1,12 +1,15 @@
-"""The structure of a model file: the common result of the readers of all formats."""
+"""What the readers of all formats share: how they read a file, and what they return of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..decthings import TensorType
+
+ReadAt = Callable[[int, int], bytes]
+"""Returns the bytes at (offset, length); fewer at the end of the file."""
 
 
 class MalformedModel(ValueError):

@@ -9,8 +9,7 @@ from __future__ import annotations
 import struct
 
 from ..decthings import TensorType
-from .protobuf import ReadAt
-from .structure import MalformedModel, ModelStructure, TensorSpec
+from .structure import MalformedModel, ModelStructure, ReadAt, TensorSpec
 
 _MAX_VALUES = 512
 _MAX_DIMENSIONS = 64
@@ -27,6 +26,12 @@ _TYPES: dict[int, tuple[str, TensorType | None]] = {
 _VERSION, _SUBGRAPHS, _DESCRIPTION = 0, 2, 3
 _TENSORS, _INPUTS, _OUTPUTS = 0, 1, 2
 _SHAPE, _TYPE, _NAME, _SHAPE_SIGNATURE = 0, 1, 3, 7
+
+
+def is_tflite(size: int, read_at: ReadAt) -> bool:
+    """Whether it is a FlatBuffer with TFLite's file identifier, and its root table is within the file."""
+    start = read_at(0, 8)
+    return len(start) == 8 and start[4:] == b"TFL3" and int.from_bytes(start[:4], "little") <= size - 4
 
 
 def read_tflite(size: int, read_at: ReadAt) -> ModelStructure:

@@ -1,13 +1,10 @@
-"""The prepared replies are those of the code."""
+"""The prepared results are those of the server."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from decthings_mcp.server.early_replies import replies as prepared
 from decthings_mcp.server.early_replies.generate import document
+from generated import ROOT, assert_up_to_date
 
 
-def test_the_prepared_answers_are_those_of_the_code() -> None:
-    """After a change: python -m decthings_mcp.server.early_replies.generate"""
-    assert Path(prepared.FILE).read_text(encoding="utf-8") == document()
+def test_the_prepared_results_are_those_of_the_server() -> None:
+    assert_up_to_date(ROOT / "server" / "early_replies" / "prepared.json", document())

@@ -1,4 +1,4 @@
-"""When prepared replies are used."""
+"""When prepared results are used."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from decthings_mcp.server.early_replies import replies as prepared
 
 
-def test_answers_made_with_another_sdk_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_generated_with_another_sdk_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = json.loads(Path(prepared.FILE).read_text(encoding="utf-8"))
-    made["madeWith"]["mcp"] = "2.3.99"
+    made["generatedWith"]["mcp"] = "2.3.99"
     (tmp_path / "other.json").write_text(json.dumps(made))
     monkeypatch.setattr(prepared, "FILE", str(tmp_path / "other.json"))
     assert prepared.load() is None

@@ -1,33 +1,27 @@
-"""The front cannot be told from the plain server, but for the time."""
+"""Early replies cannot be told from those of the server, but for the time."""
 
 from __future__ import annotations
 
 import json
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import support
 from conversations import (
-    WITHOUT_FRONT,
+    WITHOUT_EARLY_REPLIES,
     converse,
     envelope,
     handshake,
     notification,
     request,
 )
-from decthings_mcp.server.early_replies import replies as prepared
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sessions import CALL, INITIALIZED, LISTS, VERSIONS, sessions
-
-
-def load() -> prepared.Prepared:
-    found = prepared.load()
-    assert found is not None
-    return found
 
 
 def recorded() -> list[Any]:
@@ -38,7 +32,7 @@ def recorded() -> list[Any]:
 @pytest.mark.parametrize("lines", recorded())
 def test_recorded_sessions_are_answered_alike(lines: list[str], at_once: bool, tmp_path: Path) -> None:
     told = converse(lines, tmp_path, at_once=at_once)
-    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_FRONT)
+    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_EARLY_REPLIES)
     assert (told.status, told.log) == (0, [])
 
 
@@ -46,7 +40,7 @@ def test_recorded_sessions_are_answered_alike(lines: list[str], at_once: bool, t
 def test_every_handshake_and_list_is_answered_alike(version: str, tmp_path: Path) -> None:
     lists = [request(f"é{number}", method, {}) for number, method in enumerate((*LISTS, "ping"))]
     lines = [handshake(version=version), INITIALIZED, *lists, request(2, "tools/call", CALL), *lists]
-    assert converse(lines, tmp_path) == converse(lines, tmp_path, variables=WITHOUT_FRONT)
+    assert converse(lines, tmp_path) == converse(lines, tmp_path, variables=WITHOUT_EARLY_REPLIES)
 
 
 @pytest.mark.parametrize("tools", [["--read-only"], ["--tools", "create_model, find_models"]])
@@ -55,7 +49,7 @@ def test_a_choice_of_tools_is_listed_alike(tools: list[str], tmp_path: Path) -> 
         [handshake(), INITIALIZED, request(2, "tools/list")],
         [request(1, "server/discover", envelope()), request(2, "tools/list", envelope())],
     ):
-        assert converse(lines, tmp_path, *tools) == converse(lines, tmp_path, *tools, variables=WITHOUT_FRONT)
+        assert converse(lines, tmp_path, *tools) == converse(lines, tmp_path, *tools, variables=WITHOUT_EARLY_REPLIES)
 
 
 @given(lines=sessions(), at_once=st.booleans())
@@ -64,7 +58,54 @@ def test_generated_sessions_are_answered_alike(lines: list[str], at_once: bool, 
     cancelled = any("notifications/cancelled" in line for line in lines)
     assume(not (at_once and cancelled))  # whether that comes in time is chance
     told = converse(lines, tmp_path, at_once=at_once)
-    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_FRONT)
+    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_EARLY_REPLIES)
+
+
+def test_a_wrong_option_is_refused_before_anything_is_replied_to(tmp_path: Path) -> None:
+    for wrong in (["--files", "none"], ["--tools", "none"], ["--retry-seconds", "x"], ["--none"]):
+        finished = subprocess.run(
+            support.server_command(*wrong), input=handshake() + "\n", cwd=tmp_path, env=support.environment(),
+            text=True, capture_output=True, timeout=20, check=False,
+        )  # fmt: skip
+        assert (finished.stdout, finished.returncode) == ("", 2)
+        assert finished.stderr
+
+
+_HEAVY = {
+    "anyio", "asyncio", "email", "httpcore", "httpx", "logging", "mcp", "mcp_types", "platformdirs", "pydantic",
+    "pydantic_core", "ssl", "starlette", "tempfile", "uvicorn",
+}  # fmt: skip
+_SHOW_MODULES_INSTEAD_OF_LOADING = """
+import sys
+from decthings_mcp.server import cli
+
+def show(_):
+    print(*sys.modules, file=sys.stderr, flush=True)
+    raise SystemExit(0)
+
+cli._load_server = show
+cli.run(["--files", ".", "--tools", "find_models", "--sandbox", "--api-url", "https://localhost/v0"])
+"""
+
+
+def test_nothing_heavy_is_imported_before_the_first_reply(tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=tmp_path,
+        env=support.environment(), text=True, capture_output=True, timeout=20, check=True,
+    )  # fmt: skip
+    imported = {name.partition(".")[0] for name in finished.stderr.split()}
+    assert json.loads(finished.stdout)["result"]["serverInfo"]["name"] == "decthings"
+    assert "decthings_mcp" in imported
+    assert not imported & _HEAVY
+
+
+@pytest.mark.parametrize("variables", [{"DECTHINGS_MCP_EARLY_REPLIES": "0"}, {"DECTHINGS_MCP_FRONT": "0"}])
+def test_early_replies_can_be_switched_off(variables: dict[str, str], tmp_path: Path) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=tmp_path,
+        env=support.environment(**variables), text=True, capture_output=True, timeout=20, check=True,
+    )  # fmt: skip
+    assert finished.stdout == ""
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -83,7 +124,7 @@ def test_a_signal_while_it_is_loaded_ends_it_at_once_and_quietly(number: int, st
         assert (running.stdout.read(), running.stderr.read()) == ("", "")
 
 
-@pytest.mark.parametrize("variables", [{}, WITHOUT_FRONT])
+@pytest.mark.parametrize("variables", [{}, WITHOUT_EARLY_REPLIES])
 def test_a_call_that_is_cancelled_while_it_is_loaded_is_never_answered(
     variables: dict[str, str], tmp_path: Path
 ) -> None:

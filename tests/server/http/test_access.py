@@ -53,7 +53,7 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
     [
         (EVERYWHERE, "--token-file"),
         ((*EVERYWHERE, "--token-file", "{tokens}"), "--allowed-host"),
-        (("--tenancy", "per-caller"), "take away the server's own"),
+        (("--tenancy", "per-caller"), "remove the server's own"),
         (("--token-file", "none"), "cannot be read"),
         (("--token-file", "{short}"), "16 characters"),
         (("--token-file", "{empty}"), "lists no callers"),

@@ -15,7 +15,7 @@ import httpx
 import httpx2
 import pytest
 import support
-from decthings_mcp.server.settings import TOOL_NAMES
+from decthings_mcp.tools.catalog import TOOL_NAMES
 from http_support import CREATE, HttpServer, call, connected, http_server, post, sandbox_server
 from mcp.shared.exceptions import MCPError
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import support
-from decthings_mcp.server.settings import TOOL_NAMES
+from decthings_mcp.tools.catalog import TOOL_NAMES
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from stdio_support import ARGUMENTS, connect, modern, process, receive, send

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import onnx
 import pytest
-from decthings_mcp.tools.files.formats import check_model_file, is_onnx
+from decthings_mcp.tools.files.formats import check_model_file
+from decthings_mcp.tools.files.onnx import is_onnx
 from decthings_mcp.tools.results.errors import NotAModelFile
 from hypothesis import given
 from hypothesis import strategies as st

@@ -12,8 +12,7 @@ import pytest
 import tflite
 from decthings_mcp.tools.files.allowed import AllowedFiles
 from decthings_mcp.tools.files.onnx import read_onnx
-from decthings_mcp.tools.files.protobuf import ReadAt
-from decthings_mcp.tools.files.structure import MalformedModel, ModelStructure
+from decthings_mcp.tools.files.structure import MalformedModel, ModelStructure, ReadAt
 from decthings_mcp.tools.files.tflite import read_tflite
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import support
+from decthings_mcp.server.settings import Secret
 from decthings_mcp.tools.decthings import Timeouts, responses
-from pydantic import SecretStr
 from support import Chat, Upstream
 
 pytestmark = pytest.mark.anyio
@@ -111,7 +111,7 @@ async def test_members_of_an_error_that_have_our_names_stand_apart(chat: Chat, u
 
 async def test_a_key_that_is_a_word_does_not_spoil_answers(upstream: Upstream, tmp_path: Any) -> None:
     upstream.reply = support.created("sandbox-1")
-    async with support.chat(upstream, tmp_path, api_key=SecretStr("model")) as chat:
+    async with support.chat(upstream, tmp_path, api_key=Secret("model")) as chat:
         assert (await chat.create(ARGUMENTS))["result"]["modelId"] == "sandbox-1"
 
 
