@@ -29,7 +29,7 @@ from ..tools.files.allowed import AllowedFiles
 from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
 from ..tools.results.text import sanitize
-from .protocol import protocol_middleware
+from .protocol import LIST_METHODS, protocol_middleware
 from .settings import KeyProblem, Settings, is_loopback
 
 VERSION = version("decthings-mcp")
@@ -52,7 +52,7 @@ _NETWORK_ADVICE = (
     "environment, and to restart it."
 )
 _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
-_CACHED = ("tools/list", "prompts/list", "resources/list", "resources/templates/list", "server/discover")
+_CACHED = (*LIST_METHODS, "server/discover")
 
 
 LoadCertificates = Callable[[], ssl.SSLContext]
@@ -97,7 +97,6 @@ def create_server(
             )
 
     tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.effect.reads_only)]
-    servers: list[MCPServer[Any]] = []
     server = MCPServer[Services](
         "decthings",
         title="Decthings",
@@ -107,11 +106,11 @@ def create_server(
         lifespan=lifespan,
         request_state_security=state_security,
         subscriptions=False,  # nothing that is listed ever changes
-        middleware=[*([observer] if observer else []), protocol_middleware([tool.name for tool in tools], servers)],
+        middleware=[observer] if observer else [],
         cache_hints=dict.fromkeys(_CACHED, _FOR_AN_HOUR),
         log_level=cast(Literal["WARNING"], settings.log_level),
     )
-    servers.append(server)
+    server.middleware.append(protocol_middleware([tool.name for tool in tools], server))
     add_resources(server)
     add_prompts(server)
     return server

@@ -15,20 +15,18 @@ from pydantic import ValidationError
 from ..tools.results.text import log_crash, sanitize, utf8_safe
 
 _log = logging.getLogger(__name__)
-_LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
+LIST_METHODS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 
 
-def protocol_middleware(tools: Collection[str], server: list[MCPServer[Any]]) -> ServerMiddleware[Any]:
-    """Middleware that returns -32602 for unknown names and cursors, -32603 for crashes without their message, and
-    replaces what JSON in UTF-8 cannot encode, since one such character would end a stdio connection.
+def protocol_middleware(tools: Collection[str], server: MCPServer[Any]) -> ServerMiddleware[Any]:
+    """Middleware that refuses unknown names and cursors with -32602, and crashes with -32603, without their message.
 
-    Args:
-        server: a list that contains the server once it exists; its prompts are looked up there.
+    It also replaces what JSON in UTF-8 cannot encode, since one such character would end a stdio connection.
     """
 
     async def middleware(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         try:
-            await _refuse_unknown(ctx, tools, server[0])
+            await _refuse_unknown(ctx, tools, server)
             return utf8_safe(await call_next(ctx))
         except MCPError as error:
             raise MCPError(
@@ -50,7 +48,7 @@ async def _refuse_unknown(
 ) -> None:
     params = context.params or {}
     name = params.get("name")
-    if context.method in _LISTS and params.get("cursor") is not None:
+    if context.method in LIST_METHODS and params.get("cursor") is not None:
         raise _invalid("Unknown cursor. Every list is sent in one page.")
     if context.method == "tools/call" and isinstance(name, str) and name not in tools:
         raise _invalid(f"Unknown tool {sanitize(name, 100)!r}. Available: {', '.join(tools)}.")
