@@ -106,10 +106,10 @@ def create_server(
         lifespan=lifespan,
         request_state_security=state_security,
         subscriptions=False,  # nothing that is listed ever changes
+        middleware=[observer] if observer else [],
         cache_hints=dict.fromkeys(_CACHED, _FOR_AN_HOUR),
         log_level=cast(Literal["WARNING"], settings.log_level),
     )
-    server.middleware.extend([observer] if observer else [])
     server.middleware.append(protocol_middleware(server, [tool.name for tool in tools]))
     add_resources(server)
     add_prompts(server)

@@ -27,33 +27,39 @@ def call_tool(settings: Settings, tool: str, arguments: str) -> int:
         0, or 1 when the call failed or the arguments are not a JSON object.
     """
     try:
-        given = json.loads(_text_of(arguments))
-    except (OSError, ValueError, RecursionError) as error:
-        return _fail(f"The arguments cannot be read: {error}")
-    if not is_object(given):
-        return _fail("The arguments must be a JSON object.")
-    result = anyio.run(_call, settings, tool, given)
-    if isinstance(result, MCPError):
-        return _fail(str(result))
+        result = anyio.run(_call, settings, tool, _parse(arguments))
+    except _InvalidCall as error:
+        print(f"decthings-mcp: {error}", file=sys.stderr)
+        return 1
     in_unicode = sys.stdout.encoding.lower().startswith("utf")
     print(json.dumps(result.structured_content, indent=2, ensure_ascii=not in_unicode))
     return int(bool(result.is_error))
 
 
-def _text_of(arguments: str) -> str:
+class _InvalidCall(Exception):
+    """The arguments cannot be read, or the server refuses the call."""
+
+
+def _parse(arguments: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(_read(arguments))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _InvalidCall(f"The arguments cannot be read: {error}") from error
+    if not is_object(parsed):
+        raise _InvalidCall("The arguments must be a JSON object.")
+    return parsed
+
+
+def _read(arguments: str) -> str:
     if arguments == "-":
         return sys.stdin.read()
     return Path(arguments[1:]).read_text(encoding="utf-8") if arguments.startswith("@") else arguments
 
 
-async def _call(settings: Settings, tool: str, arguments: dict[str, Any]) -> CallToolResult | MCPError:
+async def _call(settings: Settings, tool: str, arguments: dict[str, Any]) -> CallToolResult:
     async with Client(create_server(settings)) as client:
         try:
             return await client.call_tool(tool, arguments)
-        except MCPError as error:  # returned: raised, it would leave the client's task group wrapped
-            return error
-
-
-def _fail(problem: str) -> int:
-    print(f"decthings-mcp: {problem}", file=sys.stderr)
-    return 1
+        except MCPError as error:
+            refusal = str(error)
+    raise _InvalidCall(refusal)  # outside: the client's task group would wrap it in an exception group

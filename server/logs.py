@@ -8,7 +8,7 @@ import sys
 from pydantic import SecretStr
 
 from ..tools.decthings.client import CURRENT_API_KEY
-from ..tools.decthings.json_codec import redact
+from ..tools.decthings.redact import redact
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

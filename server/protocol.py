@@ -19,11 +19,9 @@ LIST_METHODS = ("tools/list", "prompts/list", "resources/list", "resources/templ
 
 
 def protocol_middleware(server: MCPServer[Any], tools: Collection[str]) -> ServerMiddleware[Any]:
-    """Middleware that returns -32602 for unknown names and cursors, -32603 for crashes without their message, and
-    replaces what JSON in UTF-8 cannot encode, since one such character would end a stdio connection.
+    """Middleware that refuses unknown names and cursors with -32602, and crashes with -32603, without their message.
 
-    Args:
-        tools: the names of the tools that the server offers.
+    It also replaces what JSON in UTF-8 cannot encode, since one such character would end a stdio connection.
     """
 
     async def middleware(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -38,15 +37,15 @@ class AccessMiddleware:
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        admitted = self._access.authenticate(Headers(scope=scope), scope["query_string"])
-        if isinstance(admitted, Refusal):
-            await refuse(admitted.status, admitted.message, admitted.headers)(scope, receive, send)
+        try:
+            caller = self._access.authenticate(Headers(scope=scope), scope["query_string"])
+            if _opens_session(scope) and self._sessions_of(caller) >= MAX_SESSIONS_OF_CALLER:
+                raise Refusal(429, _TOO_MANY_SESSIONS, {"Retry-After": "600"})
+        except Refusal as refusal:
+            await _response(refusal)(scope, receive, send)
             return
-        if _opens_session(scope) and self._sessions_of(admitted) >= MAX_SESSIONS_OF_CALLER:
-            await refuse(429, _TOO_MANY_SESSIONS, {"Retry-After": "600"})(scope, receive, send)
-            return
-        scope[CALLER] = admitted
-        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=admitted.name, scopes=[]))
+        scope[CALLER] = caller
+        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=[]))
         self._open += 1
         try:
             await _reply_on_shutdown(self._app, scope, receive, send)
@@ -80,7 +79,7 @@ async def _reply_on_shutdown(app: ASGIApp, scope: Scope, receive: Receive, send:
         await app(scope, receive, watch)
     except anyio.get_cancelled_exc_class():
         if not started:
-            await refuse(503, _SHUTTING_DOWN)(scope, receive, send)
+            await _response(Refusal(503, _SHUTTING_DOWN))(scope, receive, send)
 
 
 class BodyMiddleware:
@@ -91,13 +90,9 @@ class BodyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with anyio.fail_after(BODY_SECONDS):
-                body = await _read(receive, Headers(scope=scope).get("content-length", ""))
-        except TimeoutError:
-            await refuse(408, "The request body was not received in time.")(scope, receive, send)
-            return
-        if body is None:
-            await refuse(413, _TOO_LARGE)(scope, receive, send)
+            body = await _read_in_time(receive, Headers(scope=scope).get("content-length", ""))
+        except Refusal as refusal:
+            await _response(refusal)(scope, receive, send)
             return
         first: list[Message] = [body]
 
@@ -107,10 +102,18 @@ class BodyMiddleware:
         await self._app(scope, replay, send)
 
 
-async def _read(receive: Receive, announced: str) -> Message | None:
-    """The body as one message, or the message that arrived instead of it; None if it is too large."""
-    if announced.isdigit() and int(announced) > MAX_BODY_BYTES:
-        return None
+async def _read_in_time(receive: Receive, content_length: str) -> Message:
+    try:
+        with anyio.fail_after(BODY_SECONDS):
+            return await _read(receive, content_length)
+    except TimeoutError:
+        raise Refusal(408, "The request body was not received in time.") from None
+
+
+async def _read(receive: Receive, content_length: str) -> Message:
+    """The body as one message, or the message that arrived instead of it."""
+    if content_length.isdigit() and int(content_length) > MAX_BODY_BYTES:
+        raise Refusal(413, _TOO_LARGE, {"Connection": "close"})
     body = bytearray()
     while True:
         message = await receive()
@@ -118,12 +121,12 @@ async def _read(receive: Receive, announced: str) -> Message | None:
             return message
         body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
-            return None
+            raise Refusal(413, _TOO_LARGE, {"Connection": "close"})
         if not message.get("more_body", False):
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
 
-def refuse(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+def _response(refusal: Refusal) -> JSONResponse:
     """A refusal as a JSON-RPC error, which clients show. Its code is the HTTP status, since no JSON-RPC code fits."""
-    error: dict[str, Any] = {"jsonrpc": "2.0", "id": None, "error": {"code": status, "message": message}}
-    return JSONResponse(error, status, {**(headers or {}), "Connection": "close"} if status == 413 else headers)
+    error = {"code": refusal.status, "message": str(refusal)}
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": error}, refusal.status, refusal.headers)

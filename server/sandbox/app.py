@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from ...tools.decthings.client import SANDBOX_SERVER
 from ...tools.decthings.varint import MalformedFrame
 from ...tools.decthings.wire import encode_response
 from .errors import ErrorReply
@@ -27,7 +28,7 @@ OWN_KEY = "sandbox"
 BAD_KEYS = frozenset({"bad-key", "expired-key"})
 """Keys that are not accepted, to test that case. Every other key is a separate user."""
 
-_SERVER = f"decthings-mcp-sandbox/{version('decthings-mcp')}"
+_SERVER = f"{SANDBOX_SERVER}/{version('decthings-mcp')}"
 
 
 def create_sandbox(data: Path) -> Starlette:

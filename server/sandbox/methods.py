@@ -12,10 +12,11 @@ from uuid import uuid4
 import anyio
 import anyio.to_thread
 
-from . import requests as r
+from ...tools.decthings.types import Filter
 from .errors import ErrorReply
 from .frames import ReceivedBlob
 from .models import CREATION_MS, FAIL_TAG, FAILURES, ModelBuilder, store_uploads
+from .requests import CreateModel, ListItems, ModelRef, SnapshotModel, UpdateModel, parse
 from .seed import OWNER as EXAMPLES_OWNER
 from .store import Document, Store, Transaction
 
@@ -43,7 +44,7 @@ class Account:
         return await anyio.to_thread.run_sync(self._HANDLERS[method], self, params, blobs)
 
     def _create_model(self, params: dict[str, Any], blobs: list[ReceivedBlob], /) -> Result:
-        checked = r.parse(r.CreateModel, params)
+        checked = parse(CreateModel, params)
         now = _now()
         with self._store.transaction() as transaction:
             builder = ModelBuilder(transaction, lambda model_id: self._readable(transaction, model_id)[0], blobs, now)
@@ -53,7 +54,7 @@ class Account:
         return {"modelId": document["id"], "isNowCreating": creating}
 
     async def _wait(self, params: dict[str, Any]) -> Result:
-        model_id = r.parse(r.ModelRef, params)["modelId"]
+        model_id = parse(ModelRef, params)["modelId"]
         document, remaining = await anyio.to_thread.run_sync(self._in_creation, model_id)
         if remaining <= 0 and FAIL_TAG not in document:
             raise ErrorReply("model_already_created")
@@ -80,7 +81,7 @@ class Account:
                 for document, owner, ready_at in transaction.models()
                 if self._may_read(document, owner)
             ]
-        return _page("models", models, r.parse(r.ListItems, params))
+        return _page("models", models, parse(ListItems, params))
 
     def _get_datasets(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
         with self._store.transaction() as transaction:
@@ -89,23 +90,23 @@ class Account:
                 for document, owner in transaction.datasets()
                 if self._may_read(document, owner)
             ]
-        return _page("datasets", datasets, r.parse(r.ListItems, params))
+        return _page("datasets", datasets, parse(ListItems, params))
 
     def _delete_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
         with self._store.transaction() as transaction:
-            model_id = self._own(transaction, r.parse(r.ModelRef, params)["modelId"])["id"]
+            model_id = self._own(transaction, parse(ModelRef, params)["modelId"])["id"]
             transaction.delete_model(model_id)
         shutil.rmtree(self._store.uploads / model_id, ignore_errors=True)
         return {}
 
     def _update_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
-        checked = r.parse(r.UpdateModel, params)
+        checked = parse(UpdateModel, params)
         with self._store.transaction() as transaction:
             transaction.change_model({**self._own(transaction, checked["modelId"]), **checked["properties"]})
         return {}
 
     def _snapshot_model(self, params: dict[str, Any], _: list[ReceivedBlob], /) -> Result:
-        checked = r.parse(r.SnapshotModel, params)
+        checked = parse(SnapshotModel, params)
         with self._store.transaction() as transaction:
             model = self._own(transaction, checked["modelId"])
             active = [state for state in model["states"] if state["id"] == model.get("activeState")]
@@ -166,7 +167,7 @@ class Account:
     METHODS = frozenset({*_HANDLERS, "Model/waitForModelToBeCreated"})
 
 
-def _page(member: str, items: list[Document], params: r.ListItems) -> Result:
+def _page(member: str, items: list[Document], params: ListItems) -> Result:
     matches = [item for item in items if _matches(item, params.get("filter", {}))]
     # The default direction is not documented: here the newest items come first.
     descending = params.get("sortDirection", "desc") == "desc"
@@ -175,7 +176,7 @@ def _page(member: str, items: list[Document], params: r.ListItems) -> Result:
     return {member: matches[offset : offset + limit], "total": len(matches), "offset": offset, "limit": limit}
 
 
-def _matches(item: Document, wanted: r.Filter) -> bool:
+def _matches(item: Document, wanted: Filter) -> bool:
     return (
         item["owner"]["userId"] in wanted.get("owners", [item["owner"]["userId"]])
         and all(tag in item["tags"] for tag in wanted.get("tags", []))

@@ -10,13 +10,14 @@ from typing import Any
 from uuid import uuid4
 
 from ...tools.decthings.tensors import decode_tensors
+from ...tools.decthings.types import DEFINITION_LISTS
 from ...tools.decthings.varint import MalformedFrame
 from .errors import ErrorReply
 from .frames import ReceivedBlob
 from .requests import CreateModel, invalid_parameter
 from .store import Document, Transaction
 
-NO_DEFINITIONS: Document = {"createState": [], "train": [], "evaluateInput": [], "evaluateOutput": []}
+NO_DEFINITIONS: Document = {name: [] for name in DEFINITION_LISTS}
 CREATION_MS = 3000
 """How long the creation of an initial state takes."""
 

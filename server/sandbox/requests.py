@@ -49,7 +49,7 @@ class UploadOptions(TypedDict):
     type: Literal["upload"]
     tags: NotRequired[list[types.Tag]]
     parameterDefinitions: NotRequired[types.ParameterDefinitions]
-    format: Literal["tflite", "onnx"]
+    format: types.ModelFormat
 
 
 @with_config(types.STRICT)
@@ -68,7 +68,7 @@ class CodeOptions(TypedDict):
     parameterDefinitions: NotRequired[types.ParameterDefinitions]
     language: types.Language
     wasm: NotRequired[bool]
-    preset: NotRequired[Literal["none", "empty", "tensorflowjs", "pytorch", "tensorflow"]]
+    preset: NotRequired[types.Preset]
 
 
 @with_config(types.STRICT)
@@ -110,19 +110,10 @@ class UpdateModel(TypedDict):
 
 
 @with_config(types.STRICT)
-class Filter(TypedDict, total=False):
-    owners: list[str]
-    tags: list[types.Tag]
-    ids: list[str]
-    names: list[str]
-    searchName: str
-
-
-@with_config(types.STRICT)
 class ListItems(TypedDict, total=False):
     offset: Count
     limit: Count
-    filter: Filter
+    filter: types.Filter
     sort: Literal["createdAt", "name"]
     sortDirection: Literal["asc", "desc"]
 

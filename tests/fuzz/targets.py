@@ -19,7 +19,7 @@ from decthings_mcp.tools.create_model.request import RequestBuilder
 from decthings_mcp.tools.create_model.tool import CREATE_MODEL
 from decthings_mcp.tools.decthings import ApiError, InvalidRequest, InvalidResponse
 from decthings_mcp.tools.decthings.blobs import size_of
-from decthings_mcp.tools.decthings.responses import read_result
+from decthings_mcp.tools.decthings.responses import read_reply, result_of
 from decthings_mcp.tools.decthings.tensors import decode_tensors, encode_tensors
 from decthings_mcp.tools.decthings.varint import MalformedFrame, encode_varint
 from decthings_mcp.tools.decthings.wire import decode_response, detach_blobs, encode_head, encode_response
@@ -51,7 +51,7 @@ def wire(data: bytes) -> None:
     headers = {"Content-Type": "application/octet-stream"}
     response = httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
     try:
-        assert isinstance(_LOOP.run(read_result(response, request_complete=True)), dict)
+        assert isinstance(result_of(_LOOP.run(read_reply(response, request_complete=True))), dict)
     except (ApiError, InvalidResponse) as error:
         for effect in _EFFECTS:
             _check_answer(failure(error, effect))

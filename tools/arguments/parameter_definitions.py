@@ -7,14 +7,13 @@ from typing import Any
 
 from ..decthings.json_codec import is_object
 from ..decthings.tensors import TENSOR_TYPES
+from ..decthings.types import DEFINITION_LISTS
 from .schema import INTEGER, Node, described, list_of, object_of, string
-
-LISTS = ("createState", "train", "evaluateInput", "evaluateOutput")
 
 
 def parameter_definitions_schema(*, full: bool, description: str) -> Node:
     """The schema of the four lists, which are alike. Unless `full`, only the first one has the details."""
-    first, *others = LISTS
+    first, *others = DEFINITION_LISTS
     lists = {first: _list_of_definitions(full=True), **{name: _list_of_definitions(full=full) for name in others}}
     return object_of(lists, description=description)
 
@@ -37,7 +36,7 @@ def _list_of_definitions(*, full: bool) -> Node:
 
 def rewrites(path: str, *, may_be_empty: bool = False) -> dict[str, Callable[[Any], Any]]:
     """Rewrites for the `Reader`, of definitions at `path`. Whether four empty lists are kept depends on the tool."""
-    lists = [f"{path}.{name}[]" for name in LISTS]
+    lists = [f"{path}.{name}[]" for name in DEFINITION_LISTS]
     return {
         path: _fill_lists if may_be_empty else _fill_or_leave_out,
         **dict.fromkeys(lists, with_default("required", True)),
@@ -49,7 +48,7 @@ def _fill_lists(definitions: Any) -> Any:
     """Add the omitted lists as empty ones."""
     if not is_object(definitions) or not definitions:
         return definitions
-    lists: dict[str, Any] = {name: definitions.get(name) or [] for name in LISTS}
+    lists: dict[str, Any] = {name: definitions.get(name) or [] for name in DEFINITION_LISTS}
     return {**definitions, **lists}
 
 

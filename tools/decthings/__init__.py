@@ -2,7 +2,7 @@
 
 from ..decthings_defaults import DEFAULT_URL, Timeouts
 from .blobs import Blob, BlobSource
-from .client import DecthingsClient, SendProgress
+from .client import DecthingsClient
 from .client_pool import ClientPool
 from .errors import (
     ApiError,
@@ -16,6 +16,7 @@ from .errors import (
     TensorError,
     TooManyCalls,
 )
+from .sending import SendProgress
 from .tensors import TENSOR_TYPES, Media, Tensor, TensorType
 
 __all__ = [

@@ -15,7 +15,7 @@ from types import TracebackType
 import anyio
 import httpx
 
-from .errors import ApiError, TooManyCalls
+from .errors import TooManyCalls
 
 MAX_SHORT_CALLS = 64
 MAX_LONG_CALLS = 200
@@ -68,9 +68,6 @@ class ClientPool:
             client = self._idle.pop()[1] if self._idle else self._open_client()
             try:
                 yield client
-            except ApiError:  # a response like others
-                self._idle.append((monotonic(), client))
-                raise
             except BaseException:  # httpx can keep a connection that was cancelled while it was opened through a proxy
                 await _close(client)
                 raise

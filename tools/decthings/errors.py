@@ -2,15 +2,15 @@
 
 DecthingsError
 ├── NotSent                  Decthings did not get the whole request and cannot have acted on it
-│   ├── InvalidRequest         it cannot be encoded as a frame
-│   │   └── TensorError          a tensor's elements do not fit its type or shape
-│   ├── BlobChanged            a file changed while it was being sent
-│   ├── ConnectionFailed       no connection was made
-│   ├── TooManyCalls           all connections were busy with other calls
-│   └── RequestInterrupted     the connection was lost before the whole request was sent
-├── NoResponse               the request was sent, and no complete response was received
-├── InvalidResponse          the response is not a valid response of Decthings
-└── ApiError                 Decthings returned an error
+│   ├── InvalidRequest         invalid_request: it cannot be encoded as a frame
+│   │   └── TensorError          invalid_request: a tensor's elements do not fit its type or shape
+│   ├── BlobChanged            file_changed: a file changed while it was being sent
+│   ├── ConnectionFailed       connection_failed: no connection was made
+│   ├── TooManyCalls           too_many_calls: all connections were busy with other calls
+│   └── RequestInterrupted     request_cut_short: the connection was lost before the whole request was sent
+├── NoResponse               no_response: the request was sent, and no complete response was received
+├── InvalidResponse          invalid_response: the response is not a valid response of Decthings
+└── ApiError                 the code that Decthings returned
 """
 
 from __future__ import annotations

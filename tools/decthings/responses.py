@@ -21,39 +21,50 @@ MAX_BYTES = 16 * 1024 * 1024
 """Responses of the methods used here are far smaller; a larger one is not read completely."""
 
 
-async def read_result(response: httpx.Response, *, request_complete: bool) -> dict[str, Any]:
-    """Read a response and return its `result` object.
+async def read_reply(response: httpx.Response, *, request_complete: bool) -> dict[str, Any]:
+    """Read the JSON object of a response; it has either a `result` or an `error` with a code.
 
     Raises:
-        ApiError: Decthings returned an error.
         InvalidResponse: it is not a valid response of Decthings; `may_have_acted` is true unless the status
             or an incomplete request rules that out.
         TimeoutError: it arrived too slowly.
     """
     with anyio.fail_after(MAX_SECONDS):
         if not response.is_success:
-            raise await _failed_status(response, request_complete)
+            return await _read_failed(response, request_complete)
         try:
-            return _result_of(_frame_of(response, await _read(response)))
+            return _reply_in(response, await _read(response))
         except MalformedFrame as error:
             problem = f"Invalid response from Decthings: {error}."
             raise InvalidResponse(problem, may_have_acted=request_complete, status=response.status_code) from error
 
 
-async def _failed_status(response: httpx.Response, request_complete: bool) -> ApiError | InvalidResponse:
-    """The error of a response with a failure status: its error frame if it has one, or else the status."""
+def result_of(reply: dict[str, Any]) -> dict[str, Any]:
+    """The `result` of a reply.
+
+    Raises:
+        ApiError: the reply has an error.
+    """
+    error = reply.get("error")
+    if error is not None:
+        raise ApiError(error["code"], {name: value for name, value in error.items() if name != "code"})
+    return reply["result"]
+
+
+async def _read_failed(response: httpx.Response, request_complete: bool) -> dict[str, Any]:
+    """Read a response with a failure status. It may have an error frame; otherwise the status is the error."""
     has_result = False
     try:
-        _result_of(_frame_of(response, await _read(response)))
-        has_result = True
-    except ApiError as error:
-        return error
+        reply = _reply_in(response, await _read(response))
+        has_result = reply.get("error") is None
+        if not has_result:
+            return reply
     except (MalformedFrame, httpx.RequestError):
         pass
     status, retry_after = response.status_code, _retry_after(response)
     # Proxies send 408 and a bare 503 also when their own connection was lost after the request was passed on.
     refused = (status < 500 and status != 408) or (status == 503 and retry_after is not None)
-    return InvalidResponse(
+    raise InvalidResponse(
         f"Decthings returned HTTP status {status} instead of a valid response.",
         may_have_acted=has_result or (request_complete and not refused),
         status=status,
@@ -94,30 +105,23 @@ async def _read(response: httpx.Response) -> bytes:
     return bytes(body)
 
 
-def _frame_of(response: httpx.Response, body: bytes) -> dict[str, Any]:
+def _reply_in(response: httpx.Response, body: bytes) -> dict[str, Any]:
     media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/octet-stream":
         raise MalformedFrame("its Content-Type is not application/octet-stream")
     reply, _ = decode_response(body)
+    if (problem := _problem_of(reply.get("result"), reply.get("error"))) is not None:
+        raise MalformedFrame(problem)
     return reply
 
 
-def _result_of(reply: dict[str, Any]) -> dict[str, Any]:
-    result, error = reply.get("result"), reply.get("error")
-    if error is not None and result is not None:
-        raise MalformedFrame("it has both a result and an error")
-    if error is not None:
-        raise _api_error(error)
-    if result is None:
-        raise MalformedFrame("it has neither a result nor an error")
-    if not is_object(result):
-        raise MalformedFrame("its result is not an object")
-    return result
-
-
-def _api_error(error: Any) -> Exception:
-    details = dict(error) if is_object(error) else {}
-    code = details.pop("code", None)
-    if not isinstance(code, str) or not code:
-        return MalformedFrame("its error has no code")
-    return ApiError(code, details)
+def _problem_of(result: Any, error: Any) -> str | None:
+    """What is wrong with a reply that has this result and this error."""
+    if error is None and result is None:
+        return "it has neither a result nor an error"
+    if error is None:
+        return None if is_object(result) else "its result is not an object"
+    if result is not None:
+        return "it has both a result and an error"
+    code = error.get("code") if is_object(error) else None
+    return None if isinstance(code, str) and code else "its error has no code"

@@ -7,7 +7,7 @@ sent as lists: the page shows a single definition for each, but the official cli
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired
+from typing import Any, Literal, NotRequired, get_args
 
 from pydantic import ConfigDict, FiniteFloat, with_config
 
@@ -20,6 +20,12 @@ from .tensors import Tensor, TensorType
 STRICT = ConfigDict(extra="forbid", strict=True)
 
 Language = Literal["go", "javascript", "typescript", "python", "rust"]
+
+Preset = Literal["none", "empty", "tensorflowjs", "pytorch", "tensorflow"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+
+ModelFormat = Literal["onnx", "tflite"]
+FORMATS: tuple[ModelFormat, ...] = get_args(ModelFormat)
 
 
 @with_config(STRICT)
@@ -50,6 +56,10 @@ class ParameterDefinitions(TypedDict):
     train: list[ParameterDefinition]
     evaluateInput: list[ParameterDefinition]
     evaluateOutput: list[ParameterDefinition]
+
+
+DEFINITION_LISTS = ("createState", "train", "evaluateInput", "evaluateOutput")
+"""The names of the lists in `ParameterDefinitions`."""
 
 
 @with_config(STRICT)
@@ -150,6 +160,7 @@ class CreateModelParams(TypedDict):
     options: CodeOptions | UploadOptions | SnapshotOptions | ExistingOptions
 
 
+@with_config(STRICT)
 class Filter(TypedDict, total=False):
     """Which models or datasets to list. `names` are exact; `searchName` is a part of a name."""
 

@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import pytest
 import support
-from decthings_mcp.server.http.access import Access, Refusal, Tokens
+from decthings_mcp.server.http.access import Access, Refusal
 from decthings_mcp.server.http.settings import HttpSettings
+from decthings_mcp.server.http.tokens import Tokens
 from decthings_mcp.tools.calls.services import Caller
 from http_support import (
     CREATE,
@@ -115,14 +116,16 @@ def with_token(token: str) -> Headers:
 
 
 def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("decthings_mcp.server.http.access._RELOAD_SECONDS", 0)
+    monkeypatch.setattr("decthings_mcp.server.http.tokens._RELOAD_SECONDS", 0)
     path = token_file(tmp_path)
     access = Access(HttpSettings(token_file=path), Tokens(path))
     carl = with_token("token-of-carl-0123456789")
-    assert isinstance(access.authenticate(carl, b""), Refusal)
+    with pytest.raises(Refusal):
+        access.authenticate(carl, b"")
     path.write_text("carl token-of-carl-0123456789\n")
     assert access.authenticate(carl, b"") == Caller("carl")
-    assert isinstance(access.authenticate(with_token(TOKENS["anna"]), b""), Refusal)
+    with pytest.raises(Refusal):
+        access.authenticate(with_token(TOKENS["anna"]), b"")
     path.write_text("broken\n")  # what it said before holds
     assert access.authenticate(carl, b"") == Caller("carl")
     path.unlink()
@@ -131,15 +134,16 @@ def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch:
     assert access.authenticate(carl, b"") == Caller("carl")
     path.unlink()
     path.write_text("# nobody any more\n")
-    assert isinstance(access.authenticate(carl, b""), Refusal)
+    with pytest.raises(Refusal):
+        access.authenticate(carl, b"")
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Decthings-Api-Key"])
 def test_a_secret_that_stands_there_twice_is_refused(name: str) -> None:
     raw = [(name.lower().encode(), value) for value in (b"", b"a-key-of-somebody")]
-    refusal = Access(HttpSettings(tenancy="per-caller"), None).authenticate(Headers(raw=raw), b"")
-    assert isinstance(refusal, Refusal)
-    assert refusal.status == 400
+    with pytest.raises(Refusal) as refused:
+        Access(HttpSettings(tenancy="per-caller"), None).authenticate(Headers(raw=raw), b"")
+    assert refused.value.status == 400
 
 
 def open_session(url: str, headers: dict[str, str]) -> httpx.Response:

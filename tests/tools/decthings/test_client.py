@@ -202,7 +202,7 @@ async def test_after_a_whole_request_a_broken_connection_leaves_the_outcome_open
 async def test_a_silent_upstream_times_out_with_the_outcome_open(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = stay_silent
     with pytest.raises(NoResponse, match="ReadTimeout"):
-        await decthings(client_pool, upstream.url).call("Model", "getModels", {}, timeout=0.05)
+        await decthings(client_pool, upstream.url).call("Model/getModels", {}, timeout=0.05)
 
 
 async def test_without_a_connection_nothing_was_created(client_pool: ClientPool) -> None:
@@ -326,7 +326,7 @@ async def test_what_cannot_be_written_is_refused_before_anything_is_sent(
     params: dict[str, Any], client_pool: ClientPool, upstream: Upstream
 ) -> None:
     with pytest.raises(InvalidRequest):
-        await decthings(client_pool, upstream.url).call("Model", "createModel", params)
+        await decthings(client_pool, upstream.url).call("Model/createModel", params)
     assert upstream.connections == 0
 
 

@@ -76,7 +76,7 @@ async def test_a_request_is_byte_for_byte_what_was_recorded(
     upstream.reply = frame({"result": {}})
     client = decthings(client_pool, upstream.url, KEY if row["authorization"] else None)
 
-    await client.call(semantic["api"], semantic["method"], params)
+    await client.call(f"{semantic['api']}/{semantic['method']}", params)
 
     (request,) = upstream.requests
     assert request.path == row["path"]

@@ -1,0 +1,108 @@
+"""The ASGI application of the HTTP server: MCP behind access control, health endpoints and the access log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.request_state import RequestStateSecurity
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from sse_starlette.sse import AppStatus
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from ...tools.calls.mcp_internals import lowlevel_server, sessions_of, skip_header_arguments
+from ..app import Observer, create_server
+from ..importing import relax_gc
+from ..logs import configure_logging
+from ..settings import Settings
+from . import tracing
+from .access import Access
+from .access_log import AccessLog
+from .gate import AccessMiddleware, BodyMiddleware
+from .health import Health
+from .settings import HttpSettings
+from .tokens import Tokens
+
+_MAX_SESSIONS = 2_000
+_SESSION_SECONDS = 600
+
+
+def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) -> ASGIApp:
+    """Create the application, in the process that serves it."""
+    AppStatus.disable_automatic_graceful_drain()  # otherwise a signal would end open calls immediately
+    configure_logging(settings.log_level, settings.secret_key)  # a worker process has not done so yet
+    if tracing.is_wanted():
+        tracing.set_up_tracing()
+    manager = _session_manager(settings, http)
+    mcp = BodyMiddleware(AuthContextMiddleware(manager.handle_request))
+    endpoint = AccessMiddleware(mcp, Access(http, tokens), lambda caller: sessions_of(manager, caller.name))
+    health = Health(settings)
+    routes = [
+        Route(http.path, _with_cors(endpoint, http)),
+        Route("/healthz", health.alive),
+        Route("/readyz", health.ready),
+    ]
+    app = Starlette(routes=routes, lifespan=_lifespan(manager, endpoint))
+    app.router.redirect_slashes = False  # behind a proxy it would redirect from https to http, with the key
+    relax_gc()
+    return AccessLog(app)
+
+
+def _session_manager(settings: Settings, http: HttpSettings) -> StreamableHTTPSessionManager:
+    """The SDK's MCP endpoint for our server."""
+    keys = [key.value for key in http.state_keys]
+    server = create_server(
+        settings,
+        state_security=RequestStateSecurity(keys=keys) if keys else None,
+        uploads_at_a_time=http.uploads_at_a_time,
+        observer=_observer(http),
+    )
+    skip_header_arguments(server)
+    return StreamableHTTPSessionManager(
+        lowlevel_server(server),
+        stateless=http.stateless,
+        max_sessions=_MAX_SESSIONS,
+        session_idle_timeout=_SESSION_SECONDS,
+        security_settings=TransportSecuritySettings(allowed_hosts=http.hosts, allowed_origins=http.origins),
+    )
+
+
+def _lifespan(
+    manager: StreamableHTTPSessionManager, endpoint: AccessMiddleware
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with manager.run():
+            yield
+            await endpoint.wait_until_empty()
+
+    return lifespan
+
+
+def _with_cors(endpoint: ASGIApp, http: HttpSettings) -> ASGIApp:
+    """The endpoint for web pages of the allowed origins."""
+    if not http.allowed_origins:
+        return endpoint
+    return CORSMiddleware(
+        endpoint,
+        allow_origins=http.allowed_origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=["Mcp-Session-Id", "Mcp-Protocol-Version", "Retry-After"],
+    )
+
+
+def _observer(http: HttpSettings) -> Observer | None:
+    if http.metrics_port is None:
+        return None
+    from .metrics import Metrics, serve_metrics
+
+    metrics = Metrics()
+    if http.workers == 1:
+        serve_metrics(http.metrics_port, http.metrics_host, metrics)
+    return metrics
