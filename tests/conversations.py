@@ -58,7 +58,7 @@ def converse(
             running.stdin.write("".join(f"{line}\n" for line in some).encode())
             running.stdin.flush()
             answers += [running.stdout.readline().decode() for line in some if is_request(line)]
-        rest, log = running.communicate(timeout=20)
+        rest, log = running.communicate(timeout=60)
         answers += rest.decode().splitlines(keepends=True)
     told = [line.partition(" ")[2].partition(" ")[2] for line in log.decode().splitlines()]
     return Told(sorted(answers) if at_once else answers, running.returncode, told)

@@ -99,7 +99,7 @@ def test_the_sandbox_serves_a_port_until_it_is_interrupted(tmp_path: Path) -> No
         finished = run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="k", http_proxy="http://127.0.0.1:9")
         assert json.loads(finished.stdout)["sandbox"] is True
         server.send_signal(signal.SIGINT)
-        assert server.wait(10) == 130
+        assert server.wait(30) == 130
         assert server.stderr.read() == ""
 
 

@@ -277,7 +277,7 @@ def test_uploads_beyond_those_allowed_at_a_time_are_told(tmp_path: Path) -> None
 
     def answer_later(connection: socket.socket, _: support.Request) -> None:
         under_way.set()
-        assert go_on.wait(20)
+        assert go_on.wait(30)
         connection.sendall(support.created())
 
     data = base64.b64encode(b"\x1c\0\0\0TFL3" + bytes(100)).decode()
@@ -291,10 +291,10 @@ def test_uploads_beyond_those_allowed_at_a_time_are_told(tmp_path: Path) -> None
     ):
         calling = threading.Thread(target=lambda: first.append(call(server.url, "create_model", upload)))
         calling.start()
-        assert under_way.wait(10)
+        assert under_way.wait(30)
         second = call(server.url, "create_model", upload)["result"]["structuredContent"]
         go_on.set()
-        calling.join(10)
+        calling.join(30)
         third = call(server.url, "create_model", upload)["result"]["structuredContent"]
     assert (second["error"]["code"], second["error"]["outcome"]) == ("too_many_uploads", "not_created")
     assert second["error"]["retryAfterSeconds"] > 0

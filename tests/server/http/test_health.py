@@ -40,7 +40,7 @@ def test_two_who_ask_for_the_health_of_decthings_at_once_are_told_the_same(tmp_p
     answering = threading.Event()
 
     def answer(connection: socket.socket, _: support.Request) -> None:
-        answering.wait(5)
+        answering.wait(30)
         connection.sendall(support.http(b"", "401 Unauthorized"))
 
     with (

@@ -188,7 +188,7 @@ def test_a_replica_that_goes_takes_nothing_with_it_but_what_it_had_in_hand(
     if event == "nothing":
         assert min(shares[server.root.removeprefix("http://")] for server in servers) > CALLS / 4
     elif event == "SIGTERM":
-        assert servers[0].process.wait(20) == 0
+        assert servers[0].process.wait(30) == 0
 
 
 @pytest.mark.anyio

@@ -140,7 +140,7 @@ def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status:
 
     def answer_later(connection: socket.socket, _: support.Request) -> None:
         under_way.set()
-        assert go_on.wait(10)
+        assert go_on.wait(30)
         connection.sendall(support.created())
 
     answers: list[Any] = []
@@ -150,13 +150,13 @@ def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status:
     ):
         calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
         calling.start()
-        assert under_way.wait(10)
+        assert under_way.wait(30)
         server.process.send_signal(number)
         while listens(server):
             assert server.process.poll() is None
         go_on.set()
-        calling.join(10)
-        assert server.process.wait(10) == status
+        calling.join(30)
+        assert server.process.wait(30) == status
     assert answers[0]["result"]["structuredContent"]["outcome"] == "created"
 
 
@@ -167,11 +167,11 @@ async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None
 
     def answer_later(connection: socket.socket, _: support.Request) -> None:
         under_way.set()
-        assert go_on.wait(10)
+        assert go_on.wait(30)
         connection.sendall(support.created())
 
     def end_meanwhile() -> None:
-        assert under_way.wait(10)
+        assert under_way.wait(30)
         server.process.send_signal(signal.SIGTERM)
         while listens(server):
             assert server.process.poll() is None
@@ -189,7 +189,7 @@ async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None
                 assert (created.structured_content or {})["outcome"] == "created"
         except* (MCPError, httpx2.HTTPError):
             pass  # what the client says at its end comes too late
-        ending.join(10)
+        ending.join(30)
         assert await anyio.to_thread.run_sync(server.process.wait, 15) == 0
 
 
@@ -205,7 +205,7 @@ def test_a_call_that_outlasts_the_end_is_told_and_settled_in_the_log(tmp_path: P
         while not silent.requests:
             assert server.process.poll() is None
         assert server.end(signal.SIGTERM) == 0
-        calling.join(10)
+        calling.join(30)
     assert answers[0]["error"]["code"] == 503
     assert "same name" in answers[0]["error"]["message"]
     assert "create_model of 'n' was cancelled after all of it was sent" in "".join(server.lines)

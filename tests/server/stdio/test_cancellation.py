@@ -30,7 +30,7 @@ def log_line(running: subprocess.Popen[str]) -> str:
 def finish(running: subprocess.Popen[str]) -> None:
     assert running.stdin is not None
     running.stdin.close()
-    assert running.wait(5) == 0
+    assert running.wait(30) == 0
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "EOF", "SIGTERM"])
@@ -72,7 +72,7 @@ def test_a_call_that_was_cancelled_before_it_was_sent_did_nothing(tmp_path: Path
     ):
         connect(running)
         send(running, {**CALL, "params": params})
-        assert begun.wait(10)
+        assert begun.wait(30)
         send(running, CANCEL, {"jsonrpc": "2.0", "id": 3, "method": "ping"})
         assert receive(running)["id"] in (2, 3)
         assert "before Decthings took it: nothing was done" in log_line(running)
@@ -105,4 +105,4 @@ def test_a_call_whose_outcome_cannot_be_found_out_is_told_as_open(tmp_path: Path
             assert running.poll() is None
         running.send_signal(signal.SIGTERM)
         assert "after all of it was sent: it may have been done" in log_line(running)
-        assert running.wait(2) == 143
+        assert running.wait(10) == 143

@@ -136,7 +136,7 @@ async def test_a_crash_in_one_call_does_not_end_another(
 
     def wait_for_the_crash(connection: socket.socket, _: support.Request) -> None:
         loop.call_soon_threadsafe(under_way.set)
-        assert crashed.wait(10)
+        assert crashed.wait(30)
         connection.sendall(support.created())
 
     upstream.reply = wait_for_the_crash
