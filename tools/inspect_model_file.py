@@ -16,7 +16,7 @@ from .arguments.schema import object_of, string
 from .calls.call import Call
 from .calls.tool import DecthingsTool
 from .decthings import types
-from .files.formats import NAMES, describe, recognize
+from .files.formats import FORMATS, describe, recognize
 from .files.structure import MalformedModel, ModelStructure, TensorSpec
 from .files.upload import FileBlob
 from .results.errors import NotAModelFile
@@ -75,7 +75,7 @@ def _read(file: FileBlob) -> ModelStructure:
         format_ = recognize(file.size, read_at)
         if format_ is None:
             raise NotAModelFile(
-                f"{file.name} is not a complete file of a known format ({', '.join(NAMES)}); it looks like "
+                f"{file.name} is not a complete file of a known format ({', '.join(known.name for known in FORMATS)}); it looks like "
                 f"{describe(file.size, read_at)}.",
                 "Ask the user for the path of the model file.",
             )
@@ -90,12 +90,10 @@ def _read(file: FileBlob) -> ModelStructure:
 
 def parameter_definitions(structure: ModelStructure) -> dict[str, Any]:
     """What can be mapped, ready for create_model. The other lists are empty: the file does not describe them."""
-    return {
-        "createState": [],
-        "train": [],
-        "evaluateInput": _definitions(structure.inputs),
-        "evaluateOutput": _definitions(structure.outputs),
-    }
+    definitions: dict[str, Any] = {name: [] for name in types.DEFINITION_LISTS}
+    definitions["evaluateInput"] = _definitions(structure.inputs)
+    definitions["evaluateOutput"] = _definitions(structure.outputs)
+    return definitions
 
 
 def _definitions(values: Sequence[TensorSpec]) -> list[dict[str, Any]]:

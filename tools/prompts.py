@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from mcp.server import MCPServer
 from pydantic import Field
 
+from .decthings.types import Language
+
 _KINDS = {
-    "code": "Ask for the language (go, javascript, typescript, python, rust) and, for code to start from, the preset.",
+    "code": f"Ask for the language ({', '.join(get_args(Language))}) and, for code to start from, the preset.",
     "upload": "Ask for the file. Call inspect_model_file with it, show the inputs and outputs, and pass its "
     "parameterDefinitions on.",
     "snapshot": "Find the source model with find_models and let the user choose one of its snapshots; take one with "

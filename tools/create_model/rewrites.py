@@ -9,7 +9,7 @@ from typing import Any
 from ..arguments import parameter_definitions as definitions
 from ..arguments.parameter_definitions import is_unset, with_default
 from ..decthings.json_codec import is_list, is_object, parse_if_json
-from ..files import formats
+from ..decthings.types import FORMATS, PRESETS
 from .schema import INPUT_SCHEMA
 
 _OPTIONS = frozenset(INPUT_SCHEMA["properties"]["options"]["properties"])
@@ -111,7 +111,7 @@ REWRITES: dict[str, Callable[[Any], Any]] = {
     f"{_STATE}.params[].data": _provider_data,
     f"{_STATE}.params[].data.data[]": _tensor,
     f"{_STATE}.launcherSpec": _launcher,
-    "options.format": _known_value(*formats.NAMES),
-    "options.preset": _known_value("none", "empty", "tensorflowjs", "pytorch", "tensorflow"),
+    "options.format": _known_value(*FORMATS),
+    "options.preset": _known_value(*PRESETS),
     **definitions.rewrites("options.parameterDefinitions"),
 }

@@ -13,9 +13,10 @@ from typing import get_args
 from ..arguments.parameter_definitions import parameter_definitions_schema
 from ..arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, string
 from ..decthings.tensors import TENSOR_TYPES
-from ..decthings.types import Language
-from ..files import formats
+from ..decthings.types import FORMATS, PRESETS, Language
 from ..results.tool_result import output_schema
+
+_LANGUAGES = get_args(Language)
 
 TITLE = "Create a Decthings model"
 
@@ -90,10 +91,10 @@ def _input_schema(*, full: bool) -> Node:
                 "initialState. fromExisting needs modelId.",
                 ("code", "upload", "basedOnModelSnapshot", "fromExisting"),
             ),
-            "language": string("For code: go, javascript, typescript, python, rust.", get_args(Language)),
-            "preset": string("For code. Starts from: none, empty, tensorflowjs, pytorch, tensorflow."),
+            "language": string(f"For code: {', '.join(_LANGUAGES)}.", _LANGUAGES),
+            "preset": string(f"For code. Starts from: {', '.join(PRESETS)}."),
             "wasm": described("boolean", "Compile to WebAssembly."),
-            "format": string(f"For upload: {', '.join(formats.NAMES)}."),
+            "format": string(f"For upload: {', '.join(FORMATS)}."),
             "data": _source("For upload. base64 only if small."),
             "modelId": string("Source model."),
             "snapshotId": string("Its snapshot."),

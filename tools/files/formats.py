@@ -10,6 +10,7 @@ import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..decthings.types import ModelFormat
 from ..results.errors import NotAModelFile
 from ..results.text import sanitize
 from .onnx import external_weights, is_onnx, read_onnx
@@ -21,8 +22,7 @@ from .tflite import is_tflite, read_tflite
 class Format:
     """A format that Decthings runs. Its functions take the size of a file and a function that reads from it."""
 
-    name: str
-    """As in the arguments."""
+    name: ModelFormat
     matches: Callable[[int, ReadAt], bool]
     read: Callable[[int, ReadAt], ModelStructure]
     external_weights: Callable[[int, ReadAt], str | None] = lambda _size, _read_at: None
@@ -33,7 +33,6 @@ FORMATS = (
     Format("onnx", is_onnx, read_onnx, external_weights),
     Format("tflite", is_tflite, read_tflite),
 )
-NAMES = tuple(known.name for known in FORMATS)
 
 # Other files that are often next to models, by their first bytes.
 _SIGNATURES = {
