@@ -20,7 +20,7 @@ from .files.formats import FORMATS, describe, recognize
 from .files.structure import MalformedModel, ModelStructure, TensorSpec
 from .files.upload import FileBlob
 from .results.errors import NotAModelFile
-from .results.text import sanitize, sanitize_json
+from .results.text import join_words, sanitize, sanitize_json
 from .results.tool_result import READS, Success, output_schema
 
 
@@ -75,7 +75,7 @@ def _read(file: FileBlob) -> ModelStructure:
         format_ = recognize(file.size, read_at)
         if format_ is None:
             raise NotAModelFile(
-                f"{file.name} is not a complete file of a known format ({', '.join(known.name for known in FORMATS)}); it looks like "
+                f"{file.name} is not a complete {join_words(known.name for known in FORMATS)} file; it looks like "
                 f"{describe(file.size, read_at)}.",
                 "Ask the user for the path of the model file.",
             )
