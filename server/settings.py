@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from argparse import Namespace
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -131,7 +131,8 @@ class Settings(NamedTuple):
         )
 
     def check_tools(self, available: Sequence[str]) -> None:
-        """
+        """Checks that the chosen tools are available.
+
         Raises:
             SettingsError: a tool that should be offered does not exist.
         """
@@ -270,13 +271,23 @@ def _folders(given: Sequence[str] | None, environ: Mapping[str, str], cwd: Path 
 def _is_private(cwd: Path) -> bool:
     """Whether it is a home folder, or contains homes as the root does: too much to open without being asked."""
     cwd = cwd.resolve()
-    return any(home.resolve().is_relative_to(cwd) for home in _homes()) or cwd == Path(cwd.anchor)
+    own = _resolved_homes([os.path.expanduser("~")])  # noqa: PTH111 - pathlib raises when there is none
+    if cwd == Path(cwd.anchor) or any(home.is_relative_to(cwd) for home in own):
+        return True
+    if any(cwd.is_relative_to(home) for home in own):
+        return False  # without a list of all users, which can take a directory service long
+    return any(home.is_relative_to(cwd) for home in _homes_of_users())
 
 
-def _homes() -> list[Path]:
-    homes = [Path(os.path.expanduser("~"))]  # noqa: PTH111 - pathlib raises when there is none
-    if os.name == "posix":
-        import pwd
+def _homes_of_users() -> list[Path]:
+    if os.name != "posix":
+        return []
+    import pwd
 
-        homes += [Path(user.pw_dir) for user in pwd.getpwall() if user.pw_uid >= 1000 or user.pw_uid == os.getuid()]
-    return [home for home in homes if home.is_absolute() and home != Path(home.anchor)]
+    return _resolved_homes(user.pw_dir for user in pwd.getpwall() if user.pw_uid >= 1000 or user.pw_uid == os.getuid())
+
+
+def _resolved_homes(names: Iterable[str]) -> list[Path]:
+    """The homes, without those that stand for none: an account of a service can have the root."""
+    homes = map(Path, names)
+    return [home.resolve() for home in homes if home.is_absolute() and home != Path(home.anchor)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -133,6 +134,23 @@ def test_folders_come_from_the_options_the_environment_or_where_it_was_started(t
 @pytest.mark.parametrize("cwd", ["/", "~", "~/.."])
 def test_a_home_folder_or_the_root_is_not_opened_unasked(cwd: str) -> None:
     assert load(cwd=Path(cwd.replace("~", os.environ["HOME"]))).files == []
+
+
+def test_a_folder_in_the_own_home_is_opened_without_listing_all_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr("pwd.getpwall", None)
+    (tmp_path / "models").mkdir()
+    assert load(cwd=tmp_path / "models").files == [tmp_path / "models"]
+
+
+def test_a_folder_of_homes_of_others_is_not_opened_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = SimpleNamespace(pw_dir=str(tmp_path / "homes" / "other"), pw_uid=1000)
+    monkeypatch.setattr("pwd.getpwall", lambda: [other])
+    (tmp_path / "homes").mkdir()
+    assert load(cwd=tmp_path / "homes").files == []
+    assert load(cwd=tmp_path).files == []
 
 
 def test_uploads_are_checked_unless_that_is_switched_off() -> None:

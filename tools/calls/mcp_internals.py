@@ -51,7 +51,8 @@ class Elicitation:
     """A question to the user before a tool runs, in the response or mid-call, as the protocol version wants."""
 
     def __init__(self, resolver: Callable[..., Awaitable[Any]], parameters: Collection[str]) -> None:
-        """
+        """Plans how the question is asked.
+
         Args:
             resolver: gives a model, or an `Elicit` of one; its name identifies the question to the client.
             parameters: the names of the resolver's parameters.

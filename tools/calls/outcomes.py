@@ -34,7 +34,8 @@ class OutcomeLookup:
     """Looks for what a call did. `found` is what it found, for the result."""
 
     def __init__(self, error: DecthingsError, client: DecthingsClient, call_started: float, seconds: float) -> None:
-        """
+        """Starts the lookup.
+
         Args:
             error: why the outcome of the call is not known.
             call_started: `time.monotonic()` of the call.
