@@ -372,7 +372,9 @@ async def test_calls_beyond_the_connections_are_told_and_those_that_last_have_th
 
     def answer_or_not(connection: socket.socket, request: Request) -> None:
         if request.path.endswith("getDatasets"):
-            connection.sendall(frame({"result": {"datasets": [], "total": 0}}))
+            # It is closed next: without the header the next call could be sent on it.
+            empty = encode_response({"result": {"datasets": [], "total": 0}})
+            connection.sendall(http_response(empty, "200 OK", "application/octet-stream", "Connection: close"))
             return
         if len(upstream.requests) == 4:
             loop.call_soon_threadsafe(full.set)
