@@ -7,9 +7,6 @@ from typing import Annotated, Any, NotRequired
 
 import anyio
 from annotated_types import Ge, Le
-from pydantic import with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
@@ -38,7 +35,7 @@ _NEXT_STEPS = {
 }
 
 
-@with_config(types.STRICT)
+@types.strict
 class WaitArguments(TypedDict):
     modelId: str
     timeoutSeconds: NotRequired[Annotated[float, Ge(0), Le(_MAX_SECONDS)]]
