@@ -19,7 +19,6 @@ from onnx import TensorProto, helper
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-
 OUTCOMES = pytest.StashKey[dict[str, Counter[str]]]()
 
 

@@ -51,10 +51,7 @@ async def create_model(name: str, description: str, options: dict, ctx: Context)
 server.run(**({{"transport": "streamable-http", "port": int(sys.argv[2])}} if len(sys.argv) > 2 else {{}}))
 """
 """A bare MCPServer that makes the same request to Decthings as ours, and checks nothing."""
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
+META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 
 
 class Call(Protocol):

@@ -25,11 +25,7 @@ BARE = [
 ]
 """An MCPServer with one tool and nothing else: what the SDK costs by itself."""
 
-INITIALIZE = {
-    "protocolVersion": "2025-11-25",
-    "capabilities": {},
-    "clientInfo": {"name": "benchmark", "version": "1"},
-}
+INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "benchmark", "version": "1"}}
 
 
 class Server:

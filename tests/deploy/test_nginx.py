@@ -97,7 +97,6 @@ def asked(replicas: list[support.Upstream]) -> int:
 HANG_UP = b"HTTP/1.1 200 OK\r\nConnection: close"
 """In the middle of the answer, as a process that dies over a call."""
 
-
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 

@@ -44,21 +44,18 @@ def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "status", "said"),
-    [
-        (["call", "create_model", "not json"], 1, "cannot be read"),
-        (["call", "create_model", "[]"], 1, "JSON object"),
-        (["call", "create_model", "@none.json"], 1, "cannot be read"),
-        (["call", "no_such_tool"], 1, "Unknown tool 'no_such_tool'. Available: find_models, find_datasets"),
-        (["--api-url", "http://example.com/v0"], 2, "https://"),
-        (["--files", "none"], 2, "none is not a folder"),
-        (["--log-level", "loud"], 2, "invalid choice"),
-        (["--tools", "create_model,none"], 2, "Unknown tools in --tools: none. Available: find_models, "),
-        (["--tools", "find_models", "call", "create_model"], 1, "Available: find_models."),
-        (["--read-only", "call", "delete_model"], 1, "Unknown tool 'delete_model'."),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "status", "said"), [
+    (["call", "create_model", "not json"], 1, "cannot be read"),
+    (["call", "create_model", "[]"], 1, "JSON object"),
+    (["call", "create_model", "@none.json"], 1, "cannot be read"),
+    (["call", "no_such_tool"], 1, "Unknown tool 'no_such_tool'. Available: find_models, find_datasets"),
+    (["--api-url", "http://example.com/v0"], 2, "https://"),
+    (["--files", "none"], 2, "none is not a folder"),
+    (["--log-level", "loud"], 2, "invalid choice"),
+    (["--tools", "create_model,none"], 2, "Unknown tools in --tools: none. Available: find_models, "),
+    (["--tools", "find_models", "call", "create_model"], 1, "Available: find_models."),
+    (["--read-only", "call", "delete_model"], 1, "Unknown tool 'delete_model'."),
+])  # fmt: skip
 def test_what_is_wrong_is_said_on_stderr_in_a_line(arguments: Any, status: int, said: str, tmp_path: Path) -> None:
     finished = run(*arguments, cwd=tmp_path)
     assert finished.returncode == status
@@ -113,16 +110,13 @@ def test_a_port_that_is_in_use_is_told_in_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "variables"),
-    [
-        ([], {"ALL_PROXY": "socks5://127.0.0.1:9"}),
-        ([], {"HTTPS_PROXY": "nonsense://127.0.0.1:9"}),
-        ([], {"SSL_CERT_FILE": "/none.pem"}),
-        (["--sandbox", "--sandbox-data", "/proc/none"], {}),
-        (["--sandbox", "--sandbox-data", "/dev/null"], {}),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "variables"), [
+    ([], {"ALL_PROXY": "socks5://127.0.0.1:9"}),
+    ([], {"HTTPS_PROXY": "nonsense://127.0.0.1:9"}),
+    ([], {"SSL_CERT_FILE": "/none.pem"}),
+    (["--sandbox", "--sandbox-data", "/proc/none"], {}),
+    (["--sandbox", "--sandbox-data", "/dev/null"], {}),
+])  # fmt: skip
 def test_what_cannot_be_set_up_is_told_by_the_call(arguments: Any, variables: dict[str, str], tmp_path: Path) -> None:
     call = [*arguments, "call", "create_model", json.dumps(ARGUMENTS)]
     finished = run(*call, cwd=tmp_path, DECTHINGS_API_KEY="k", **variables)

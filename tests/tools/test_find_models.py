@@ -27,18 +27,15 @@ async def test_models_are_found_and_told_compactly(sandbox_chat: Chat) -> None:
     assert SNAPSHOT_ID in answer["text"]
 
 
-@pytest.mark.parametrize(
-    ("narrowing", "names"),
-    [
-        ({"searchName": "FLOWER"}, ["example-flower-classifier"]),
-        ({"names": ["b", "c"]}, ["b"]),
-        ({"ids": [MODEL_ID]}, ["example-flower-classifier"]),
-        ({"tags": [{"tag": "t", "value": "1"}]}, ["b"]),
-        ({"owners": ["decthings-examples"]}, ["example-flower-classifier"]),
-        ({"limit": 1, "offset": 1}, ["b"]),
-        ({"names": "none"}, []),
-    ],
-)
+@pytest.mark.parametrize(("narrowing", "names"), [
+    ({"searchName": "FLOWER"}, ["example-flower-classifier"]),
+    ({"names": ["b", "c"]}, ["b"]),
+    ({"ids": [MODEL_ID]}, ["example-flower-classifier"]),
+    ({"tags": [{"tag": "t", "value": "1"}]}, ["b"]),
+    ({"owners": ["decthings-examples"]}, ["example-flower-classifier"]),
+    ({"limit": 1, "offset": 1}, ["b"]),
+    ({"names": "none"}, []),
+])  # fmt: skip
 async def test_models_are_narrowed_down(narrowing: dict[str, Any], names: list[str], sandbox_chat: Chat) -> None:
     await sandbox_chat.new_model("a")
     await sandbox_chat.new_model("b", tags=[{"tag": "t", "value": "1"}])

@@ -20,7 +20,6 @@ from pydantic import TypeAdapter
 
 pytestmark = pytest.mark.anyio
 
-
 MODEL = "decthings://models/{modelId}"
 
 

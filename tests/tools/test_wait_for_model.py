@@ -12,7 +12,6 @@ from support import Chat
 
 pytestmark = pytest.mark.anyio
 
-
 CREATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
 
 

@@ -13,15 +13,7 @@ from typing import Any
 
 import pytest
 import support
-from conversations import (
-    WITHOUT_EARLY_REPLIES,
-    Told,
-    converse,
-    envelope,
-    handshake,
-    notification,
-    request,
-)
+from conversations import WITHOUT_EARLY_REPLIES, Told, converse, envelope, handshake, notification, request
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sessions import CALL, INITIALIZED, LISTS, VERSIONS, sessions

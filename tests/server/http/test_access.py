@@ -20,17 +20,7 @@ from decthings_mcp.server.http.access import Access, Refusal
 from decthings_mcp.server.http.settings import HttpSettings
 from decthings_mcp.server.http.tokens import Tokens
 from decthings_mcp.tools.calls.services import Caller
-from http_support import (
-    CREATE,
-    TOKENS,
-    HttpServer,
-    bearer,
-    call,
-    http_server,
-    post,
-    sandbox_server,
-    token_file,
-)
+from http_support import CREATE, TOKENS, HttpServer, bearer, call, http_server, post, sandbox_server, token_file
 from starlette.datastructures import Headers
 
 PER_CALLER = ("--tenancy", "per-caller")
@@ -49,19 +39,16 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (EVERYWHERE, "--token-file"),
-        ((*EVERYWHERE, "--token-file", "{tokens}"), "--allowed-host"),
-        (("--tenancy", "per-caller"), "remove the server's own"),
-        (("--token-file", "none"), "cannot be read"),
-        (("--token-file", "{short}"), "16 characters"),
-        (("--token-file", "{empty}"), "lists no callers"),
-        (("--state-key-file", "{short}"), "32 characters"),
-        (("--workers", "0"), "greater than 0"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("arguments", "said"), [
+    (EVERYWHERE, "--token-file"),
+    ((*EVERYWHERE, "--token-file", "{tokens}"), "--allowed-host"),
+    (("--tenancy", "per-caller"), "remove the server's own"),
+    (("--token-file", "none"), "cannot be read"),
+    (("--token-file", "{short}"), "16 characters"),
+    (("--token-file", "{empty}"), "lists no callers"),
+    (("--state-key-file", "{short}"), "32 characters"),
+    (("--workers", "0"), "greater than 0"),
+])  # fmt: skip
 def test_what_would_let_anybody_in_or_mix_keys_is_refused_at_the_start(
     arguments: tuple[str, ...], said: str, tmp_path: Path
 ) -> None:
@@ -167,10 +154,7 @@ def test_one_caller_cannot_take_all_sessions(with_tokens: HttpServer) -> None:
 def test_what_is_completed_is_looked_up_with_the_callers_own_key(tmp_path: Path) -> None:
     model = {"id": "model-of-anna", "name": "n", "access": "readwrite"}
     page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
-    with (
-        support.upstream(page) as up,
-        http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server,
-    ):
+    with support.upstream(page) as up, http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server:
         told = post(
             server.url, "completion/complete", own_key("key-of-anna"),
             ref={"type": "ref/resource", "uri": "decthings://models/{modelId}"},

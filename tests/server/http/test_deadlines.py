@@ -19,7 +19,6 @@ from decthings_mcp.server.settings import Settings
 
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
-
 SERVERS: list[uvicorn.Server] = []
 """Those that `served` has started."""
 

@@ -162,10 +162,7 @@ def load(url: str, in_the_middle: Callable[[], None]) -> dict[str, str]:
 @pytest.mark.skipif(NGINX is None, reason="needs nginx")
 @pytest.mark.parametrize("event", ["nothing", "SIGKILL", "SIGTERM"])
 def test_a_replica_that_goes_takes_nothing_with_it_but_what_it_had_in_hand(
-    event: str,
-    replicas: Callable[..., list[HttpServer]],
-    tmp_path: Path,
-    outcomes: dict[str, Counter[str]],
+    event: str, replicas: Callable[..., list[HttpServer]], tmp_path: Path, outcomes: dict[str, Counter[str]]
 ) -> None:
     servers = replicas(*[("--stateless", *key_file(tmp_path / "key", "k" * 64))] * 3)
 

@@ -88,8 +88,7 @@ def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
         ]:  # fmt: skip
             assert post(server.url, "tools/list", headers).status_code == status, headers
         asked = httpx.options(
-            server.url,
-            headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"},
+            server.url, headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
         )
     assert asked.headers["access-control-allow-origin"] == "https://app.example.com"
 

@@ -81,10 +81,7 @@ def test_a_call_that_was_cancelled_before_it_was_sent_did_nothing(tmp_path: Path
 
 def test_a_call_that_was_cancelled_while_it_waits_after_a_refusal_did_nothing(tmp_path: Path) -> None:
     refusal = support.http(b"", "429 Too Many Requests", "text/plain", "Retry-After: 5")
-    with (
-        support.upstream(refusal) as up,
-        process("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running,
-    ):
+    with support.upstream(refusal) as up, process("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running:
         connect(running)
         send(running, {**CALL, "params": {**CALL["params"], "_meta": {"progressToken": "p"}}})
         assert "trying again" in receive(running)["params"]["message"]

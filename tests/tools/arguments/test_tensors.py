@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from create_model_arguments import (
-    with_tensor,
-)
+from create_model_arguments import with_tensor
 from decthings_mcp.tools.decthings.tensors import Media, decode_tensors
 from support import Chat, Upstream
 

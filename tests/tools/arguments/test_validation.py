@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from create_model_arguments import (
-    arguments,
-    from_snapshot,
-    with_params,
-    with_tensor,
-)
+from create_model_arguments import arguments, from_snapshot, with_params, with_tensor
 from decthings_mcp.tools.decthings.tensors import TENSOR_TYPES
 from support import CODE, Chat, Upstream
 
@@ -22,7 +17,6 @@ def problem(path: str, about: str, **more: Any) -> dict[str, Any]:
 
 
 LANGUAGES = ["go", "javascript", "typescript", "python", "rust"]
-
 
 OPTIONS = [
     "type",
@@ -38,9 +32,7 @@ OPTIONS = [
     "parameterDefinitions",
 ]
 
-
 TYPES = ["code", "upload", "basedOnModelSnapshot", "fromExisting"]
-
 
 WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "nothing": ({}, [

@@ -41,15 +41,12 @@ def refuse_at_first(refusal: bytes, times: int) -> support.Reply:
     return talk
 
 
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        support.frame({"error": {"code": "too_many_requests"}}),
-        support.frame({"error": {"code": "server_overloaded"}}),
-        support.http(b"", "429 Too Many Requests"),
-        support.http(b"", "503 Service Unavailable", "text/plain", "Retry-After: 0"),
-    ],
-)
+@pytest.mark.parametrize("refusal", [
+    support.frame({"error": {"code": "too_many_requests"}}),
+    support.frame({"error": {"code": "server_overloaded"}}),
+    support.http(b"", "429 Too Many Requests"),
+    support.http(b"", "503 Service Unavailable", "text/plain", "Retry-After: 0"),
+])  # fmt: skip
 async def test_a_call_that_was_refused_is_repeated_and_told(refusal: bytes, upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = refuse_at_first(refusal, 2)
     retried = Retries()

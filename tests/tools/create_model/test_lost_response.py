@@ -20,9 +20,7 @@ from support import Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
 
-
 STATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
-
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "code": {"type": "code", "language": "go", "tags": [{"tag": "t", "value": "v"}]},
@@ -31,7 +29,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID, "initialState": STATE},
     "fromExisting": {"type": "fromExisting", "modelId": MODEL_ID},
 }  # fmt: skip
-
 
 NAMES = count()
 

@@ -22,16 +22,13 @@ async def test_a_name_that_is_taken_is_explained(sandbox_chat: Chat) -> None:
     assert model_id in other["text"]
 
 
-@pytest.mark.parametrize(
-    ("options", "differs", "not_compared"),
-    [
-        ({"type": "fromExisting", "modelId": MODEL_ID}, None, ["modelId"]),
-        ({"type": "upload", "format": "tflite", "data": {"base64": "CAAAAFRGTDMAAAAA"}}, None, ["format", "data"]),
-        ({"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID,
-          "initialState": {"method": "copy"}}, ["basedOnSnapshot"], ["initialState"]),
-        ({**CODE, "preset": "pytorch"}, None, ["preset"]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("options", "differs", "not_compared"), [
+    ({"type": "fromExisting", "modelId": MODEL_ID}, None, ["modelId"]),
+    ({"type": "upload", "format": "tflite", "data": {"base64": "CAAAAFRGTDMAAAAA"}}, None, ["format", "data"]),
+    ({"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID,
+      "initialState": {"method": "copy"}}, ["basedOnSnapshot"], ["initialState"]),
+    ({**CODE, "preset": "pytorch"}, None, ["preset"]),
+])  # fmt: skip
 async def test_what_cannot_be_compared_is_not_called_the_same(
     options: Any, differs: Any, not_compared: Any, sandbox_chat: Chat
 ) -> None:

@@ -20,9 +20,7 @@ from support import Chat, Upstream
 
 pytestmark = pytest.mark.anyio
 
-
 TENSOR = {"type": "f64", "shape": [2, 2], "data": ["1", "2", "3", "4"]}
-
 
 GENEROUS = {
     "options as text": (arguments('{"type": "code", "language": "go"}'), arguments({"type": "code", "language": "go"})),

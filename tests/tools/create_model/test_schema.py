@@ -20,15 +20,11 @@ from support import Chat, schema_nodes
 
 ARGUMENTS = TypeAdapter(CreateModelArguments)
 
-
 SCHEMA = dict(CREATE_MODEL.input_schema)
-
 
 FULL_SCHEMA = dict(READER.schema)
 
-
 VALIDATOR = Draft202012Validator(SCHEMA)
-
 
 ALL_NODES = list(schema_nodes(SCHEMA))
 
@@ -64,7 +60,6 @@ async def test_it_is_what_tools_list_shows(chat: Chat) -> None:
 # What each word needs and takes, from the API page.
 DEFINED = {"parameterDefinitions"}
 
-
 NEEDS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
     ".options": {
         "code": ({"language"}, {"tags", "preset", "wasm"} | DEFINED),
@@ -77,12 +72,8 @@ NEEDS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
         "create": ({"name", "params", "launcherSpec"}, set()),
         "upload": ({"name", "data"}, set()),
     },
-    ".options.initialState.params[].data": {
-        "dataset": ({"datasetId", "datasetKey"}, set()),
-        "data": ({"data"}, set()),
-    },
+    ".options.initialState.params[].data": {"dataset": ({"datasetId", "datasetKey"}, set()), "data": ({"data"}, set())},
 }
-
 
 _LEAVES: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text("abcé😀 ", min_size=1, max_size=5),
@@ -90,7 +81,6 @@ _LEAVES: dict[str, st.SearchStrategy[Any]] = {
     "number": st.integers(0, 9) | st.floats(0, 9),
     "boolean": st.booleans(),
 }
-
 
 _TENSORS = st.sampled_from(
     [

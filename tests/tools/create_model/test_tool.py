@@ -12,15 +12,7 @@ from typing import Any
 
 import pytest
 import support
-from create_model_arguments import (
-    DATASET,
-    DEFINITIONS,
-    LAUNCHER,
-    TAGS,
-    arguments,
-    from_snapshot,
-    with_params,
-)
+from create_model_arguments import DATASET, DEFINITIONS, LAUNCHER, TAGS, arguments, from_snapshot, with_params
 from decthings_mcp.tools.decthings.tensors import decode_tensors
 from mcp_types import TextContent
 from support import CODE, Chat, Upstream, frame, http
@@ -28,21 +20,18 @@ from support import CODE, Chat, Upstream, frame, http
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        arguments({"type": "code", "language": "rust"}),
-        arguments({"type": "code", "language": "go", "preset": "none", "wasm": True, "tags": TAGS,
-                   "parameterDefinitions": DEFINITIONS}, publicAccess=False),
-        arguments({"type": "fromExisting", "modelId": "m"}),
-        arguments({"type": "fromExisting", "modelId": "m", "snapshotId": "s", "tags": []}, publicAccess=True),
-        from_snapshot({"method": "copy"}),
-        with_params(),
-        with_params(DATASET),
-        from_snapshot({"method": "create", "name": "s", "params": [], "launcherSpec": {
-            **LAUNCHER, "diskMebibytes": 1, "swapMebibytes": 0, "gpus": {"model": "L4", "count": 1}}}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("given", [
+    arguments({"type": "code", "language": "rust"}),
+    arguments({"type": "code", "language": "go", "preset": "none", "wasm": True, "tags": TAGS,
+               "parameterDefinitions": DEFINITIONS}, publicAccess=False),
+    arguments({"type": "fromExisting", "modelId": "m"}),
+    arguments({"type": "fromExisting", "modelId": "m", "snapshotId": "s", "tags": []}, publicAccess=True),
+    from_snapshot({"method": "copy"}),
+    with_params(),
+    with_params(DATASET),
+    from_snapshot({"method": "create", "name": "s", "params": [], "launcherSpec": {
+        **LAUNCHER, "diskMebibytes": 1, "swapMebibytes": 0, "gpus": {"model": "L4", "count": 1}}}),
+])  # fmt: skip
 async def test_arguments_without_data_go_out_as_they_are(given: dict[str, Any], chat: Chat, upstream: Upstream) -> None:
     answer = await chat.create(given)
     assert upstream.last_call() == (given, [])

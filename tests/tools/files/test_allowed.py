@@ -46,11 +46,10 @@ async def test_a_file_below_the_folder_is_read(path: str, folder: Path) -> None:
     assert (file.size, file.name) == (6, Path(path).name)
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["../secret", "{folder}/../secret", "link-out", "link-folder/secret", "/etc/passwd", "/proc/self/environ",
-     "~/.ssh/id_rsa", "~nobody-here/x", "/", ".", "models", "fifo", "../allowed-not/x", "link-folder/none", "../none"],
-)  # fmt: skip
+@pytest.mark.parametrize("path", [
+    "../secret", "{folder}/../secret", "link-out", "link-folder/secret", "/etc/passwd", "/proc/self/environ",
+    "~/.ssh/id_rsa", "~nobody-here/x", "/", ".", "models", "fifo", "../allowed-not/x", "link-folder/none", "../none",
+])  # fmt: skip
 async def test_nothing_else_is(path: str, folder: Path) -> None:
     expected = "file_not_found" if path.startswith("~nobody") else "file_not_allowed"
     assert code_of(folder, path.format(folder=folder)) == expected

@@ -25,7 +25,6 @@ TYPES = {
     TensorProto.BOOL: "boolean", TensorProto.DOUBLE: "f64", TensorProto.UINT32: "u32", TensorProto.UINT64: "u64",
 }  # fmt: skip
 
-
 Reader = Callable[[int, ReadAt], ModelStructure]
 
 
@@ -91,7 +90,6 @@ _TENSORS = st.tuples(
     st.lists(st.integers(0, 2**31 - 1), max_size=4),
     st.lists(st.integers(-1, 2**31 - 1), max_size=4),
 )
-
 
 TFLITE_TYPES = {
     "FLOAT32": "f32", "INT32": "i32", "UINT8": "u8", "INT64": "i64", "STRING": "string", "BOOL": "boolean",

@@ -11,9 +11,7 @@ from support import Chat
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_creations")]
 
-
 CREATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
-
 
 SAID = {
     "server_overloaded": "no capacity", "unknown": "gave no reason", "invalid_executable_file": "cannot run",

@@ -17,17 +17,14 @@ pytestmark = pytest.mark.anyio
 ARGUMENTS: dict[str, Any] = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
 
 
-@pytest.mark.parametrize(
-    ("reply", "code", "outcome", "members"),
-    [
-        (b"", "no_response", "unknown", {}),
-        (support.http(b"<html>", "200 OK", "text/html"), "invalid_response", "unknown", {"httpStatus": 200}),
-        (support.http(b"", "502 Bad Gateway"), "invalid_response", "unknown", {"httpStatus": 502}),
-        (support.http(b"", "404 Not Found"), "invalid_response", "not_created", {"httpStatus": 404}),
-        (support.http(b"", "429 Too Many Requests", "text/plain", "Retry-After: 9"), "invalid_response",
-         "not_created", {"httpStatus": 429, "retryAfterSeconds": 9.0}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("reply", "code", "outcome", "members"), [
+    (b"", "no_response", "unknown", {}),
+    (support.http(b"<html>", "200 OK", "text/html"), "invalid_response", "unknown", {"httpStatus": 200}),
+    (support.http(b"", "502 Bad Gateway"), "invalid_response", "unknown", {"httpStatus": 502}),
+    (support.http(b"", "404 Not Found"), "invalid_response", "not_created", {"httpStatus": 404}),
+    (support.http(b"", "429 Too Many Requests", "text/plain", "Retry-After: 9"), "invalid_response",
+     "not_created", {"httpStatus": 429, "retryAfterSeconds": 9.0}),
+])  # fmt: skip
 async def test_the_outcome_is_told(
     reply: bytes, code: str, outcome: str, members: dict[str, Any], chat: Chat, upstream: Upstream
 ) -> None:
