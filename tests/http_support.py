@@ -19,6 +19,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 TOKENS = {"anna": "token-of-anna-0123456789", "bert": "token-of-bert-0123456789"}
+ACCEPT = {"Accept": "application/json, text/event-stream"}
 MODERN: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
@@ -110,13 +111,7 @@ def post(url: str, method: str, headers: Mapping[str, str] | None = None, **para
     return httpx.post(
         url,
         json={"jsonrpc": "2.0", "id": 7, "method": method, "params": {"_meta": MODERN, **params}},
-        headers={
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": "2026-07-28",
-            "Mcp-Method": method,
-            **named,
-            **(headers or {}),
-        },
+        headers={**ACCEPT, "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, **named, **(headers or {})},
         timeout=60,
         verify=support.NO_CERTIFICATES,
     )

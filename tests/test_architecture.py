@@ -12,22 +12,13 @@ import pytest
 from generated import ROOT, assert_up_to_date
 
 TOOLS = [
-    ["decthings_defaults"],
-    ["decthings"],
-    ["results"],
-    ["arguments", "files"],
-    ["calls"],
-    ["tools", "create_model"],
+    ["decthings_defaults"], ["decthings"], ["results"], ["arguments", "files"], ["calls"], ["tools", "create_model"],
     ["catalog"],
-]
+]  # fmt: skip
 SERVER = [
-    ["settings, logs, …"],
-    ["stdio", "sandbox"],
-    ["app"],
-    ["http", "call", "demo", "early_replies"],
-    ["cli"],
+    ["settings, logs, …"], ["stdio", "sandbox"], ["app"], ["http", "call", "demo", "early_replies"], ["cli"],
     ["__main__"],
-]
+]  # fmt: skip
 LAYERS = {
     f"{package}: {group}": (package, number)
     for package, layers in (("tools", TOOLS), ("server", SERVER))

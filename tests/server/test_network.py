@@ -46,17 +46,8 @@ def test_the_systems_proxy_is_used(tmp_path: Path) -> None:
         proxy = f"http://127.0.0.1:{listening.getsockname()[1]}"
         url = "https://decthings.invalid/v0"
         variables = {"DECTHINGS_API_KEY": "k-secret", "https_proxy": proxy, "HTTPS_PROXY": proxy}
-        finished = run(
-            "--retry-seconds",
-            "0",
-            "--api-url",
-            url,
-            "call",
-            "create_model",
-            json.dumps(ARGUMENTS),
-            cwd=tmp_path,
-            **variables,
-        )
+        arguments = ["--retry-seconds", "0", "--api-url", url, "call", "create_model", json.dumps(ARGUMENTS)]
+        finished = run(*arguments, cwd=tmp_path, **variables)
     assert asked[0].startswith(b"CONNECT decthings.invalid:443")
     assert b"k-secret" not in asked[0]
     error = json.loads(finished.stdout)["error"]

@@ -34,12 +34,9 @@ async def test_an_echo_of_the_key_comes_out_nowhere(echo: bytes, tmp_path: Path)
     log = tmp_path / "log"
     with support.upstream(lambda connection, _: connection.sendall(echo)) as up:
         arguments = ["--log-level", "DEBUG", "--retry-seconds", "0", "--timeout", "call=1", "--api-url", up.url]
-        shell = f'exec "$@" 2> {log}'
-        command = support.stdio(*arguments, cwd=tmp_path, DECTHINGS_API_KEY=CANARY)
-        wrapped = command.model_copy(
-            update={"command": "/bin/sh", "args": ["-c", shell, "sh", command.command, *command.args]}
-        )
-        async with Client(wrapped) as client:
+        server = support.stdio(*arguments, cwd=tmp_path, DECTHINGS_API_KEY=CANARY)
+        shell = ["-c", f'exec "$@" 2> {log}', "sh", server.command, *server.args]
+        async with Client(server.model_copy(update={"command": "/bin/sh", "args": shell})) as client:
             results = [await client.call_tool(tool, given) for tool, given in CALLS.items()]
     assert f"Bearer {CANARY}" in up.requests[0].headers["authorization"]  # where it belongs
     assert CANARY not in json.dumps([result.model_dump(mode="json") for result in results])

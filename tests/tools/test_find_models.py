@@ -69,13 +69,11 @@ async def test_odd_and_large_answers_are_told_bounded(upstream: support.Upstream
         "states": [None],
     }
     large = {
-        "id": "l",
-        "name": "n" * 5_000,
+        "id": "l", "name": "n" * 5_000, "createdAt": 0,
         "snapshots": [{"id": "s" * 190, "name": "x" * 190, "createdAt": 1}] * 500,
         "tags": [{"tag": "t" * 190, "value": "v" * 190}] * 500,
         "parameterDefinitions": {"evaluateInput": [{"name": str(number)} for number in range(120)]},
-        "createdAt": 0,
-    }
+    }  # fmt: skip
     upstream.reply = support.frame({"result": {"models": [odd, large], "total": 3, "offset": 0, "limit": 20}})
     async with support.chat(upstream, tmp_path) as chat:
         brief = await chat("find_models")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from create_model_arguments import arguments
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.arguments.validation import check
@@ -38,12 +39,7 @@ async def test_definitions_are_ready_for_create_model(inspect: Inspect, onnx_fil
     answer = await inspect("m.onnx", onnx_file)
     definitions = answer["parameterDefinitions"]
     options = {"type": "upload", "format": "onnx", "data": {"path": "m"}, "parameterDefinitions": definitions}
-    check(
-        {"name": "n", "description": "d", "options": options},
-        TypeAdapter(CreateModelArguments),
-        READER.schema,
-        READER.unions,
-    )
+    check(arguments(options), TypeAdapter(CreateModelArguments), READER.schema, READER.unions)
     rules = {"shape": [1, 4], "allowedTypes": ["f32"], "annotations": []}
     assert definitions["evaluateInput"] == [{"name": "input", "required": True, "rules": rules}]
     assert answer["inputs"] == [{"name": "input", "elementType": "float", "shape": [1, 4]}]

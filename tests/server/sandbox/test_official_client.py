@@ -13,6 +13,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own dependencies' affair
     from decthings_api.client_sync import DecthingsClientSync
 
+LAUNCHER = {"cpus": 1, "memoryMebibytes": 512}
 SNAPSHOT = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID}
 
 
@@ -47,12 +48,7 @@ def test_it_creates_models_in_all_the_ways_it_can(client: Any) -> None:
 
 def test_it_waits_for_an_initial_state(client: Any) -> None:
     dataset = {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": DATASET_KEY}
-    state = {
-        "method": "create",
-        "name": "s",
-        "params": [{"name": "images", "data": dataset}],
-        "launcherSpec": {"cpus": 1, "memoryMebibytes": 512},
-    }
+    state = {"method": "create", "name": "s", "params": [{"name": "images", "data": dataset}], "launcherSpec": LAUNCHER}
     model_id = create(client, "created", **SNAPSHOT, initialState=state)
     assert client.model.get_models({"filter": {"ids": [model_id]}})[0]["models"][0]["beingCreated"] is True
     result, error = client.model.wait_for_model_to_be_created({"modelId": model_id})
@@ -82,9 +78,8 @@ def test_it_updates_and_deletes(client: Any) -> None:
 
 
 def test_it_finds_datasets(client: Any) -> None:
-    result, error = client.dataset.get_datasets(
-        {"filter": {"tags": [{"tag": "type", "value": "image-classification"}]}}
-    )
+    tags = [{"tag": "type", "value": "image-classification"}]
+    result, error = client.dataset.get_datasets({"filter": {"tags": tags}})
     assert error is None
     assert [dataset["id"] for dataset in result["datasets"]] == [DATASET_ID]
 

@@ -58,14 +58,12 @@ SINGLE_PROBLEMS: list[tuple[Any, str]] = [
     ({"type": "binary", "shape": [1], "data": [{"path": 1}]}, "needs a string for path"),
     ({"type": "binary", "shape": [1], "data": ["file:a\0b"]}, "is not the path of a file"),
     ({"type": "image", "shape": [1], "data": ["file:cat"]}, "has no format"),
-    (
-        {"type": "image", "shape": [1], "data": [{"base64": "AA==", "format": 1}]},
-        "needs a string of at most 255 bytes for format",
-    ),
+    ({"type": "image", "shape": [1], "data": [{"base64": "AA==", "format": 1}]},
+     "needs a string of at most 255 bytes for format"),
     ({"type": "u8", "shape": [-1], "data": []}, "negative dimension"),
     ({"type": "u8", "shape": [1, 2], "data": [[1], [2]]}, "nested arrays that do not fit"),
     ({"type": "f16", "shape": [], "data": ["1"]}, "is not a possible value"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("tensor", "said"), SINGLE_PROBLEMS)

@@ -19,18 +19,9 @@ def problem(path: str, about: str, **more: Any) -> dict[str, Any]:
 LANGUAGES = ["go", "javascript", "typescript", "python", "rust"]
 
 OPTIONS = [
-    "type",
-    "language",
-    "preset",
-    "wasm",
-    "format",
-    "data",
-    "modelId",
-    "snapshotId",
-    "initialState",
-    "tags",
+    "type", "language", "preset", "wasm", "format", "data", "modelId", "snapshotId", "initialState", "tags",
     "parameterDefinitions",
-]
+]  # fmt: skip
 
 TYPES = ["code", "upload", "basedOnModelSnapshot", "fromExisting"]
 

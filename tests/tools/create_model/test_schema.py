@@ -168,17 +168,10 @@ def test_reading_changes_nothing_that_is_right(arguments: Any) -> None:
     assert check(read, ARGUMENTS, FULL_SCHEMA, READER.unions) == check(arguments, ARGUMENTS, FULL_SCHEMA, READER.unions)
 
 
+_NAMES = st.sampled_from(["type", "options", "data", "initialState", "params", "shape", "name", "tags", "path"])
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["type", "options", "data", "initialState", "params", "shape", "name", "tags", "path"])
-            | st.text(max_size=3),
-            inner,
-            max_size=4,
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES | st.text(max_size=3), inner, max_size=4),
     max_leaves=20,
 )
 

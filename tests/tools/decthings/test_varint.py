@@ -7,15 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 BOUNDARIES = {
-    0: "00",
-    252: "fc",
-    253: "fd00fd",
-    65535: "fdffff",
-    65536: "fe00010000",
-    4294967295: "feffffffff",
-    4294967296: "ff0000000100000000",
-    2**64 - 1: "ffffffffffffffffff",
-}
+    0: "00", 252: "fc", 253: "fd00fd", 65535: "fdffff", 65536: "fe00010000", 4294967295: "feffffffff",
+    4294967296: "ff0000000100000000", 2**64 - 1: "ffffffffffffffffff",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("value", "written"), BOUNDARIES.items())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import support
+from create_model_arguments import with_params
 from decthings_mcp.tools.decthings import BlobChanged
 from decthings_mcp.tools.files.allowed import AllowedFiles
 from decthings_mcp.tools.results.errors import FileError, FileNotAllowed
@@ -185,16 +186,10 @@ async def test_many_files_in_one_call_hold_no_descriptors(chat: Chat, tmp_path: 
     (tmp_path / "a.png").write_bytes(b"x")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     tensor = {"type": "image", "shape": [300], "data": ["file:a.png"] * 300}
-    state = {
-        "method": "create",
-        "name": "s",
-        "params": [{"name": "p", "data": [tensor]}],
-        "launcherSpec": {"cpus": 1, "memoryMebibytes": 1},
-    }
-    options = {"type": "basedOnModelSnapshot", "modelId": "m", "snapshotId": "s", "initialState": state}
+    given = with_params({"name": "p", "data": [tensor]})
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
     try:
-        answer = await chat.create({"name": "n", "description": "d", "options": options})
+        answer = await chat.create(given)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert "result" in answer

@@ -36,15 +36,8 @@ def test_an_onnx_model_with_every_field_passes() -> None:
     weights = helper.make_tensor("w", TensorProto.FLOAT, [1000], [0.5] * 1000)
     graph = helper.make_graph([], "g", [], [], [weights], doc_string="d")
     function = helper.make_function("d", "f", [], [], [], [])
-    model = helper.make_model(
-        graph,
-        producer_name="p",
-        producer_version="1",
-        domain="d",
-        model_version=7,
-        doc_string="d",
-        functions=[function],
-    )
+    about = {"producer_name": "p", "producer_version": "1", "domain": "d", "model_version": 7, "doc_string": "d"}
+    model = helper.make_model(graph, functions=[function], **about)
     helper.set_model_props(model, {"k": "v", "k2": "v"})
     check("onnx", model.SerializeToString())
 
