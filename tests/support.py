@@ -15,9 +15,10 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, AnyStr
 
 from decthings_mcp.server.app import create_server
+from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
 from decthings_mcp.server.sandbox.serving import listen, sandbox_server
 from decthings_mcp.server.settings import Secret, Settings
 from decthings_mcp.tools.decthings import ClientPool, DecthingsClient
@@ -29,6 +30,10 @@ from pydantic import SecretStr
 
 KEY = "test-key-4f1d"
 CODE = {"type": "code", "language": "go"}
+CREATE: dict[str, Any] = {"name": "n", "description": "d", "options": CODE}
+EXAMPLE_SNAPSHOT = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID}
+"""The sandbox's own."""
+CREATE_STATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """`verify` of HTTP clients of loopback servers: loading the system's certificates takes longer than most calls."""
 
@@ -114,6 +119,35 @@ def read_request(
             return None
         body += more
     return Request(start.split(" ")[1], headers, bytes(body))
+
+
+def free_port() -> int:
+    """Where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def unreachable() -> Upstream:
+    return Upstream(url=f"http://127.0.0.1:{free_port()}/v0")
+
+
+def pipe(stream: IO[AnyStr] | None) -> IO[AnyStr]:
+    """One that a process was started with."""
+    assert stream is not None
+    return stream
+
+
+class HeldReply:
+    """A reply that waits until it is let go: the call is in progress meanwhile."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+        self.started, self.released = threading.Event(), threading.Event()
+
+    def __call__(self, connection: socket.socket, _: Request) -> None:
+        self.started.set()
+        assert self.released.wait(30)
+        connection.sendall(self._reply)
 
 
 @contextmanager

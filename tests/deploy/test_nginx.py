@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -22,60 +16,9 @@ from decthings_mcp.server.cli import parser
 from decthings_mcp.server.http import serve as serving
 from deploy_support import NGINX_CONF, REPLICAS, SERVICES
 from http_support import post, sandbox_server
+from nginx_support import gateway, needs_nginx, nginx_command, nginx_conf
 
 pytestmark = pytest.mark.slow
-
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
-@dataclass
-class Gateway:
-    url: str
-    folder: Path
-
-    def logs(self) -> str:
-        return "".join(path.read_text() for path in self.folder.glob("*.log"))
-
-    def access_log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "access.log").read_text().splitlines()]
-
-
-def nginx_conf(folder: Path, port: int, replicas: list[int], text: str = NGINX_CONF) -> Path:
-    """The file itself, with addresses of this machine, and logs that can be read."""
-    for old, new in [
-        ("listen 8080;", f"listen 127.0.0.1:{port};"),
-        ("/tmp/nginx", f"{folder}/nginx"),  # noqa: S108 - of the file
-        ("/dev/stdout", f"{folder}/access.log"),
-        ("error_log stderr error;", f"error_log {folder}/error.log error;"),
-        *((f"{name}:8000", f"127.0.0.1:{replica}") for name, replica in zip(REPLICAS, replicas, strict=True)),
-    ]:
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / "nginx.conf"
-    path.write_text(text)
-    return path
-
-
-def nginx_command(path: Path, *arguments: str) -> list[str]:
-    as_owner = "user root; " if os.getuid() == 0 else ""  # whose folders these are
-    return [NGINX or "nginx", "-p", str(path.parent), "-c", str(path), "-g", f"{as_owner}daemon off;", *arguments]
-
-
-@contextmanager
-def gateway(folder: Path, *replicas: int, conf: str = NGINX_CONF) -> Generator[Gateway]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    command = nginx_command(nginx_conf(folder, port, list(replicas), conf))
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            until = time.monotonic() + 30
-            while time.monotonic() < until:
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                time.sleep(0.02)
-            yield Gateway(f"http://127.0.0.1:{port}/mcp", folder)
-        finally:
-            process.terminate()
 
 
 @pytest.fixture
@@ -96,8 +39,6 @@ def asked(replicas: list[support.Upstream]) -> int:
 
 HANG_UP = b"HTTP/1.1 200 OK\r\nConnection: close"
 """In the middle of the answer, as a process that dies over a call."""
-
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
 
 
 @needs_nginx
@@ -202,7 +143,7 @@ def test_replicas_behind_nginx_serve_mcp_and_know_who_calls(tmp_path: Path) -> N
         servers = [stack.enter_context(sandbox_server(*arguments, cwd=tmp_path)) for _ in range(3)]
         folder = tmp_path / "gateway"
         folder.mkdir()
-        nginx = stack.enter_context(gateway(folder, *(int(server.root.rpartition(":")[2]) for server in servers)))
+        nginx = stack.enter_context(gateway(folder, *(server.port for server in servers)))
         headers = {"Host": "mcp.example.com", "X-Forwarded-For": "192.0.2.7"}
         answers = [post(nginx.url, "tools/list", headers) for _ in range(6)]
         assert [answer.status_code for answer in answers] == [200] * 6

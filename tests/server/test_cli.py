@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 import support
+from support import CREATE, pipe
 from support import run_server as run
-
-ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
 
 
 def sandboxed(folder: Path) -> list[str]:
@@ -28,7 +27,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["argument", "file", "stdin"])
 def test_call_prints_the_structured_answer(form: str, tmp_path: Path) -> None:
-    text = json.dumps(ARGUMENTS)
+    text = json.dumps(CREATE)
     (tmp_path / "arguments.json").write_text(text)
     argument = {"argument": text, "file": "@arguments.json", "stdin": "-"}[form]
     finished = run(*sandboxed(tmp_path), "call", "create_model", argument, cwd=tmp_path, given=text)
@@ -88,16 +87,14 @@ def test_the_sandbox_serves_a_port_until_it_is_interrupted(tmp_path: Path) -> No
     command = support.server_command("sandbox", "--port", "0", "--sandbox-data", str(tmp_path / "data"))
     streams: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=tmp_path, env=support.environment(), **streams) as server:
-        assert server.stdout is not None
-        assert server.stderr is not None
-        url = server.stdout.readline().split()[4]
-        arguments = ["--api-url", url, "call", "create_model", json.dumps(ARGUMENTS)]
+        url = pipe(server.stdout).readline().split()[4]
+        arguments = ["--api-url", url, "call", "create_model", json.dumps(CREATE)]
         # A proxy that is not there does no harm: nobody is asked for what is on this machine.
         finished = run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="k", http_proxy="http://127.0.0.1:9")
         assert json.loads(finished.stdout)["sandbox"] is True
         server.send_signal(signal.SIGINT)
         assert server.wait(30) == 130
-        assert server.stderr.read() == ""
+        assert pipe(server.stderr).read() == ""
 
 
 @pytest.mark.slow
@@ -118,7 +115,7 @@ def test_a_port_that_is_in_use_is_told_in_a_line(tmp_path: Path) -> None:
     (["--sandbox", "--sandbox-data", "/dev/null"], {}),
 ])  # fmt: skip
 def test_what_cannot_be_set_up_is_told_by_the_call(arguments: Any, variables: dict[str, str], tmp_path: Path) -> None:
-    call = [*arguments, "call", "create_model", json.dumps(ARGUMENTS)]
+    call = [*arguments, "call", "create_model", json.dumps(CREATE)]
     finished = run(*call, cwd=tmp_path, DECTHINGS_API_KEY="k", **variables)
     error = json.loads(finished.stdout)["error"]
     assert (error["code"], error["outcome"]) in (
@@ -157,6 +154,6 @@ def test_an_option_cannot_be_shortened_into_another(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_bad_key_is_told_by_the_sandbox(tmp_path: Path, sandbox_url: str) -> None:
-    arguments = ["--api-url", sandbox_url, "call", "create_model", json.dumps(ARGUMENTS)]
+    arguments = ["--api-url", sandbox_url, "call", "create_model", json.dumps(CREATE)]
     answer = json.loads(run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="bad-key").stdout)
     assert answer["error"]["code"] == "bad_credentials"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import support
 from mcp import Client
+from support import CREATE
 
 pytestmark = pytest.mark.slow
 
 CANARY = "canary-5e1c0f7a-key"
-ARGUMENTS: dict[str, Any] = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
 
 ECHOES: dict[str, bytes] = {
     "in a header": support.http(b"x", "502 Bad Gateway", "text/plain", f"X-Echo: Bearer {CANARY}"),
@@ -45,7 +45,7 @@ async def test_an_echo_of_the_key_comes_out_nowhere(echo: bytes, tmp_path: Path)
 
 
 CALLS: dict[str, dict[str, Any]] = {
-    "create_model": ARGUMENTS,
+    "create_model": CREATE,
     "find_models": {},
     "wait_for_model": {"modelId": "m", "timeoutSeconds": 1},
     "snapshot_model": {"modelId": "m", "snapshotName": "s"},
@@ -59,6 +59,6 @@ async def test_a_key_that_is_refused_comes_out_nowhere(key: str, tmp_path: Path)
     path = tmp_path / "auth.txt"
     path.write_text(key)
     async with Client(support.stdio("--api-key-file", str(path), cwd=tmp_path)) as client:
-        result = await client.call_tool("create_model", ARGUMENTS)
+        result = await client.call_tool("create_model", CREATE)
     assert (result.structured_content or {})["error"]["code"] == "not_configured"
     assert CANARY not in result.model_dump_json()

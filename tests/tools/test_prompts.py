@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from pathlib import Path
-
 import pytest
-from decthings_mcp.server.app import create_server
-from decthings_mcp.server.settings import Settings
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import TextContent
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(params=["legacy", "auto"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Client]:
-    settings = Settings(sandbox=True, sandbox_data=tmp_path)
-    async with Client(create_server(settings), mode=request.param) as client:
-        yield client
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 from decthings_mcp.server.app import create_server
@@ -21,13 +19,6 @@ from pydantic import TypeAdapter
 pytestmark = pytest.mark.anyio
 
 MODEL = "decthings://models/{modelId}"
-
-
-@pytest.fixture(params=["legacy", "auto"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Client]:
-    settings = Settings(sandbox=True, sandbox_data=tmp_path)
-    async with Client(create_server(settings), mode=request.param) as client:
-        yield client
 
 
 async def read(client: Client, uri: str) -> str:

@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 import support
-from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
-from support import Chat
+from support import CREATE_STATE, EXAMPLE_SNAPSHOT, Chat
 
 pytestmark = pytest.mark.anyio
-
-CREATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
 
 
 async def test_a_read_only_failure_has_no_outcome(sandbox_chat: Chat) -> None:
@@ -21,7 +18,7 @@ async def test_a_read_only_failure_has_no_outcome(sandbox_chat: Chat) -> None:
 
 
 async def test_waiting_tells_seconds_and_ends_when_the_model_is_ready(sandbox_chat: Chat) -> None:
-    options = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID, "initialState": CREATE}
+    options = {**EXAMPLE_SNAPSHOT, "initialState": CREATE_STATE}
     created = await sandbox_chat("create_model", name="n", description="d", options=options)
     model_id = created["result"]["modelId"]
     assert "wait_for_model" in created["nextStep"]

@@ -20,8 +20,20 @@ from decthings_mcp.server.http.access import Access, Refusal
 from decthings_mcp.server.http.settings import HttpSettings
 from decthings_mcp.server.http.tokens import Tokens
 from decthings_mcp.tools.calls.services import Caller
-from http_support import CREATE, TOKENS, HttpServer, bearer, call, http_server, post, sandbox_server, token_file
+from http_support import (
+    ACCEPT,
+    TOKENS,
+    HttpServer,
+    bearer,
+    call,
+    http_server,
+    keyed_server,
+    post,
+    sandbox_server,
+    token_file,
+)
 from starlette.datastructures import Headers
+from support import CREATE
 
 PER_CALLER = ("--tenancy", "per-caller")
 EVERYWHERE = ("--host", "0.0.0.0")  # noqa: S104 - to be refused
@@ -64,12 +76,8 @@ def test_what_would_let_anybody_in_or_mix_keys_is_refused_at_the_start(
 
 
 def test_a_caller_needs_a_token_that_the_server_knows(with_tokens: HttpServer) -> None:
-    for headers in (
-        {},
-        {"Authorization": "Bearer wrong"},
-        {"Authorization": TOKENS["anna"]},
-        {"Authorization": "Basic eA=="},
-    ):
+    for authorization in ("Bearer wrong", TOKENS["anna"], "Basic eA==", None):
+        headers = {} if authorization is None else {"Authorization": authorization}
         refused = post(with_tokens.url, "tools/list", headers)
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"].startswith("Bearer")
@@ -79,12 +87,8 @@ def test_a_caller_needs_a_token_that_the_server_knows(with_tokens: HttpServer) -
 
 @pytest.mark.slow
 def test_a_token_is_not_passed_on_and_a_key_is_not_taken_where_the_server_has_its_own(tmp_path: Path) -> None:
-    with (
-        support.upstream(support.created()) as up,
-        http_server(
-            "--api-url", up.url, "--token-file", str(token_file(tmp_path)), cwd=tmp_path, DECTHINGS_API_KEY=support.KEY
-        ) as server,
-    ):
+    tokens = ("--token-file", str(token_file(tmp_path)))
+    with support.upstream(support.created()) as up, keyed_server(up, tmp_path, *tokens) as server:
         call(server.url, "create_model", CREATE, bearer("anna"))
         refused = post(server.url, "tools/list", {**bearer("anna"), **own_key("somebody's")})
     assert up.requests[0].headers["authorization"] == f"Bearer {support.KEY}"
@@ -138,7 +142,7 @@ def open_session(url: str, headers: dict[str, str]) -> httpx.Response:
         url,
         json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}},
-        headers={**headers, "Accept": "application/json, text/event-stream"},
+        headers={**headers, **ACCEPT},
         verify=support.NO_CERTIFICATES,
     )  # fmt: skip
 
@@ -168,11 +172,7 @@ def test_a_session_is_nobody_elses(with_tokens: HttpServer) -> None:
     opened = open_session(with_tokens.url, bearer("anna"))
     listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
     for name, status in [("bert", 404), ("anna", 200)]:
-        headers = {
-            **bearer(name),
-            "Accept": "application/json, text/event-stream",
-            "Mcp-Session-Id": opened.headers["mcp-session-id"],
-        }
+        headers = {**bearer(name), **ACCEPT, "Mcp-Session-Id": opened.headers["mcp-session-id"]}
         assert httpx.post(with_tokens.url, json=listing, headers=headers).status_code == status
 
 
@@ -257,27 +257,15 @@ def test_calls_beyond_the_rate_are_told_when_to_come_again(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_uploads_beyond_those_allowed_at_a_time_are_told(tmp_path: Path) -> None:
-    under_way, go_on = threading.Event(), threading.Event()
-
-    def answer_later(connection: socket.socket, _: support.Request) -> None:
-        under_way.set()
-        assert go_on.wait(30)
-        connection.sendall(support.created())
-
+    held, first = support.HeldReply(support.created()), list[Any]()
     data = base64.b64encode(b"\x1c\0\0\0TFL3" + bytes(100)).decode()
     upload = {**CREATE, "options": {"type": "upload", "format": "tflite", "data": {"base64": data}}}
-    first: list[Any] = []
-    with (
-        support.upstream(answer_later) as up,
-        http_server(
-            "--api-url", up.url, "--uploads-at-a-time", "1", cwd=tmp_path, DECTHINGS_API_KEY=support.KEY
-        ) as server,
-    ):
+    with support.upstream(held) as up, keyed_server(up, tmp_path, "--uploads-at-a-time", "1") as server:
         calling = threading.Thread(target=lambda: first.append(call(server.url, "create_model", upload)))
         calling.start()
-        assert under_way.wait(30)
+        assert held.started.wait(30)
         second = call(server.url, "create_model", upload)["result"]["structuredContent"]
-        go_on.set()
+        held.released.set()
         calling.join(30)
         third = call(server.url, "create_model", upload)["result"]["structuredContent"]
     assert (second["error"]["code"], second["error"]["outcome"]) == ("too_many_uploads", "not_created")

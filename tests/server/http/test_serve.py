@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import httpx2
 import pytest
 import support
 from decthings_mcp.tools.catalog import TOOL_NAMES
-from http_support import CREATE, HttpServer, call, connected, http_server, post, sandbox_server
+from http_support import HttpServer, call, connected, keyed_server, post, sandbox_server
 from mcp.shared.exceptions import MCPError
+from support import CREATE, CREATE_STATE, EXAMPLE_SNAPSHOT
 
 
 @pytest.mark.anyio
@@ -36,10 +38,7 @@ async def test_both_revisions_create_a_model(mode: str, revision: str, server: H
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 async def test_progress_is_told_while_a_call_lasts(mode: str, server: HttpServer) -> None:
-    from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
-
-    state = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
-    options = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID, "initialState": state}
+    options = {**EXAMPLE_SNAPSHOT, "initialState": CREATE_STATE}
     steps: list[float] = []
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
@@ -48,9 +47,8 @@ async def test_progress_is_told_while_a_call_lasts(mode: str, server: HttpServer
     async with connected(server.url, mode=mode) as client:
         given = {**CREATE, "name": f"waiting {mode}", "options": options}
         created = (await client.call_tool("create_model", given)).structured_content or {}
-        waited = await client.call_tool(
-            "wait_for_model", {"modelId": created["result"]["modelId"]}, progress_callback=note
-        )
+        waiting = {"modelId": created["result"]["modelId"]}
+        waited = await client.call_tool("wait_for_model", waiting, progress_callback=note)
     assert (waited.structured_content or {})["state"] == "ready"
     assert len(steps) >= 2
     assert steps == sorted(set(steps))
@@ -124,36 +122,24 @@ def test_no_other_address_leads_anywhere(path: str, server: HttpServer) -> None:
     assert "canary" not in "".join(server.lines)
 
 
-def listens(server: HttpServer) -> bool:
-    try:
-        httpx.get(f"{server.root}/healthz", timeout=1, verify=support.NO_CERTIFICATES)
-    except httpx.TransportError:
-        return False
-    return True
+def end_meanwhile(server: HttpServer, held: support.HeldReply, number: signal.Signals) -> None:
+    """The signal comes during a call, which Decthings answers when the server takes no more connections."""
+    assert held.started.wait(30)
+    server.process.send_signal(number)
+    with suppress(httpx.TransportError):
+        while httpx.get(f"{server.root}/healthz", timeout=1, verify=support.NO_CERTIFICATES):
+            assert server.process.poll() is None
+    held.released.set()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status: int, tmp_path: Path) -> None:
-    under_way, go_on = threading.Event(), threading.Event()
-
-    def answer_later(connection: socket.socket, _: support.Request) -> None:
-        under_way.set()
-        assert go_on.wait(30)
-        connection.sendall(support.created())
-
-    answers: list[Any] = []
-    with (
-        support.upstream(answer_later) as up,
-        http_server("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
-    ):
+    held, answers = support.HeldReply(support.created()), list[Any]()
+    with support.upstream(held) as up, keyed_server(up, tmp_path) as server:
         calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
         calling.start()
-        assert under_way.wait(30)
-        server.process.send_signal(number)
-        while listens(server):
-            assert server.process.poll() is None
-        go_on.set()
+        end_meanwhile(server, held, number)
         calling.join(30)
         assert server.process.wait(30) == status
     assert answers[0]["result"]["structuredContent"]["outcome"] == "created"
@@ -162,25 +148,9 @@ def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status:
 @pytest.mark.slow
 @pytest.mark.anyio
 async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None:
-    under_way, go_on = threading.Event(), threading.Event()
-
-    def answer_later(connection: socket.socket, _: support.Request) -> None:
-        under_way.set()
-        assert go_on.wait(30)
-        connection.sendall(support.created())
-
-    def end_meanwhile() -> None:
-        assert under_way.wait(30)
-        server.process.send_signal(signal.SIGTERM)
-        while listens(server):
-            assert server.process.poll() is None
-        go_on.set()
-
-    with (
-        support.upstream(answer_later) as up,
-        http_server("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
-    ):
-        ending = threading.Thread(target=end_meanwhile)
+    held = support.HeldReply(support.created())
+    with support.upstream(held) as up, keyed_server(up, tmp_path) as server:
+        ending = threading.Thread(target=end_meanwhile, args=(server, held, signal.SIGTERM))
         ending.start()
         try:
             async with connected(server.url, mode="legacy") as client:
@@ -195,10 +165,7 @@ async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_call_that_outlasts_the_end_is_told_and_settled_in_the_log(tmp_path: Path) -> None:
     answers: list[Any] = []
-    with (
-        support.upstream(support.stay_silent) as silent,
-        http_server("--api-url", silent.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
-    ):
+    with support.upstream(support.stay_silent) as silent, keyed_server(silent, tmp_path) as server:
         calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
         calling.start()
         while not silent.requests:

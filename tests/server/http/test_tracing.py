@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import support
-from http_support import CREATE, MODERN, call, http_server
+from http_support import MODERN, call, http_server
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from support import CREATE
 
 pytestmark = pytest.mark.slow
 

@@ -16,13 +16,11 @@ from decthings_mcp.server.sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID,
 from decthings_mcp.server.sandbox.store import Store
 from decthings_mcp.tools.decthings import ApiError, ClientPool, DecthingsClient, Tensor
 from decthings_mcp.tools.decthings.types import CreateModelParams
+from support import CODE, CREATE_STATE, EXAMPLE_SNAPSHOT
 
 pytestmark = pytest.mark.anyio
 
-CODE: Any = {"type": "code", "language": "go"}
-SNAPSHOT = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID}
 COPY = {"method": "copy"}
-LAUNCHER = {"cpus": 1, "memoryMebibytes": 512}
 
 
 def params(options: Any, name: str = "n") -> CreateModelParams:
@@ -30,8 +28,7 @@ def params(options: Any, name: str = "n") -> CreateModelParams:
 
 
 def from_params(*providers: Any) -> Any:
-    state = {"method": "create", "name": "s", "params": list(providers), "launcherSpec": LAUNCHER}
-    return {**SNAPSHOT, "initialState": state}
+    return {**EXAMPLE_SNAPSHOT, "initialState": {**CREATE_STATE, "params": list(providers)}}
 
 
 @pytest.fixture
@@ -48,7 +45,7 @@ def client(client_pool: ClientPool, sandbox_url: str) -> DecthingsClient:
 REFUSED: list[tuple[Any, dict[str, Any]]] = [
     ({"type": "fromExisting", "modelId": "none"}, {"code": "model_not_found"}),
     ({"type": "fromExisting", "modelId": MODEL_ID, "snapshotId": "none"}, {"code": "snapshot_not_found"}),
-    ({**SNAPSHOT, "snapshotId": "none", "initialState": COPY}, {"code": "snapshot_not_found"}),
+    ({**EXAMPLE_SNAPSHOT, "snapshotId": "none", "initialState": COPY}, {"code": "snapshot_not_found"}),
     (from_params({"name": "p", "data": {"type": "dataset", "datasetId": "none", "datasetKey": "k"}}),
      {"code": "dataset_not_found", "datasetId": "none"}),
     (from_params({"name": "p", "data": {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": "none"}}),

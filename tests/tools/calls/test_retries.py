@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import support
 from decthings_mcp.tools.calls import retries
-from support import CODE, Upstream
+from support import CREATE, Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
 
@@ -51,8 +51,7 @@ async def test_a_call_that_was_refused_is_repeated_and_told(refusal: bytes, upst
     upstream.reply = refuse_at_first(refusal, 2)
     retried = Retries()
     async with support.chat(upstream, tmp_path) as chat:
-        arguments = {"name": "n", "description": "d", "options": CODE}
-        result = await chat.client.call_tool("create_model", arguments, progress_callback=retried)
+        result = await chat.client.call_tool("create_model", CREATE, progress_callback=retried)
     assert not result.is_error
     assert len(upstream.requests) == 3
     assert len(retried.messages) == 2
@@ -65,7 +64,7 @@ async def test_a_refusal_that_lasts_is_told_with_the_time_to_wait(
     monkeypatch.setattr(retries, "monotonic", lambda: next(seconds))
     upstream.reply = support.frame({"error": {"code": "server_overloaded"}})
     async with support.chat(upstream, tmp_path, retry_seconds=2.5) as chat:
-        error = (await chat.create({"name": "n", "description": "d", "options": CODE}))["error"]
+        error = (await chat.create(CREATE))["error"]
     assert (error["outcome"], error["retryable"], error["retryAfterSeconds"]) == ("not_created", True, 60)
     assert len(upstream.requests) == 3
 
@@ -80,13 +79,9 @@ async def test_what_only_reads_is_repeated_after_any_fault(upstream: Upstream, t
 
 
 async def test_a_call_that_could_not_be_sent_is_repeated(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        address = listening.getsockname()
-    with_nobody = Upstream(url=f"http://127.0.0.1:{address[1]}/v0")
     retried = Retries()
-    async with support.chat(with_nobody, tmp_path) as chat:
-        arguments = {"name": "n", "description": "d", "options": CODE}
-        result = await chat.client.call_tool("create_model", arguments, progress_callback=retried)
+    async with support.chat(support.unreachable(), tmp_path) as chat:
+        result = await chat.client.call_tool("create_model", CREATE, progress_callback=retried)
     error = (result.structured_content or {})["error"]
     assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
     assert len(retried.messages) == 2

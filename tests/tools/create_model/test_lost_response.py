@@ -14,19 +14,17 @@ from typing import Any
 
 import pytest
 import support
-from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
+from decthings_mcp.server.sandbox.seed import MODEL_ID
 from fault_proxy import FAULTS, fault_proxy, models_named, timeouts_for
-from support import Upstream
+from support import CREATE_STATE, EXAMPLE_SNAPSHOT, Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
 
-STATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "code": {"type": "code", "language": "go", "tags": [{"tag": "t", "value": "v"}]},
     "upload": {"type": "upload", "format": "tflite", "data": {"path": "m.tflite"}},
-    "basedOnModelSnapshot": {
-        "type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID, "initialState": STATE},
+    "basedOnModelSnapshot": {**EXAMPLE_SNAPSHOT, "initialState": CREATE_STATE},
     "fromExisting": {"type": "fromExisting", "modelId": MODEL_ID},
 }  # fmt: skip
 

@@ -11,8 +11,7 @@ import pytest
 import support
 from mcp import Client
 from mcp_types import TextContent
-
-ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
+from support import CREATE
 
 # The codes of the API page with their members, a word that the next step has to say, and whether to repeat.
 CODES: dict[str, tuple[dict[str, Any], str, bool]] = {
@@ -53,7 +52,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Any
         async with Client(server) as client:
             for code, (members, _, _) in CODES.items():
                 upstream.reply = support.frame({"error": {"code": code, **_sent(members)}})
-                results[code] = await client.call_tool("create_model", ARGUMENTS)
+                results[code] = await client.call_tool("create_model", CREATE)
         return results
 
     with support.upstream() as upstream:

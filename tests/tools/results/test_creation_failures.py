@@ -7,11 +7,10 @@ from typing import Any
 import anyio
 import pytest
 from decthings_mcp.server.sandbox.models import FAILURES
-from support import Chat
+from support import CREATE_STATE, Chat
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_creations")]
 
-CREATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
 
 SAID = {
     "server_overloaded": "no capacity", "unknown": "gave no reason", "invalid_executable_file": "cannot run",
@@ -26,7 +25,8 @@ async def test_each_failure_of_a_creation_has_its_own_words(quiet_chat: Chat) ->
     for kind in FAILURES:
         source = await quiet_chat.new_model(f"source-{kind}", tags=[{"tag": "sandbox-fail", "value": kind}])
         snapshot = (await quiet_chat("snapshot_model", modelId=source, snapshotName="v1"))["result"]["snapshotId"]
-        options = {"type": "basedOnModelSnapshot", "modelId": source, "snapshotId": snapshot, "initialState": CREATE}
+        based_on = {"type": "basedOnModelSnapshot", "modelId": source, "snapshotId": snapshot}
+        options = {**based_on, "initialState": CREATE_STATE}
         created = await quiet_chat("create_model", name=f"failing-{kind}", description="d", options=options)
         waiting[kind] = created["result"]["modelId"]
     answers: dict[str, dict[str, Any]] = {}
