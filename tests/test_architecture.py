@@ -120,7 +120,7 @@ def test_no_imports_run_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=module_of)
-def test_a_folder_says_in_a_sentence_what_it_is(path: Path) -> None:
+def test_a_package_has_a_docstring(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert docstring
     assert docstring.partition("\n")[0].endswith((".", ":")), docstring

@@ -52,7 +52,9 @@ def test_nginx_understands_the_file(tmp_path: Path) -> None:
 
 
 @needs_nginx
-def test_a_post_that_reached_a_replica_is_sent_to_no_other(replicas: list[support.Upstream], tmp_path: Path) -> None:
+def test_nginx_sends_a_post_that_reached_a_replica_to_no_other(
+    replicas: list[support.Upstream], tmp_path: Path
+) -> None:
     with gateway(tmp_path, *map(port_of, replicas)) as nginx:
         for name in ("a", "b", "c"):
             assert post(nginx.url, "tools/list", {"Decthings-Api-Key": name}).status_code == 200  # kept connections
@@ -67,7 +69,7 @@ def test_a_post_that_reached_a_replica_is_sent_to_no_other(replicas: list[suppor
 
 
 @needs_nginx
-def test_a_post_passes_over_replicas_that_take_no_connection(
+def test_nginx_skips_replicas_that_refuse_connections(
     replicas: list[support.Upstream], closed_port: int, tmp_path: Path
 ) -> None:
     with gateway(tmp_path, closed_port, closed_port, port_of(replicas[2])) as nginx:
@@ -106,7 +108,7 @@ def test_replicas_hear_who_asks_for_which_name_with_which_key(replicas: list[sup
 
 @needs_nginx
 @pytest.mark.parametrize("header", ["Decthings-Api-Key", "Authorization"])
-def test_calls_are_counted_by_caller(header: str, replicas: list[support.Upstream], tmp_path: Path) -> None:
+def test_nginx_limits_calls_by_caller(header: str, replicas: list[support.Upstream], tmp_path: Path) -> None:
     conf = NGINX_CONF.replace("$http_decthings_api_key", f"$http_{header.lower().replace('-', '_')}")
     with gateway(tmp_path, *map(port_of, replicas), conf=conf) as nginx, httpx.Client() as client:
         answers = [client.post(nginx.url, headers={header: "busy"}) for _ in range(200)]
@@ -120,7 +122,7 @@ def test_calls_are_counted_by_caller(header: str, replicas: list[support.Upstrea
 
 
 @needs_nginx
-def test_events_come_through_one_by_one(replicas: list[support.Upstream], tmp_path: Path) -> None:
+def test_nginx_passes_events_on_one_by_one(replicas: list[support.Upstream], tmp_path: Path) -> None:
     def stream(connection: socket.socket, _: support.Request) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
         connection.sendall(b"data: 1\n\n")
@@ -155,7 +157,7 @@ def test_replicas_behind_nginx_serve_mcp_and_know_who_calls(tmp_path: Path) -> N
     assert {line["client"] for line in lines} == {"192.0.2.7"}
 
 
-def test_nginx_is_never_told_to_repeat_calls_that_may_have_done_something() -> None:
+def test_nginx_retries_no_call_that_may_have_acted() -> None:
     directives = [line.split("#")[0] for line in NGINX_CONF.splitlines()]
     (named,) = re.findall(r"proxy_next_upstream ([^;]*);", "\n".join(directives))
     assert set(named.split()) <= {"error", "timeout"}

@@ -17,7 +17,7 @@ DATASET = {"name": "images", "data": {"type": "dataset", "datasetId": DATASET_ID
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 @pytest.mark.parametrize("can_ask", [True, False])
-async def test_from_what_models_do_i_have_to_their_end(
+async def test_a_whole_chat_uses_every_tool(
     can_ask: bool, mode: str, tmp_path: Path, sandbox_url: str, onnx_file: bytes
 ) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx_file)

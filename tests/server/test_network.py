@@ -30,7 +30,7 @@ async def test_a_request_says_who_sends_it_and_carries_the_key_once(chat: Chat, 
 
 
 @pytest.mark.slow
-def test_the_systems_proxy_is_used(tmp_path: Path) -> None:
+def test_the_proxy_of_the_system_is_used(tmp_path: Path) -> None:
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 

@@ -55,7 +55,7 @@ CALLS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("key", [CANARY + " and more", "${" + CANARY + "}", CANARY + "\x00"])
 @pytest.mark.anyio
-async def test_a_key_that_is_refused_comes_out_nowhere(key: str, tmp_path: Path) -> None:
+async def test_a_refused_key_comes_out_nowhere(key: str, tmp_path: Path) -> None:
     path = tmp_path / "auth.txt"
     path.write_text(key)
     async with Client(support.stdio("--api-key-file", str(path), cwd=tmp_path)) as client:

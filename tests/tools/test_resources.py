@@ -40,7 +40,7 @@ async def test_an_unknown_model_is_an_invalid_parameter(client: Client) -> None:
     assert caught.value.error.code == -32602
 
 
-async def test_without_a_key_reading_a_model_says_so() -> None:
+async def test_a_model_resource_without_a_key_is_refused() -> None:
     async with Client(create_server(Settings())) as client:
         with pytest.raises(MCPError, match="no Decthings API key"):
             await client.read_resource(f"decthings://models/{MODEL_ID}")

@@ -17,7 +17,7 @@ async def test_a_read_only_failure_has_no_outcome(sandbox_chat: Chat) -> None:
     assert (error["code"], "outcome" in error) == ("model_not_found", False)
 
 
-async def test_waiting_tells_seconds_and_ends_when_the_model_is_ready(sandbox_chat: Chat) -> None:
+async def test_wait_for_model_reports_progress_until_the_model_is_ready(sandbox_chat: Chat) -> None:
     options = {**EXAMPLE_SNAPSHOT, "initialState": CREATE_STATE}
     created = await sandbox_chat("create_model", name="n", description="d", options=options)
     model_id = created["result"]["modelId"]
@@ -37,7 +37,7 @@ async def test_waiting_tells_seconds_and_ends_when_the_model_is_ready(sandbox_ch
     assert (await sandbox_chat("wait_for_model", modelId=model_id))["state"] == "ready"
 
 
-async def test_the_longest_wait_ends_with_an_ordinary_answer(upstream: support.Upstream, tmp_path: Path) -> None:
+async def test_the_longest_wait_ends_with_an_ordinary_result(upstream: support.Upstream, tmp_path: Path) -> None:
     model = {"id": "m", "name": "n", "beingCreated": True}
     page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
 

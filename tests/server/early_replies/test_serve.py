@@ -39,7 +39,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("lines", recorded())
-def test_recorded_sessions_are_answered_alike(lines: list[str], at_once: bool, tmp_path: Path, folder: Path) -> None:
+def test_early_replies_to_recorded_sessions_equal_the_servers(
+    lines: list[str], at_once: bool, tmp_path: Path, folder: Path
+) -> None:
     told = converse(lines, tmp_path, at_once=at_once)
     expected = plain(tuple(lines), folder)
     assert told == (replace(expected, answers=sorted(expected.answers)) if at_once else expected)
@@ -47,14 +49,14 @@ def test_recorded_sessions_are_answered_alike(lines: list[str], at_once: bool, t
 
 
 @pytest.mark.parametrize("version", [*VERSIONS, "1999-01-01"])
-def test_every_handshake_and_list_is_answered_alike(version: str, tmp_path: Path) -> None:
+def test_early_replies_to_handshakes_and_lists_equal_the_servers(version: str, tmp_path: Path) -> None:
     lists = [request(f"é{number}", method, {}) for number, method in enumerate((*LISTS, "ping"))]
     lines = [handshake(version=version), INITIALIZED, *lists, request(2, "tools/call", CALL), *lists]
     assert converse(lines, tmp_path) == converse(lines, tmp_path, variables=WITHOUT_EARLY_REPLIES)
 
 
 @pytest.mark.parametrize("tools", [["--read-only"], ["--tools", "create_model, find_models"]])
-def test_a_choice_of_tools_is_listed_alike(tools: list[str], tmp_path: Path) -> None:
+def test_early_replies_list_the_offered_tools(tools: list[str], tmp_path: Path) -> None:
     for lines in (
         [handshake(), INITIALIZED, request(2, "tools/list")],
         [request(1, "server/discover", envelope()), request(2, "tools/list", envelope())],
@@ -65,14 +67,14 @@ def test_a_choice_of_tools_is_listed_alike(tools: list[str], tmp_path: Path) -> 
 @pytest.mark.timeout(600)  # many cases in one test
 @given(lines=sessions(), at_once=st.booleans())
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_generated_sessions_are_answered_alike(lines: list[str], at_once: bool, tmp_path: Path) -> None:
+def test_early_replies_to_generated_sessions_equal_the_servers(lines: list[str], at_once: bool, tmp_path: Path) -> None:
     cancelled = any("notifications/cancelled" in line for line in lines)
     assume(not (at_once and cancelled))  # whether that comes in time is chance
     told = converse(lines, tmp_path, at_once=at_once)
     assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_EARLY_REPLIES)
 
 
-def test_a_wrong_option_is_refused_before_anything_is_replied_to(tmp_path: Path) -> None:
+def test_a_wrong_option_is_refused_before_any_early_reply(tmp_path: Path) -> None:
     for wrong in (["--files", "none"], ["--tools", "none"], ["--retry-seconds", "x"], ["--none"]):
         finished = support.run_server(*wrong, cwd=tmp_path, given=handshake() + "\n")
         assert (finished.stdout, finished.returncode) == ("", 2)
@@ -117,7 +119,7 @@ def test_early_replies_can_be_switched_off(variables: dict[str, str], tmp_path: 
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_while_it_is_loaded_ends_it_at_once_and_quietly(number: int, status: int, tmp_path: Path) -> None:
+def test_a_signal_ends_a_loading_server_at_once_and_quietly(number: int, status: int, tmp_path: Path) -> None:
     with stdio_support.process(cwd=tmp_path) as running:
         stdio_support.send(running, handshake())
         stdio_support.receive(running)
@@ -127,9 +129,7 @@ def test_a_signal_while_it_is_loaded_ends_it_at_once_and_quietly(number: int, st
 
 
 @pytest.mark.parametrize("variables", [{}, WITHOUT_EARLY_REPLIES])
-def test_a_call_that_is_cancelled_while_it_is_loaded_is_never_answered(
-    variables: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_call_cancelled_while_the_server_loads_gets_no_response(variables: dict[str, str], tmp_path: Path) -> None:
     call = request(3, "tools/call", CALL)
     cancel = stdio_support.notification("notifications/cancelled", params={"requestId": 3})
     with support.upstream(support.stay_silent) as up, stdio_support.keyed_process(up, tmp_path, **variables) as running:
@@ -141,7 +141,7 @@ def test_a_call_that_is_cancelled_while_it_is_loaded_is_never_answered(
     assert (sorted(ids), rest) == ([1, 2, 4], "")
 
 
-def test_a_message_in_pieces_and_one_without_a_line_end_are_answered(tmp_path: Path) -> None:
+def test_messages_in_pieces_or_without_a_line_end_get_responses(tmp_path: Path) -> None:
     with stdio_support.process(cwd=tmp_path) as running:
         for chunk in (handshake()[:9], handshake()[9:] + "\r\n"):
             print(chunk, end="", file=running.stdin, flush=True)
@@ -151,7 +151,7 @@ def test_a_message_in_pieces_and_one_without_a_line_end_are_answered(tmp_path: P
     assert running.returncode == 0
 
 
-def test_what_prints_to_stdout_while_it_is_loaded_does_not_reach_the_client(tmp_path: Path) -> None:
+def test_prints_while_the_server_loads_do_not_reach_the_client(tmp_path: Path) -> None:
     (tmp_path / "httpx.py").write_text("print('a stray line', flush=True)\nraise ImportError('not the right one')\n")
     lines = f"{handshake()}\n{request(2, 'tools/call', CALL)}\n"
     finished = support.run_server(cwd=tmp_path, given=lines, PYTHONPATH=str(tmp_path))
@@ -160,7 +160,7 @@ def test_what_prints_to_stdout_while_it_is_loaded_does_not_reach_the_client(tmp_
     assert finished.returncode == 1
 
 
-def test_the_server_takes_over_in_the_middle_of_a_conversation_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_the_loaded_server_takes_over_a_session_without_loss(tmp_path: Path) -> None:
     """More pings, one after the other, than fit into the time until the server is loaded."""
     pings = [request(f"p{number}", "ping") for number in range(1500)]
     told = converse([handshake(), INITIALIZED, *pings, request(2, "tools/call", CALL)], tmp_path)

@@ -61,9 +61,7 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
     (("--state-key-file", "{short}"), "32 characters"),
     (("--workers", "0"), "greater than 0"),
 ])  # fmt: skip
-def test_what_would_let_anybody_in_or_mix_keys_is_refused_at_the_start(
-    arguments: tuple[str, ...], said: str, tmp_path: Path
-) -> None:
+def test_unsafe_options_are_refused_at_the_start(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     (tmp_path / "short").write_text("anna secret\n")
     (tmp_path / "empty").write_text("# nobody\n")
     files = {"tokens": token_file(tmp_path), "short": tmp_path / "short", "empty": tmp_path / "empty"}
@@ -96,7 +94,7 @@ def test_a_token_is_not_passed_on_and_a_key_is_not_taken_where_the_server_has_it
     assert refused.status_code == 400
 
 
-def test_the_log_names_callers_and_no_tokens(with_tokens: HttpServer) -> None:
+def test_the_access_log_names_callers_and_no_tokens(with_tokens: HttpServer) -> None:
     post(with_tokens.url, "tools/list", bearer("bert"))
     assert with_tokens.logged("caller", "bert")["status"] == 200
     assert not any(token in "".join(with_tokens.lines) for token in TOKENS.values())
@@ -130,7 +128,7 @@ def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Decthings-Api-Key"])
-def test_a_secret_that_stands_there_twice_is_refused(name: str) -> None:
+def test_a_secret_given_twice_is_refused(name: str) -> None:
     raw = [(name.lower().encode(), value) for value in (b"", b"a-key-of-somebody")]
     with pytest.raises(Refusal) as refused:
         Access(HttpSettings(tenancy="per-caller"), None).authenticate(Headers(raw=raw), b"")
@@ -155,7 +153,7 @@ def test_one_caller_cannot_take_all_sessions(with_tokens: HttpServer) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_completed_is_looked_up_with_the_callers_own_key(tmp_path: Path) -> None:
+def test_completions_use_the_callers_own_key(tmp_path: Path) -> None:
     model = {"id": "model-of-anna", "name": "n", "access": "readwrite"}
     page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
     with support.upstream(page) as up, http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server:
@@ -200,7 +198,7 @@ def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stateless", [False, True])
-def test_nothing_of_one_caller_is_in_anything_of_another(stateless: bool, tmp_path: Path) -> None:
+def test_callers_see_nothing_of_each_other(stateless: bool, tmp_path: Path) -> None:
     """A hundred at a time; Decthings echoes the key in every place that an answer has, and sets a cookie with it."""
     keys = {"anna": "canary-anna-51f0c2", "bert": "canary-bert-93d7aa"}
 
@@ -244,7 +242,7 @@ def test_nothing_of_one_caller_is_in_anything_of_another(stateless: bool, tmp_pa
 
 
 @pytest.mark.slow
-def test_calls_beyond_the_rate_are_told_when_to_come_again(tmp_path: Path) -> None:
+def test_calls_beyond_the_rate_are_refused_with_retry_after(tmp_path: Path) -> None:
     tokens = str(token_file(tmp_path))
     with sandbox_server("--token-file", tokens, "--calls-per-second", "1", cwd=tmp_path) as server:
         answers = [post(server.url, "tools/list", bearer("anna")) for _ in range(4)]
@@ -256,7 +254,7 @@ def test_calls_beyond_the_rate_are_told_when_to_come_again(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_uploads_beyond_those_allowed_at_a_time_are_told(tmp_path: Path) -> None:
+def test_uploads_beyond_those_allowed_at_a_time_are_refused(tmp_path: Path) -> None:
     held, first = support.HeldReply(support.created()), list[Any]()
     data = base64.b64encode(b"\x1c\0\0\0TFL3" + bytes(100)).decode()
     upload = {**CREATE, "options": {"type": "upload", "format": "tflite", "data": {"base64": data}}}

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 UNAUTHORIZED = support.http(b"", "401 Unauthorized")
 
 
-def test_health_is_told_without_a_token_and_by_any_host(server: HttpServer, tmp_path: Path) -> None:
+def test_health_needs_no_token_and_takes_any_host(server: HttpServer, tmp_path: Path) -> None:
     for path in ("healthz", "readyz", "readyz?decthings"):
         assert httpx.get(f"{server.root}/{path}", headers={"Host": "10.0.0.1"}).status_code == 200
     with keyed_server(support.unreachable(), tmp_path) as alone:
@@ -31,7 +31,7 @@ def test_decthings_is_asked_for_its_health_without_a_key_and_now_and_then(tmp_pa
     assert "authorization" not in request.headers
 
 
-def test_two_who_ask_for_the_health_of_decthings_at_once_are_told_the_same(tmp_path: Path) -> None:
+def test_concurrent_health_checks_share_a_request_to_decthings(tmp_path: Path) -> None:
     held = support.HeldReply(UNAUTHORIZED)
     with support.upstream(held) as up, keyed_server(up, tmp_path) as server, ThreadPoolExecutor(2) as asking:
         url = f"{server.root}/readyz?decthings"

@@ -20,7 +20,7 @@ def metrics_at(port: int) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
-def test_metrics_tell_calls_outcomes_and_what_decthings_said(tmp_path: Path) -> None:
+def test_metrics_count_calls_outcomes_and_decthings_requests(tmp_path: Path) -> None:
     port = support.free_port()
     with sandbox_server("--metrics-port", str(port), cwd=tmp_path) as server:
         call(server.url, "create_model", CREATE)

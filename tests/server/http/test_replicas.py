@@ -59,7 +59,7 @@ def create(server: HttpServer) -> str:
     return call(server.url, "create_model", CREATE, bearer("anna"))["result"]["structuredContent"]["result"]["modelId"]
 
 
-def test_a_question_of_one_is_answered_through_another(
+def test_a_reply_to_one_replica_may_go_through_another(
     replicas: Callable[..., list[HttpServer]], tmp_path: Path
 ) -> None:
     old, new = secrets.token_hex(32), secrets.token_hex(32)
@@ -136,7 +136,7 @@ def load(url: str, in_the_middle: Callable[[], None]) -> dict[str, str]:
 
 @needs_nginx
 @pytest.mark.parametrize("event", ["nothing", "SIGKILL", "SIGTERM"])
-def test_a_replica_that_goes_takes_nothing_with_it_but_what_it_had_in_hand(
+def test_a_lost_replica_loses_only_its_calls_in_progress(
     event: str, replicas: Callable[..., list[HttpServer]], tmp_path: Path, outcomes: dict[str, Counter[str]]
 ) -> None:
     servers = replicas(*[("--stateless", *key_file(tmp_path / "key", "k" * 64))] * 3)
@@ -165,7 +165,7 @@ def test_a_replica_that_goes_takes_nothing_with_it_but_what_it_had_in_hand(
 @pytest.mark.anyio
 @needs_nginx
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_one_conversation_goes_through_all_of_them(
+async def test_a_session_may_use_all_replicas(
     mode: str, replicas: Callable[..., list[HttpServer]], tmp_path: Path
 ) -> None:
     servers = replicas(*[("--stateless", *key_file(tmp_path / "key", "k" * 64))] * 3)

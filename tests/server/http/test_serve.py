@@ -24,7 +24,7 @@ from support import CREATE, CREATE_STATE, EXAMPLE_SNAPSHOT
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("mode", "revision"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
-async def test_both_revisions_create_a_model(mode: str, revision: str, server: HttpServer) -> None:
+async def test_both_revisions_over_http_create_a_model(mode: str, revision: str, server: HttpServer) -> None:
     async with connected(server.url, mode=mode) as client:
         assert client.protocol_version == revision
         assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOL_NAMES)
@@ -37,7 +37,7 @@ async def test_both_revisions_create_a_model(mode: str, revision: str, server: H
 @pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_progress_is_told_while_a_call_lasts(mode: str, server: HttpServer) -> None:
+async def test_a_long_call_reports_progress(mode: str, server: HttpServer) -> None:
     options = {**EXAMPLE_SNAPSHOT, "initialState": CREATE_STATE}
     steps: list[float] = []
 
@@ -91,7 +91,7 @@ def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
     assert asked.headers["access-control-allow-origin"] == "https://app.example.com"
 
 
-def test_a_key_in_the_address_is_refused_and_stands_in_no_log(server: HttpServer) -> None:
+def test_a_key_in_the_url_is_refused_and_not_logged(server: HttpServer) -> None:
     response = post(f"{server.url}?decthings_api_key=canary-in-the-query", "tools/list")
     assert response.status_code == 400
     assert "headers" in response.json()["error"]["message"]
@@ -99,7 +99,7 @@ def test_a_key_in_the_address_is_refused_and_stands_in_no_log(server: HttpServer
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_a_request_that_is_too_large_is_told_so(chunked: bool, server: HttpServer) -> None:
+def test_a_request_that_is_too_large_gets_413(chunked: bool, server: HttpServer) -> None:
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": "x" * (5 << 20)}}).encode()
     content = iter([body[:1_000_000], body[1_000_000:]]) if chunked else body
     response = httpx.post(server.url, content=content, headers={"Content-Type": "application/json"})
@@ -115,7 +115,7 @@ def test_a_large_request_within_the_limit_is_served(server: HttpServer) -> None:
 
 
 @pytest.mark.parametrize("path", ["mcp/", "mcp/?key=canary", "healthz/", "mcp%3fkey=canary"])
-def test_no_other_address_leads_anywhere(path: str, server: HttpServer) -> None:
+def test_other_paths_get_404(path: str, server: HttpServer) -> None:
     answer = httpx.post(f"{server.root}/{path}", json={}, headers={"Host": "evil.example"})
     assert answer.status_code == 404
     assert "location" not in answer.headers
@@ -134,7 +134,7 @@ def end_meanwhile(server: HttpServer, held: support.HeldReply, number: signal.Si
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status: int, tmp_path: Path) -> None:
+def test_a_call_in_progress_is_finished_before_shutdown(number: signal.Signals, status: int, tmp_path: Path) -> None:
     held, answers = support.HeldReply(support.created()), list[Any]()
     with support.upstream(held) as up, keyed_server(up, tmp_path) as server:
         calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
@@ -147,7 +147,7 @@ def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status:
 
 @pytest.mark.slow
 @pytest.mark.anyio
-async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None:
+async def test_a_call_in_progress_of_a_session_is_finished_before_shutdown(tmp_path: Path) -> None:
     held = support.HeldReply(support.created())
     with support.upstream(held) as up, keyed_server(up, tmp_path) as server:
         ending = threading.Thread(target=end_meanwhile, args=(server, held, signal.SIGTERM))
@@ -163,7 +163,7 @@ async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_call_that_outlasts_the_end_is_told_and_settled_in_the_log(tmp_path: Path) -> None:
+def test_a_call_that_outlasts_shutdown_gets_503_and_a_log_line(tmp_path: Path) -> None:
     answers: list[Any] = []
     with support.upstream(support.stay_silent) as silent, keyed_server(silent, tmp_path) as server:
         calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
@@ -203,7 +203,7 @@ async def test_several_workers_serve_one_address_without_sessions(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_the_http_server_reports_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = support.run_server("--http", "--sandbox", "--sandbox-data", str(tmp_path), "--port", port, cwd=tmp_path)

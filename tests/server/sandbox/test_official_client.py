@@ -34,7 +34,7 @@ def names(client: Any, **params: Any) -> list[str]:
     return [model["name"] for model in result["models"]]
 
 
-def test_it_creates_models_in_all_the_ways_it_can(client: Any) -> None:
+def test_the_official_client_creates_models_in_all_its_ways(client: Any) -> None:
     create(client, "code", type="code", language="python", preset="pytorch")
     create(client, "upload", type="upload", format="onnx", data=bytes(300))
     create(client, "duplicate", type="fromExisting", modelId=MODEL_ID)
@@ -44,7 +44,7 @@ def test_it_creates_models_in_all_the_ways_it_can(client: Any) -> None:
     assert set(names(client)) == {"code", "upload", "duplicate", "copy", "state", "example-flower-classifier"}
 
 
-def test_it_waits_for_an_initial_state(client: Any) -> None:
+def test_the_official_client_waits_for_an_initial_state(client: Any) -> None:
     dataset = {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": DATASET_KEY}
     state = {**CREATE_STATE, "params": [{"name": "images", "data": dataset}]}
     model_id = create(client, "created", **EXAMPLE_SNAPSHOT, initialState=state)
@@ -56,7 +56,7 @@ def test_it_waits_for_an_initial_state(client: Any) -> None:
     assert client.model.wait_for_model_to_be_created({"modelId": model_id}) == (None, {"code": "model_already_created"})
 
 
-def test_it_snapshots_and_builds_on_that(client: Any) -> None:
+def test_the_official_client_builds_on_a_snapshot(client: Any) -> None:
     model_id = create(client, "mine", type="code", language="go")
     result, error = client.model.snapshot_model({"modelId": model_id, "snapshotName": "v1"})
     assert error is None
@@ -67,7 +67,7 @@ def test_it_snapshots_and_builds_on_that(client: Any) -> None:
     assert model["basedOnSnapshot"] == expected
 
 
-def test_it_updates_and_deletes(client: Any) -> None:
+def test_the_official_client_updates_and_deletes(client: Any) -> None:
     model_id = create(client, "mine", type="code", language="go")
     assert client.model.update_model({"modelId": model_id, "properties": {"name": "renamed"}}) == ({}, None)
     assert names(client, filter={"searchName": "NAME"}) == ["renamed"]
@@ -75,14 +75,14 @@ def test_it_updates_and_deletes(client: Any) -> None:
     assert client.model.delete_model({"modelId": model_id}) == (None, {"code": "model_not_found"})
 
 
-def test_it_finds_datasets(client: Any) -> None:
+def test_the_official_client_finds_datasets(client: Any) -> None:
     tags = [{"tag": "type", "value": "image-classification"}]
     result, error = client.dataset.get_datasets({"filter": {"tags": tags}})
     assert error is None
     assert [dataset["id"] for dataset in result["datasets"]] == [DATASET_ID]
 
 
-def test_it_is_told_of_bad_credentials(sandbox_url: str) -> None:
+def test_the_official_client_gets_bad_credentials(sandbox_url: str) -> None:
     for key in (None, "bad-key"):
         client = DecthingsClientSync(key, http_server_address=sandbox_url)
         assert client.model.get_models({}) == (None, {"code": "bad_credentials"})

@@ -61,7 +61,7 @@ REFUSED: list[tuple[Any, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("options", "error"), REFUSED)
-async def test_what_is_wrong_is_refused_with_the_documented_code(
+async def test_the_sandbox_refuses_with_documented_codes(
     options: Any, error: dict[str, Any], client: DecthingsClient
 ) -> None:
     with pytest.raises(ApiError) as caught:
@@ -163,14 +163,14 @@ HTTP_ERRORS: dict[str, tuple[str, bytes, int]] = {
 
 
 @pytest.mark.parametrize(("path", "body", "status"), HTTP_ERRORS.values(), ids=HTTP_ERRORS)
-async def test_what_is_no_call_is_an_http_error(
+async def test_the_sandbox_refuses_malformed_calls(
     path: str, body: bytes, status: int, http: httpx.AsyncClient, sandbox_url: str
 ) -> None:
     headers = {"Content-Type": "application/octet-stream", "Authorization": "Bearer k"}
     assert (await http.post(f"{sandbox_url}/{path}", content=body, headers=headers)).status_code == status
 
 
-async def test_another_content_type_is_an_http_error(http: httpx.AsyncClient, sandbox_url: str) -> None:
+async def test_the_sandbox_refuses_another_content_type(http: httpx.AsyncClient, sandbox_url: str) -> None:
     response = await http.post(f"{sandbox_url}/Model/getModels", content=FRAME, headers={"Authorization": "Bearer k"})
     assert response.status_code == 400
     assert response.headers["server"].startswith("decthings-mcp-sandbox/")

@@ -30,7 +30,7 @@ def finish(running: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "EOF", "SIGTERM"])
-def test_what_was_done_all_the_same_is_found_out(ending: str, tmp_path: Path) -> None:
+def test_a_cancelled_call_that_was_done_is_looked_up_and_logged(ending: str, tmp_path: Path) -> None:
     with (
         support.sandbox(tmp_path / "sandbox") as sandbox,
         fault_proxy(sandbox, FAULTS["acted, silence"]) as proxy,
@@ -51,7 +51,7 @@ def test_what_was_done_all_the_same_is_found_out(ending: str, tmp_path: Path) ->
         assert models_named(tmp_path / "sandbox", "n")[0] in line
 
 
-def test_a_call_that_was_cancelled_before_it_was_sent_did_nothing(tmp_path: Path) -> None:
+def test_a_call_cancelled_before_it_was_sent_did_nothing(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(30 << 20))
     options = {"type": "upload", "format": "tflite", "data": {"path": "m.tflite"}}
     begun = threading.Event()
@@ -71,7 +71,7 @@ def test_a_call_that_was_cancelled_before_it_was_sent_did_nothing(tmp_path: Path
         finish(running)
 
 
-def test_a_call_that_was_cancelled_while_it_waits_after_a_refusal_did_nothing(tmp_path: Path) -> None:
+def test_a_call_cancelled_before_its_retry_did_nothing(tmp_path: Path) -> None:
     refusal = support.http(b"", "429 Too Many Requests", "text/plain", "Retry-After: 5")
     with support.upstream(refusal) as up, keyed_process(up, tmp_path) as running:
         connect(running)
@@ -83,7 +83,7 @@ def test_a_call_that_was_cancelled_while_it_waits_after_a_refusal_did_nothing(tm
         assert len(up.requests) == 1
 
 
-def test_a_call_whose_outcome_cannot_be_found_out_is_told_as_open(tmp_path: Path) -> None:
+def test_a_cancelled_call_without_a_lookup_is_logged_as_open(tmp_path: Path) -> None:
     with support.upstream(support.stay_silent) as silent, keyed_process(silent, tmp_path) as running:
         connect(running)
         send(running, CALL)

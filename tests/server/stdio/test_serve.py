@@ -20,7 +20,7 @@ from support import CREATE, pipe
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("mode", "revision"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
-async def test_both_revisions_create_a_model(mode: str, revision: str, tmp_path: Path) -> None:
+async def test_both_revisions_over_stdio_create_a_model(mode: str, revision: str, tmp_path: Path) -> None:
     server = support.stdio("--sandbox", "--sandbox-data", str(tmp_path), cwd=tmp_path)
     async with Client(server, mode=mode) as client:
         assert client.protocol_version == revision
@@ -42,7 +42,7 @@ def test_the_server_introduces_itself(tmp_path: Path) -> None:
     assert len(result["instructions"]) < 1_000
 
 
-def test_without_a_handshake_every_result_is_stamped(tmp_path: Path) -> None:
+def test_a_result_without_a_handshake_is_stamped(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         send(running, request(7, "tools/list", envelope()))
         result = receive(running)["result"]
@@ -66,7 +66,7 @@ def test_unknown_names_and_cursors_are_invalid_params(method: str, params: dict[
         assert receive(running)["error"]["code"] == -32602
 
 
-def test_without_a_key_tools_are_listed_and_a_call_tells_how_to_give_one(tmp_path: Path) -> None:
+def test_a_server_without_a_key_lists_tools_and_explains_how_to_give_one(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)
         send(running, request(2, "tools/list"))
@@ -96,7 +96,9 @@ def test_stdout_carries_json_rpc_and_nothing_else_until_stdin_ends(handshake: bo
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("busy", [False, True])
-def test_a_signal_ends_it_at_once_and_quietly(number: signal.Signals, status: int, busy: bool, tmp_path: Path) -> None:
+def test_a_signal_ends_the_server_at_once_and_quietly(
+    number: signal.Signals, status: int, busy: bool, tmp_path: Path
+) -> None:
     with support.upstream(support.stay_silent) as silent, keyed_process(silent, tmp_path) as running:
         connect(running)
         if busy:
@@ -114,7 +116,7 @@ def test_a_signal_ends_it_at_once_and_quietly(number: signal.Signals, status: in
 
 
 @pytest.mark.slow
-def test_a_closed_stdout_ends_it_quietly(tmp_path: Path) -> None:
+def test_a_closed_stdout_ends_the_server_quietly(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)
         pipe(running.stdout).close()

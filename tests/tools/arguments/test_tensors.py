@@ -14,7 +14,7 @@ from support import Chat, Upstream
 pytestmark = pytest.mark.anyio
 
 
-async def test_all_elements_of_all_types_reach_the_wire(chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
+async def test_tensor_elements_of_all_types_reach_the_wire(chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
     (tmp_path / "cat.JPEG").write_bytes(b"cat")
     png = "data:image/png;base64," + base64.b64encode(b"dog").decode()
     cases: dict[str, tuple[list[Any], list[Any]]] = {
@@ -67,7 +67,7 @@ SINGLE_PROBLEMS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("tensor", "said"), SINGLE_PROBLEMS)
-async def test_a_tensor_that_cannot_be_sent_is_told(tensor: Any, said: str, chat: Chat) -> None:
+async def test_a_tensor_that_cannot_be_sent_is_reported(tensor: Any, said: str, chat: Chat) -> None:
     (found,) = (await chat.create(with_tensor(tensor)))["error"]["problems"]
     assert said in found["problem"]
     assert found["path"].startswith("options.initialState.params[0].data.data[0]")

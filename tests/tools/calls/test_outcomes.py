@@ -49,7 +49,9 @@ def is_done(tool: str, models: list[dict[str, Any]]) -> bool:
 
 @pytest.mark.parametrize("tool", METHODS)
 @pytest.mark.parametrize("fault", LOST)
-async def test_what_is_told_is_true(fault: str, tool: str, sandbox_url: str, direct: Chat, tmp_path: Path) -> None:
+async def test_a_write_reports_the_true_outcome(
+    fault: str, tool: str, sandbox_url: str, direct: Chat, tmp_path: Path
+) -> None:
     name = f"{tool} {fault}"
     model_id = await direct.new_model(name)
     with fault_proxy(sandbox_url, FAULTS[fault], METHODS[tool]) as proxy:
@@ -67,7 +69,7 @@ async def test_what_is_told_is_true(fault: str, tool: str, sandbox_url: str, dir
         assert "find_models" in answer["nextStep"] or "Make the same call again" in answer["nextStep"]
 
 
-async def test_without_any_answer_the_outcome_stays_open(upstream: Upstream, tmp_path: Path) -> None:
+async def test_a_write_without_any_response_leaves_the_outcome_open(upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = support.http(b"", "502 Bad Gateway")
     async with support.chat(upstream, tmp_path) as chat:
         for tool in ("snapshot_model", "update_model"):
@@ -75,9 +77,7 @@ async def test_without_any_answer_the_outcome_stays_open(upstream: Upstream, tmp
             assert (error["outcome"], error["lookUp"]["answers"]) == ("unknown", 0)
 
 
-async def test_a_snapshot_of_that_name_from_before_is_not_taken_for_the_new_one(
-    sandbox_url: str, direct: Chat, tmp_path: Path
-) -> None:
+async def test_an_older_snapshot_of_the_name_is_not_the_new_one(sandbox_url: str, direct: Chat, tmp_path: Path) -> None:
     given = arguments("snapshot_model", await direct.new_model("twice"), "twice")
     await direct("snapshot_model", **given)
     models = (await direct("find_models", names=["twice"], detail=True))["models"]

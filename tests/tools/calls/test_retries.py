@@ -47,7 +47,7 @@ def refuse_at_first(refusal: bytes, times: int) -> support.Reply:
     support.http(b"", "429 Too Many Requests"),
     support.http(b"", "503 Service Unavailable", "text/plain", "Retry-After: 0"),
 ])  # fmt: skip
-async def test_a_call_that_was_refused_is_repeated_and_told(refusal: bytes, upstream: Upstream, tmp_path: Path) -> None:
+async def test_a_refused_call_is_retried_with_progress(refusal: bytes, upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = refuse_at_first(refusal, 2)
     retried = Retries()
     async with support.chat(upstream, tmp_path) as chat:
@@ -57,7 +57,7 @@ async def test_a_call_that_was_refused_is_repeated_and_told(refusal: bytes, upst
     assert len(retried.messages) == 2
 
 
-async def test_a_refusal_that_lasts_is_told_with_the_time_to_wait(
+async def test_a_lasting_refusal_reports_the_time_to_wait(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = count()
@@ -69,7 +69,7 @@ async def test_a_refusal_that_lasts_is_told_with_the_time_to_wait(
     assert len(upstream.requests) == 3
 
 
-async def test_what_only_reads_is_repeated_after_any_fault(upstream: Upstream, tmp_path: Path) -> None:
+async def test_a_call_that_only_reads_is_retried_after_any_fault(upstream: Upstream, tmp_path: Path) -> None:
     page = support.frame({"result": {"models": [], "total": 0, "offset": 0, "limit": 20}})
     left = [b"", support.http(b"", "502 Bad Gateway")]
     upstream.reply = lambda connection, _: connection.sendall(left.pop() if left else page)
@@ -78,7 +78,7 @@ async def test_what_only_reads_is_repeated_after_any_fault(upstream: Upstream, t
     assert len(upstream.requests) == 3
 
 
-async def test_a_call_that_could_not_be_sent_is_repeated(tmp_path: Path) -> None:
+async def test_a_call_that_could_not_be_sent_is_retried(tmp_path: Path) -> None:
     retried = Retries()
     async with support.chat(support.unreachable(), tmp_path) as chat:
         result = await chat.client.call_tool("create_model", CREATE, progress_callback=retried)

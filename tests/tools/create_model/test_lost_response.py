@@ -51,7 +51,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Generator[Sandbox]:
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_what_is_told_is_true(
+async def test_create_model_reports_the_true_outcome(
     fault: str, kind: str, mode: str, sandbox: Sandbox, outcomes: dict[str, Counter[str]]
 ) -> None:
     name = f"model-{next(NAMES)}"
@@ -71,7 +71,7 @@ async def test_what_is_told_is_true(
     assert support.KEY not in str(answer)
 
 
-async def test_an_older_model_of_the_name_is_not_the_one_that_was_asked_for(sandbox: Sandbox) -> None:
+async def test_an_older_model_of_the_name_is_not_the_one_requested(sandbox: Sandbox) -> None:
     name = f"model-{next(NAMES)}"
     given = {"name": name, "description": "d", "options": OPTIONS["code"]}
     async with support.chat(Upstream(url=sandbox.url), sandbox.files) as chat:
@@ -88,7 +88,7 @@ async def test_an_older_model_of_the_name_is_not_the_one_that_was_asked_for(sand
     assert len(models_named(sandbox.data, name)) == 1
 
 
-async def test_when_the_look_ups_are_lost_too_the_outcome_stays_open(upstream: Upstream, tmp_path: Path) -> None:
+async def test_create_model_without_a_lookup_leaves_the_outcome_open(upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = support.http(b"", "502 Bad Gateway")
     async with support.chat(upstream, tmp_path) as chat:
         error = (await chat.create({"name": "n", "description": "d", "options": OPTIONS["code"]}))["error"]

@@ -29,14 +29,14 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 ALL_NODES = list(schema_nodes(SCHEMA))
 
 
-def test_it_is_small_enough_for_every_client() -> None:
+def test_the_create_model_schema_is_small_enough() -> None:
     compact = json.dumps(SCHEMA, separators=(",", ":"), ensure_ascii=False)
     assert len(compact) < 4_900
     tokens = bpe_openai.get_encoding("o200k_base").encode(CREATE_MODEL.name + CREATE_MODEL.description + compact)
     assert len(tokens) <= 1_400
 
 
-def test_the_words_of_every_enum_and_known_presets_and_formats_stand_in_a_description() -> None:
+def test_every_enum_value_preset_and_format_is_described() -> None:
     text = " ".join([CREATE_MODEL.description, *(node.get("description", "") for _, node in ALL_NODES)])
     words = {word for _, node in ALL_NODES for word in node.get("enum", [])}
     named_as_ranges = {"i16", "i32", "u16", "u32"}  # "i8 to i64, u8 to u64"
@@ -46,7 +46,7 @@ def test_the_words_of_every_enum_and_known_presets_and_formats_stand_in_a_descri
 
 
 @pytest.mark.anyio
-async def test_it_is_what_tools_list_shows(chat: Chat) -> None:
+async def test_create_model_is_listed_with_its_schema_and_hints(chat: Chat) -> None:
     (tool,) = [tool for tool in (await chat.client.list_tools()).tools if tool.name == "create_model"]
     assert (tool.input_schema, tool.output_schema) == (SCHEMA, CREATE_MODEL.output_schema)
     hints = tool.annotations
@@ -138,13 +138,13 @@ def types_allow(arguments: Any) -> bool:
 
 
 @given(values(FULL_SCHEMA))
-def test_what_the_schema_and_the_page_allow_the_types_allow(arguments: Any) -> None:
+def test_arguments_that_the_schema_allows_are_accepted(arguments: Any) -> None:
     VALIDATOR.validate(arguments)
     assert types_allow(arguments)
 
 
 @given(values(FULL_SCHEMA), st.data())
-def test_what_the_schema_forbids_the_types_forbid(arguments: Any, data: st.DataObject) -> None:
+def test_arguments_that_the_schema_forbids_are_refused(arguments: Any, data: st.DataObject) -> None:
     arguments = place = deepcopy(arguments)
     while True:
         inside = [m for m in place.values() if isinstance(m, dict)] + [
@@ -162,7 +162,7 @@ def test_what_the_schema_forbids_the_types_forbid(arguments: Any, data: st.DataO
 
 
 @given(values(FULL_SCHEMA))
-def test_reading_changes_nothing_that_is_right(arguments: Any) -> None:
+def test_valid_arguments_are_read_unchanged(arguments: Any) -> None:
     read, ignored = READER.read(arguments)
     assert ignored == []
     assert check(read, ARGUMENTS, FULL_SCHEMA, READER.unions) == check(arguments, ARGUMENTS, FULL_SCHEMA, READER.unions)
@@ -177,7 +177,7 @@ _JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["name", "description", "options", "type"]), _JSON))
-def test_any_json_at_all_is_read_and_answered(arguments: dict[str, Any]) -> None:
+def test_create_model_arguments_may_be_any_json(arguments: dict[str, Any]) -> None:
     problems: list[Problem] = []
     try:
         check(READER.read(arguments)[0], ARGUMENTS, FULL_SCHEMA, READER.unions)

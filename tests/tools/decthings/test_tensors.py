@@ -31,7 +31,7 @@ def written(*tensors: Tensor) -> bytes:
     (Tensor("f64", [3, 0, 2], []), "02 03 03 00 02"),
     (Tensor("u8", [253], [0] * 253), "07 01 fd00fd" + "00" * 253),
 ])  # fmt: skip
-def test_the_layout_is_that_of_the_reference(tensor: Tensor, expected: str) -> None:
+def test_tensors_are_laid_out_as_in_the_reference(tensor: Tensor, expected: str) -> None:
     assert written(tensor) == bytes.fromhex(expected)
     assert decode_tensors(written(tensor)) == [tensor]
 
@@ -90,7 +90,7 @@ def test_nan_and_infinities_keep_their_bits() -> None:
     assert others == [math.inf, -math.inf, 0.0]
 
 
-def test_several_tensors_stand_one_behind_the_other() -> None:
+def test_several_tensors_are_concatenated() -> None:
     tensors = [Tensor("u8", [], [1]), Tensor("string", [2], ["", "abc"]), Tensor("f32", [1], [0.5])]
     assert written() == b""
     assert decode_tensors(written(*tensors)) == tensors
@@ -123,9 +123,7 @@ def test_every_tensor_survives_the_way_there_and_back(given_tensors: list[Tensor
 
 
 @given(st.lists(tensors(), min_size=1, max_size=2), st.data())
-def test_damaged_bytes_are_malformed_or_another_tensor_and_nothing_else(
-    given_tensors: list[Tensor], data: st.DataObject
-) -> None:
+def test_damaged_bytes_are_malformed_or_another_tensor(given_tensors: list[Tensor], data: st.DataObject) -> None:
     whole = bytearray(written(*given_tensors))
     position = data.draw(st.integers(0, len(whole) - 1))
     whole[position] = data.draw(st.integers(0, 255))
@@ -138,6 +136,6 @@ def test_damaged_bytes_are_malformed_or_another_tensor_and_nothing_else(
     "07", "00 00", "11 00", "07 01 02 01", "01 01 fe7fffffff 00", "0b 01 02 02 00", "0b 01 01 ff7fffffffffffffff 00",
     "0b 00 02 00 00", "0b 00 02 01 ff", "0e 00 02 01 05", "0e 00 01 00", "0c 01 02 03 01 aa 05",
 ])  # fmt: skip
-def test_malformed_tensors_are_told(data: str) -> None:
+def test_malformed_tensors_are_refused(data: str) -> None:
     with pytest.raises(MalformedFrame):
         decode_tensors(bytes.fromhex(data))

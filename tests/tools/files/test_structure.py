@@ -132,7 +132,7 @@ def test_a_damaged_tflite_model_is_read_or_refused(values: Any, data: st.DataObj
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_at_all_are_read_or_refused(data: bytes) -> None:
+def test_model_readers_read_or_refuse_any_bytes(data: bytes) -> None:
     _read_or_refuse(read_onnx, data)
     _read_or_refuse(read_tflite, b"\x08\0\0\0TFL3" + data)
 

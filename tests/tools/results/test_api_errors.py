@@ -60,7 +60,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Any
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_a_code_is_answered_with_its_own_sentence_and_next_step(code: str, answers: dict[str, Any]) -> None:
+def test_an_error_code_has_its_own_message_and_next_step(code: str, answers: dict[str, Any]) -> None:
     members, said, retryable = CODES[code]
     result = answers[code]
     error = result.structured_content["error"]
@@ -74,7 +74,7 @@ def test_a_code_is_answered_with_its_own_sentence_and_next_step(code: str, answe
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_the_text_alone_says_the_same(code: str, answers: dict[str, Any]) -> None:
+def test_the_text_of_an_error_repeats_its_fields(code: str, answers: dict[str, Any]) -> None:
     (block,) = answers[code].content
     assert isinstance(block, TextContent)
     answer = answers[code].structured_content

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
     (support.http(b"", "429 Too Many Requests", "text/plain", "Retry-After: 9"), "invalid_response",
      "not_created", {"httpStatus": 429, "retryAfterSeconds": 9.0}),
 ])  # fmt: skip
-async def test_the_outcome_is_told(
+async def test_an_unusable_response_has_code_and_outcome(
     reply: bytes, code: str, outcome: str, members: dict[str, Any], chat: Chat, upstream: Upstream
 ) -> None:
     upstream.reply = lambda connection, _: connection.sendall(reply)
@@ -37,7 +37,7 @@ async def test_the_outcome_is_told(
     assert len(created) == 1
 
 
-async def test_without_a_connection_nothing_was_created(tmp_path: Any) -> None:
+async def test_a_failed_connection_created_nothing(tmp_path: Any) -> None:
     async with support.chat(support.unreachable(), tmp_path, retry_seconds=0) as chat:
         error = (await chat.create(CREATE))["error"]
     assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
@@ -49,7 +49,7 @@ async def test_without_a_connection_nothing_was_created(tmp_path: Any) -> None:
      ("413 Content Too Large", "large", False),
      ("409 Conflict", "status", False), ("429 Too Many Requests", "Wait", True)],
 )  # fmt: skip
-async def test_a_status_has_its_own_next_step(
+async def test_an_http_status_has_its_next_step(
     status: str, said: str, retryable: bool, chat: Chat, upstream: Upstream
 ) -> None:
     upstream.reply = support.http(b"", status)
@@ -58,7 +58,7 @@ async def test_a_status_has_its_own_next_step(
     assert (answer["error"]["outcome"], answer["error"]["retryable"]) == ("not_created", retryable)
 
 
-async def test_an_answer_that_drips_is_not_waited_for(
+async def test_a_slow_response_is_not_waited_for(
     chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(responses, "MAX_SECONDS", 0.05)
@@ -75,7 +75,7 @@ async def test_an_answer_that_drips_is_not_waited_for(
 UPLOAD = {**CREATE, "options": {"type": "upload", "format": "tflite", "data": {"path": "m.tflite"}}}
 
 
-async def test_a_peer_that_stops_reading_is_noticed(tmp_path: Path) -> None:
+async def test_an_upload_to_a_peer_that_stops_reading_times_out(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(30 << 20))
     with support.upstream(support.stay_silent, stop_at=100_000) as dead:
         async with support.chat(dead, tmp_path, timeouts=Timeouts(send=0.3)) as chat:
@@ -88,26 +88,26 @@ async def test_a_result_with_a_failing_status_leaves_the_outcome_open(chat: Chat
     assert (await chat.create(CREATE))["error"]["outcome"] == "unknown"
 
 
-async def test_members_of_an_error_that_have_our_names_stand_apart(chat: Chat, upstream: Upstream) -> None:
+async def test_error_fields_that_have_our_names_are_kept_apart(chat: Chat, upstream: Upstream) -> None:
     upstream.reply = support.frame({"error": {"code": "unknown", "message": "hey", "outcome": "created"}})
     error = (await chat.create(CREATE))["error"]
     assert error["fromDecthings"] == {"message": "hey", "outcome": "created"}
     assert error["outcome"] == "not_created"
 
 
-async def test_a_key_that_is_a_word_does_not_spoil_answers(upstream: Upstream, tmp_path: Any) -> None:
+async def test_a_key_that_is_a_word_does_not_spoil_results(upstream: Upstream, tmp_path: Any) -> None:
     upstream.reply = support.created("sandbox-1")
     async with support.chat(upstream, tmp_path, api_key=Secret("model")) as chat:
         assert (await chat.create(CREATE))["result"]["modelId"] == "sandbox-1"
 
 
-async def test_an_answer_that_is_nested_deeply_is_told(chat: Chat, upstream: Upstream) -> None:
+async def test_a_deeply_nested_error_is_reported(chat: Chat, upstream: Upstream) -> None:
     document = b'{"error":{"code":"unknown","x":' + b"[" * 990 + b"]" * 990 + b"}}"
     upstream.reply = support.http(b"\xfd" + len(document).to_bytes(2) + document)
     assert (await chat.create(CREATE))["error"]["code"] in ("invalid_response", "unknown")
 
 
-async def test_a_key_that_is_echoed_back_is_not_told(chat: Chat, upstream: Upstream) -> None:
+async def test_a_key_that_is_echoed_back_is_not_returned(chat: Chat, upstream: Upstream) -> None:
     upstream.reply = support.frame({"error": {"code": "unknown", "hint": f"Bearer {support.KEY}"}})
     result = await chat.client.call_tool("create_model", CREATE)
     assert support.KEY not in result.model_dump_json()
