@@ -188,13 +188,15 @@ def upstream(
             yield server
 
 
-def http(body: bytes, status: str = "200 OK", content_type: str = "application/octet-stream", *headers: str) -> bytes:
+def http_response(
+    body: bytes, status: str = "200 OK", content_type: str = "application/octet-stream", *headers: str
+) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", f"Content-Type: {content_type}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def frame(reply: Mapping[str, Any]) -> bytes:
-    return http(encode_response(reply))
+    return http_response(encode_response(reply))
 
 
 def created(model_id: str = "m-1") -> bytes:
@@ -302,7 +304,7 @@ class Chat:
 
 
 @asynccontextmanager
-async def chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
+async def connect_chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
     """With a server in memory, whose Decthings is `upstream`."""
     own = Settings(api_url=upstream.url, api_key=Secret(KEY), files=[files])._replace(**settings)
     server = create_server(own, load_certificates=lambda: NO_CERTIFICATES)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 def replicas() -> Generator[list[support.Upstream]]:
     """Three that answer."""
     with ExitStack() as stack:
-        answer = support.http(b"{}", "200 OK", "application/json")
+        answer = support.http_response(b"{}", "200 OK", "application/json")
         yield [stack.enter_context(support.upstream(answer)) for _ in range(3)]
 
 

@@ -16,14 +16,14 @@ pytestmark = pytest.mark.slow
 CANARY = "canary-5e1c0f7a-key"
 
 ECHOES: dict[str, bytes] = {
-    "in a header": support.http(b"x", "502 Bad Gateway", "text/plain", f"X-Echo: Bearer {CANARY}"),
-    "in a reason": support.http(b"", f"500 {CANARY}"),
-    "in a web page": support.http(f"<html>{CANARY}".encode(), "200 OK", "text/html"),
-    "in a content type": support.http(b"", "200 OK", CANARY),
-    "in a location": support.http(b"", "307 Temporary Redirect", "text/plain", f"Location: http://x/{CANARY}"),
+    "in a header": support.http_response(b"x", "502 Bad Gateway", "text/plain", f"X-Echo: Bearer {CANARY}"),
+    "in a reason": support.http_response(b"", f"500 {CANARY}"),
+    "in a web page": support.http_response(f"<html>{CANARY}".encode(), "200 OK", "text/html"),
+    "in a content type": support.http_response(b"", "200 OK", CANARY),
+    "in a location": support.http_response(b"", "307 Temporary Redirect", "text/plain", f"Location: http://x/{CANARY}"),
     "in an error": support.frame({"error": {"code": CANARY, "reason": CANARY, "deep": [{CANARY: CANARY}]}}),
     "in a result": support.created(CANARY),
-    "in a broken frame": support.http(b"\xfa" + CANARY.encode()),
+    "in a broken frame": support.http_response(b"\xfa" + CANARY.encode()),
     "in place of HTTP": f"{CANARY}\r\n\r\n".encode(),
 }
 

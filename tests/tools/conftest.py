@@ -43,5 +43,5 @@ async def client(server: MCPServer, mode: str) -> AsyncGenerator[Client]:
 
 
 @pytest.fixture
-def quiet_chat(client: Client) -> Chat:
+def chat_without_elicitation(client: Client) -> Chat:
     return Chat(client)

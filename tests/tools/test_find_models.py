@@ -75,7 +75,7 @@ async def test_find_models_bounds_odd_and_large_responses(upstream: support.Upst
         "parameterDefinitions": {"evaluateInput": [{"name": str(number)} for number in range(120)]},
     }  # fmt: skip
     upstream.reply = support.frame({"result": {"models": [odd, large], "total": 3, "offset": 0, "limit": 20}})
-    async with support.chat(upstream, tmp_path) as chat:
+    async with support.connect_chat(upstream, tmp_path) as chat:
         brief = await chat("find_models")
         assert len(brief.pop("text")) < 20_000
         assert len(str(brief)) < 20_000

@@ -48,7 +48,7 @@ async def test_the_longest_wait_ends_with_an_ordinary_result(upstream: support.U
             support.stay_silent(connection, request)
 
     upstream.reply = talk
-    async with support.chat(upstream, tmp_path, call_seconds=1) as chat:
+    async with support.connect_chat(upstream, tmp_path, call_seconds=1) as chat:
         answer = await chat("wait_for_model", modelId="m", timeoutSeconds=45)
     assert answer["state"] == "creating"
     assert answer["waitedSeconds"] < 40  # and not the 45 that were asked for

@@ -12,7 +12,7 @@ from http_support import HttpServer, keyed_server
 
 pytestmark = pytest.mark.slow
 
-UNAUTHORIZED = support.http(b"", "401 Unauthorized")
+UNAUTHORIZED = support.http_response(b"", "401 Unauthorized")
 
 
 def test_health_needs_no_token_and_takes_any_host(server: HttpServer, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def spans_of(requests: list[support.Request]) -> dict[str, Span]:
 def test_a_trace_goes_through_the_server_to_decthings_and_holds_no_key(tmp_path: Path) -> None:
     parent = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
     with (
-        support.upstream(support.http(b"", "200 OK", "application/x-protobuf")) as collector,
+        support.upstream(support.http_response(b"", "200 OK", "application/x-protobuf")) as collector,
         support.upstream(support.created()) as up,
         http_server(
             "--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY=support.KEY,

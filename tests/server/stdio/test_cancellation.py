@@ -72,7 +72,7 @@ def test_a_call_cancelled_before_it_was_sent_did_nothing(tmp_path: Path) -> None
 
 
 def test_a_call_cancelled_before_its_retry_did_nothing(tmp_path: Path) -> None:
-    refusal = support.http(b"", "429 Too Many Requests", "text/plain", "Retry-After: 5")
+    refusal = support.http_response(b"", "429 Too Many Requests", "text/plain", "Retry-After: 5")
     with support.upstream(refusal) as up, keyed_process(up, tmp_path) as running:
         connect(running)
         send(running, create_call(2, _meta={"progressToken": "p"}))

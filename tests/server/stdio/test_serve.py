@@ -139,7 +139,7 @@ def test_a_client_that_stops_reading_does_not_hold_the_process(tmp_path: Path) -
 @pytest.mark.slow
 def test_a_lone_surrogate_from_decthings_does_not_end_the_connection(tmp_path: Path) -> None:
     document = rb'{"error":{"code":"\ud800","hint":"\udfff"}}'
-    reply = support.http(bytes([len(document)]) + document)
+    reply = support.http_response(bytes([len(document)]) + document)
     with support.upstream(reply) as up, keyed_process(up, tmp_path) as running:
         connect(running)
         for number in (2, 3):

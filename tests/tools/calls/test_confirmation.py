@@ -69,9 +69,9 @@ async def test_a_model_becomes_public_with_consent(sandbox_chat: Chat, person: P
     assert len(person.questions) == 1
 
 
-async def test_a_client_that_cannot_ask_goes_ahead(quiet_chat: Chat) -> None:
-    answer = await quiet_chat("create_model", name="n", description="d", publicAccess=True, options=CODE)
+async def test_a_client_that_cannot_ask_goes_ahead(chat_without_elicitation: Chat) -> None:
+    answer = await chat_without_elicitation("create_model", name="n", description="d", publicAccess=True, options=CODE)
     assert answer["text"].startswith("Everyone on Decthings can now find and use the model.")
     model_id = answer["result"]["modelId"]
-    deleted = await quiet_chat("delete_model", modelId=model_id, confirmName="n")
+    deleted = await chat_without_elicitation("delete_model", modelId=model_id, confirmName="n")
     assert "for good" in deleted["text"]

@@ -18,7 +18,7 @@ from decthings_mcp.server.sandbox.seed import MODEL_ID
 from fault_proxy import FAULTS, fault_proxy, models_named, timeouts_for
 from support import CREATE_STATE, EXAMPLE_SNAPSHOT, Upstream
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_lookups")]
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -57,7 +57,7 @@ async def test_create_model_reports_the_true_outcome(
     name = f"model-{next(NAMES)}"
     with fault_proxy(sandbox.url, FAULTS[fault]) as proxy:
         upstream, timeouts = Upstream(url=proxy.url), timeouts_for(fault, proxy)
-        async with support.chat(upstream, sandbox.files, mode=mode, retry_seconds=0, timeouts=timeouts) as chat:
+        async with support.connect_chat(upstream, sandbox.files, mode=mode, retry_seconds=0, timeouts=timeouts) as chat:
             answer = await chat.create({"name": name, "description": "d", "options": OPTIONS[kind]})
     existing = models_named(sandbox.data, name)
     told = answer.get("error", answer)["outcome"]
@@ -74,14 +74,14 @@ async def test_create_model_reports_the_true_outcome(
 async def test_an_older_model_of_the_name_is_not_the_one_requested(sandbox: Sandbox) -> None:
     name = f"model-{next(NAMES)}"
     given = {"name": name, "description": "d", "options": OPTIONS["code"]}
-    async with support.chat(Upstream(url=sandbox.url), sandbox.files) as chat:
+    async with support.connect_chat(Upstream(url=sandbox.url), sandbox.files) as chat:
         await chat.create(given)
     with closing(sqlite3.connect(sandbox.data / "decthings.sqlite3")) as store, store:  # as if made an hour ago
         (document,) = store.execute("SELECT document FROM models WHERE name = ?", (name,)).fetchone()
         older = json.loads(document) | {"createdAt": json.loads(document)["createdAt"] - 3_600_000}
         store.execute("UPDATE models SET document = ? WHERE name = ?", (json.dumps(older), name))
     with fault_proxy(sandbox.url, FAULTS["acted, web page"]) as proxy:
-        async with support.chat(Upstream(url=proxy.url), sandbox.files) as chat:
+        async with support.connect_chat(Upstream(url=proxy.url), sandbox.files) as chat:
             answer = await chat.create({**given, "description": "other"})
     assert answer["error"]["outcome"] == "not_created"
     assert answer["error"]["lookUp"]["existing"]["differs"] == ["description"]
@@ -89,8 +89,8 @@ async def test_an_older_model_of_the_name_is_not_the_one_requested(sandbox: Sand
 
 
 async def test_create_model_without_a_lookup_leaves_the_outcome_open(upstream: Upstream, tmp_path: Path) -> None:
-    upstream.reply = support.http(b"", "502 Bad Gateway")
-    async with support.chat(upstream, tmp_path) as chat:
+    upstream.reply = support.http_response(b"", "502 Bad Gateway")
+    async with support.connect_chat(upstream, tmp_path) as chat:
         error = (await chat.create({"name": "n", "description": "d", "options": OPTIONS["code"]}))["error"]
     assert (error["outcome"], error["retryable"], error["httpStatus"]) == ("unknown", True, 502)
     assert error["lookUp"]["answers"] == 0

@@ -15,7 +15,7 @@ import support
 from create_model_arguments import DATASET, DEFINITIONS, LAUNCHER, TAGS, arguments, from_snapshot, with_params
 from decthings_mcp.tools.decthings.tensors import decode_tensors
 from mcp_types import TextContent
-from support import CODE, Chat, Upstream, frame, http
+from support import CODE, Chat, Upstream, frame, http_response
 
 pytestmark = pytest.mark.anyio
 
@@ -87,7 +87,7 @@ async def test_create_model_reports_a_state_in_progress(chat: Chat, upstream: Up
 
 async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat, upstream: Upstream) -> None:
     document = rb'{"result":{"modelId":"m\ud800\u202e\u0007"}}'
-    upstream.reply = http(bytes([len(document)]) + document)
+    upstream.reply = http_response(bytes([len(document)]) + document)
     result = await chat.client.call_tool("create_model", arguments(CODE, name="a\u202eb" + "x" * 1000))
     (block,) = result.content
     assert isinstance(block, TextContent)

@@ -36,8 +36,7 @@ from decthings_mcp.tools.decthings import client_pool as decthings_connections
 from decthings_mcp.tools.decthings.types import CreateModelParams
 from decthings_mcp.tools.decthings.wire import decode_response, encode_response
 from pydantic import SecretStr
-from support import Request, Upstream, created, decthings, frame, stay_silent
-from support import http as http_response
+from support import Request, Upstream, created, decthings, frame, http_response, stay_silent
 
 pytestmark = pytest.mark.anyio
 

@@ -160,7 +160,7 @@ async def test_a_large_upload_reports_rising_progress(chat: Chat, upstream: Upst
 async def test_upload_checks_can_be_switched_off(checked: bool, upstream: support.Upstream, tmp_path: Path) -> None:
     (tmp_path / "notes.onnx").write_text("these are my notes")
     upstream.reply = support.created()
-    async with support.chat(upstream, tmp_path, check_uploads=checked) as chat:
+    async with support.connect_chat(upstream, tmp_path, check_uploads=checked) as chat:
         given = upload("notes.onnx")
         given["options"]["format"] = "onnx"
         answer = await chat.create(given)

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.parametrize(("reply", "code", "outcome", "members"), [
     (b"", "no_response", "unknown", {}),
-    (support.http(b"<html>", "200 OK", "text/html"), "invalid_response", "unknown", {"httpStatus": 200}),
-    (support.http(b"", "502 Bad Gateway"), "invalid_response", "unknown", {"httpStatus": 502}),
-    (support.http(b"", "404 Not Found"), "invalid_response", "not_created", {"httpStatus": 404}),
-    (support.http(b"", "429 Too Many Requests", "text/plain", "Retry-After: 9"), "invalid_response",
+    (support.http_response(b"<html>", "200 OK", "text/html"), "invalid_response", "unknown", {"httpStatus": 200}),
+    (support.http_response(b"", "502 Bad Gateway"), "invalid_response", "unknown", {"httpStatus": 502}),
+    (support.http_response(b"", "404 Not Found"), "invalid_response", "not_created", {"httpStatus": 404}),
+    (support.http_response(b"", "429 Too Many Requests", "text/plain", "Retry-After: 9"), "invalid_response",
      "not_created", {"httpStatus": 429, "retryAfterSeconds": 9.0}),
 ])  # fmt: skip
 async def test_an_unusable_response_has_code_and_outcome(
@@ -38,7 +38,7 @@ async def test_an_unusable_response_has_code_and_outcome(
 
 
 async def test_a_failed_connection_created_nothing(tmp_path: Any) -> None:
-    async with support.chat(support.unreachable(), tmp_path, retry_seconds=0) as chat:
+    async with support.connect_chat(support.unreachable(), tmp_path, retry_seconds=0) as chat:
         error = (await chat.create(CREATE))["error"]
     assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
 
@@ -52,7 +52,7 @@ async def test_a_failed_connection_created_nothing(tmp_path: Any) -> None:
 async def test_an_http_status_has_its_next_step(
     status: str, said: str, retryable: bool, chat: Chat, upstream: Upstream
 ) -> None:
-    upstream.reply = support.http(b"", status)
+    upstream.reply = support.http_response(b"", status)
     answer = await chat.create(CREATE)
     assert said in answer["nextStep"]
     assert (answer["error"]["outcome"], answer["error"]["retryable"]) == ("not_created", retryable)
@@ -78,7 +78,7 @@ UPLOAD = {**CREATE, "options": {"type": "upload", "format": "tflite", "data": {"
 async def test_an_upload_to_a_peer_that_stops_reading_times_out(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(30 << 20))
     with support.upstream(support.stay_silent, stop_at=100_000) as dead:
-        async with support.chat(dead, tmp_path, timeouts=Timeouts(send=0.3)) as chat:
+        async with support.connect_chat(dead, tmp_path, timeouts=Timeouts(send=0.3)) as chat:
             error = (await chat.create(UPLOAD))["error"]
     assert (error["code"], error["outcome"]) == ("request_cut_short", "not_created")
 
@@ -97,13 +97,13 @@ async def test_error_fields_that_have_our_names_are_kept_apart(chat: Chat, upstr
 
 async def test_a_key_that_is_a_word_does_not_spoil_results(upstream: Upstream, tmp_path: Any) -> None:
     upstream.reply = support.created("sandbox-1")
-    async with support.chat(upstream, tmp_path, api_key=Secret("model")) as chat:
+    async with support.connect_chat(upstream, tmp_path, api_key=Secret("model")) as chat:
         assert (await chat.create(CREATE))["result"]["modelId"] == "sandbox-1"
 
 
 async def test_a_deeply_nested_error_is_reported(chat: Chat, upstream: Upstream) -> None:
     document = b'{"error":{"code":"unknown","x":' + b"[" * 990 + b"]" * 990 + b"}}"
-    upstream.reply = support.http(b"\xfd" + len(document).to_bytes(2) + document)
+    upstream.reply = support.http_response(b"\xfd" + len(document).to_bytes(2) + document)
     assert (await chat.create(CREATE))["error"]["code"] in ("invalid_response", "unknown")
 
 
