@@ -15,12 +15,12 @@ from .settings import LOG_LEVELS, Settings, SettingsError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from mcp.server import MCPServer
 
-_DEFAULTS, _HTTP_DEFAULTS = Settings(), HttpSettings()
+_DEFAULTS = Settings()
 
 
 def run(argv: Sequence[str]) -> int:
@@ -148,73 +148,63 @@ def _add_commands(parser: argparse.ArgumentParser) -> None:
 
 def _add_http_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Streamable HTTP")
-    group.add_argument("--http", action="store_true", help="serve Streamable HTTP instead of stdio")
-    group.add_argument("--host", default=_HTTP_DEFAULTS.host, help="the address to listen on (default: %(default)s)")
-    group.add_argument(
-        "--port",
-        type=int,
-        default=_HTTP_DEFAULTS.port,
-        help="the port to listen on; 0 takes a free one (default: %(default)s)",
-    )
-    group.add_argument(
-        "--path", default=_HTTP_DEFAULTS.path, help="the path of the MCP endpoint (default: %(default)s)"
-    )
-    group.add_argument(
+    add = group.add_argument
+    add("--http", action="store_true", help="serve Streamable HTTP instead of stdio")
+    add("--host", help="the address to listen on (default: %(default)s)")
+    add("--port", type=int, help="the port to listen on; 0 takes a free one (default: %(default)s)")
+    add("--path", help="the path of the MCP endpoint (default: %(default)s)")
+    add(
         "--workers",
         type=int,
-        default=_HTTP_DEFAULTS.workers,
         metavar="N",
         help="the number of processes; more than one implies --stateless (default: %(default)s)",
     )
-    _add_caller_options(group)
-    group.add_argument(
-        "--state-key-file", type=Path, metavar="FILE", help="the file of a secret that all replicas share"
-    )
-    group.add_argument(
-        "--stateless", action="store_true", help="keep no sessions, so that every request can go to any replica"
-    )
-    group.add_argument("--metrics-port", type=int, metavar="PORT", help="the port to serve Prometheus metrics on")
-    group.add_argument(
-        "--metrics-host",
-        default=_HTTP_DEFAULTS.metrics_host,
-        help="the address to serve Prometheus metrics on (default: %(default)s)",
-    )
+    _add_caller_options(add)
+    add("--state-key-file", type=Path, metavar="FILE", help="the file of a secret that all replicas share")
+    add("--stateless", action="store_true", help="keep no sessions, so that every request can go to any replica")
+    add("--metrics-port", type=int, metavar="PORT", help="the port to serve Prometheus metrics on")
+    add("--metrics-host", help="the address to serve Prometheus metrics on (default: %(default)s)")
+    parser.set_defaults(**{name: value for name, value in HttpSettings()._asdict().items() if value != ()})
 
 
-def _add_caller_options(group: argparse._ArgumentGroup) -> None:  # pyright: ignore[reportPrivateUsage]
-    group.add_argument(
+def _add_caller_options(add: Callable[..., Any]) -> None:
+    add(
         "--tenancy",
         choices=get_args(Tenancy),
-        default=_HTTP_DEFAULTS.tenancy,
         help="whose account is used: that of the server's key, or that of a key that each request carries in "
         "Decthings-Api-Key (default: %(default)s)",
     )
-    group.add_argument(
-        "--token-file", type=Path, metavar="FILE", help="the file with a name and a token of one caller on each line"
+    add("--token-file", type=Path, metavar="FILE", help="the file with a name and a token of one caller on each line")
+    add(
+        "--allowed-host",
+        dest="allowed_hosts",
+        action="append",
+        metavar="NAME",
+        help="a name by which clients reach this server; repeatable",
     )
-    group.add_argument(
-        "--allowed-host", action="append", metavar="NAME", help="a name by which clients reach this server; repeatable"
+    add(
+        "--allowed-origin",
+        dest="allowed_origins",
+        action="append",
+        metavar="URL",
+        help="the origin of web pages that may call; repeatable",
     )
-    group.add_argument(
-        "--allowed-origin", action="append", metavar="URL", help="the origin of web pages that may call; repeatable"
-    )
-    group.add_argument(
+    add(
         "--trusted-proxy",
+        dest="trusted_proxies",
         action="append",
         metavar="ADDRESS",
         help="a proxy whose X-Forwarded-For is believed; repeatable",
     )
-    group.add_argument(
+    add(
         "--calls-per-second",
         type=float,
-        default=_HTTP_DEFAULTS.calls_per_second,
         metavar="N",
         help="the number of calls that one caller may make in a second (default: %(default)s)",
     )
-    group.add_argument(
+    add(
         "--uploads-at-a-time",
         type=int,
-        default=_HTTP_DEFAULTS.uploads_at_a_time,
         metavar="N",
         help="the number of uploads that one caller may have in progress (default: %(default)s)",
     )
@@ -222,30 +212,24 @@ def _add_caller_options(group: argparse._ArgumentGroup) -> None:  # pyright: ign
 
 def _shared_options(default: str | None) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False, argument_default=default)
+    add = options.add_argument
     off, times = default or False, _DEFAULTS.timeouts
-    options.add_argument(
-        "--sandbox",
-        action="store_true",
-        default=off,
-        help="use the embedded Decthings: no account, no network",
-    )
-    options.add_argument(
+    add("--sandbox", action="store_true", default=off, help="use the embedded Decthings: no account, no network")
+    add(
         "--sandbox-data",
         type=Path,
         metavar="DIR",
         help="the folder of the sandbox's models (default: decthings-mcp/sandbox in this user's data folder)",
     )
-    options.add_argument("--api-key-file", type=Path, metavar="FILE", help="the file with the Decthings API key")
-    options.add_argument("--api-url", metavar="URL", help="the URL of the Decthings API, with its version")
-    options.add_argument(
-        "--files", action="append", metavar="DIR", help="a folder that uploads may come from; repeatable"
-    )
-    options.add_argument(
+    add("--api-key-file", type=Path, metavar="FILE", help="the file with the Decthings API key")
+    add("--api-url", metavar="URL", help="the URL of the Decthings API, with its version")
+    add("--files", action="append", metavar="DIR", help="a folder that uploads may come from; repeatable")
+    add(
         "--retry-seconds",
         metavar="N",
         help=f"how long a refused call is retried (default: {_DEFAULTS.retry_seconds:g})",
     )
-    options.add_argument(
+    add(
         "--timeout",
         action="append",
         metavar="NAME=SECONDS",
@@ -253,17 +237,15 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
         f"(send={times.send}) and to respond (response={times.response}), and how long a whole call without an "
         f"upload may take (call={_DEFAULTS.call_seconds:g}); repeatable",
     )
-    options.add_argument("--tools", metavar="NAMES", help="the tools to offer, separated by commas (default: all)")
-    options.add_argument(
-        "--read-only", action="store_true", default=off, help="offer only the tools that change nothing"
-    )
-    options.add_argument(
+    add("--tools", metavar="NAMES", help="the tools to offer, separated by commas (default: all)")
+    add("--read-only", action="store_true", default=off, help="offer only the tools that change nothing")
+    add(
         "--unchecked-uploads",
         action="store_true",
         default=off,
         help="do not check that a file to upload is a model file",
     )
-    options.add_argument(
+    add(
         "--log-level",
         type=str.upper,
         choices=LOG_LEVELS,

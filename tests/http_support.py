@@ -59,7 +59,7 @@ class HttpServer:
 
 @contextmanager
 def http_server(*arguments: str, cwd: Path, **variables: str) -> Generator[HttpServer]:
-    """On a free port, which its log tells."""
+    """On a free port, which its log names."""
     with subprocess.Popen(
         support.server_command("--http", "--port", "0", *arguments), cwd=cwd, env=support.environment(**variables),
         text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -79,9 +79,9 @@ def connect(running: subprocess.Popen[str]) -> dict[str, Any]:
 
 @dataclass
 class Transcript:
-    """What a client sees: lines of stdout, the exit status, and what stands in the log but for the time."""
+    """What a client sees: lines of stdout, the exit status, and the log without its times."""
 
-    answers: list[str]
+    responses: list[str]
     status: int
     log: list[str]
 
@@ -89,17 +89,17 @@ class Transcript:
 def converse(
     lines: Sequence[str], cwd: Path, *options: str, at_once: bool = False, variables: Mapping[str, str] | None = None
 ) -> Transcript:
-    """Until all is answered. Answers to what was sent at once come in any order, so they are sorted."""
+    """Until all requests have responses. Those to lines sent at once come in any order, so they are sorted."""
     with subprocess.Popen(
         support.server_command(*options), cwd=cwd, env=support.environment(**(variables or {})),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as running:  # fmt: skip
-        answers: list[str] = []
+        responses: list[str] = []
         for some in [lines] if at_once else [[line] for line in lines]:
             pipe(running.stdin).write("".join(f"{line}\n" for line in some).encode())
             pipe(running.stdin).flush()
-            answers += [pipe(running.stdout).readline().decode() for line in some if is_request(line)]
+            responses += [pipe(running.stdout).readline().decode() for line in some if is_request(line)]
         rest, log = running.communicate(timeout=60)
-        answers += rest.decode().splitlines(keepends=True)
-    told = [line.partition(" ")[2].partition(" ")[2] for line in log.decode().splitlines()]
-    return Transcript(sorted(answers) if at_once else answers, running.returncode, told)
+        responses += rest.decode().splitlines(keepends=True)
+    lines_of_log = [line.partition(" ")[2].partition(" ")[2] for line in log.decode().splitlines()]
+    return Transcript(sorted(responses) if at_once else responses, running.returncode, lines_of_log)

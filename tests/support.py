@@ -1,4 +1,4 @@
-"""Real parts for the tests: a loopback upstream that answers as it is told, the sandbox on a port, processes."""
+"""Real parts for the tests: a loopback upstream that replies as a test wants, the sandbox on a port, processes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ Reply = bytes | Callable[[socket.socket, Request], None]
 
 @dataclass
 class Upstream:
-    """Stands where Decthings would: it reads whole requests and answers each with `reply`."""
+    """In place of Decthings: it reads whole requests and responds to each with `reply`."""
 
     reply: Reply = b""
     requests: list[Request] = field(default_factory=list[Request])
@@ -106,8 +106,8 @@ def read_request(
         if not (more := connection.recv(4096)):
             return None
         data += more
-    head, _, begun = data.partition(b"\r\n\r\n")
-    body = bytearray(begun)
+    head, _, start_of_body = data.partition(b"\r\n\r\n")
+    body = bytearray(start_of_body)
     start, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     length = int(headers.get("content-length", "0"))

@@ -1,4 +1,4 @@
-"""What the documents for developers show, run as it stands there."""
+"""What the documents for developers show, run as it is."""
 
 from __future__ import annotations
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
@@ -22,7 +19,7 @@ from .results.text import iso_time, objects_in, sanitize, short_text, single_lin
 from .results.tool_result import CHANGES, Success, output_schema
 
 
-@with_config(types.STRICT)
+@types.strict
 class DeleteArguments(TypedDict):
     modelId: str
     confirmName: str

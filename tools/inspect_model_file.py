@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import anyio.to_thread
-from pydantic import with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
@@ -24,7 +21,7 @@ from .results.text import join_words, sanitize, sanitize_json
 from .results.tool_result import READS, Success, output_schema
 
 
-@with_config(types.STRICT)
+@types.strict
 class InspectArguments(TypedDict):
     path: str
 

@@ -6,9 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, NotRequired, cast
 
 from annotated_types import Ge, Le
-from pydantic import with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from .arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, string
@@ -23,7 +20,7 @@ _MAX_DESCRIPTION = 160
 _MAX_ITEMS = 20
 
 
-@with_config(types.STRICT)
+@types.strict
 class ListArguments(TypedDict):
     searchName: NotRequired[str]
     names: NotRequired[list[str]]

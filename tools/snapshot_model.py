@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pydantic import with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
@@ -17,7 +14,7 @@ from .results.text import objects_in, sanitize
 from .results.tool_result import CHANGES, Success, output_schema
 
 
-@with_config(types.STRICT)
+@types.strict
 class SnapshotArguments(TypedDict):
     modelId: str
     snapshotName: str

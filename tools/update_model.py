@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, NotRequired, cast
 
-from pydantic import AfterValidator, with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
 from .arguments import parameter_definitions
@@ -23,7 +21,7 @@ from .results.text import short_text
 from .results.tool_result import CHANGES, Success, output_schema
 
 
-@with_config(types.STRICT)
+@types.strict
 class UpdateArguments(TypedDict):
     modelId: str
     name: NotRequired[str]

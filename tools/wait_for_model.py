@@ -7,9 +7,6 @@ from typing import Annotated, Any, NotRequired
 
 import anyio
 from annotated_types import Ge, Le
-from pydantic import with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
@@ -19,6 +16,7 @@ from .calls.time_limits import FINAL_CHECK_SHARE, WAIT_SHARE
 from .calls.tool import DecthingsTool
 from .decthings import ApiError, DecthingsClient, InvalidResponse, types
 from .results.creation_failures import explain_failure
+from .results.errors import CallTimeout
 from .results.text import sanitize_json
 from .results.tool_result import READS, Success, output_schema
 
@@ -38,7 +36,7 @@ _NEXT_STEPS = {
 }
 
 
-@with_config(types.STRICT)
+@types.strict
 class WaitArguments(TypedDict):
     modelId: str
     timeoutSeconds: NotRequired[Annotated[float, Ge(0), Le(_MAX_SECONDS)]]
@@ -51,8 +49,14 @@ async def wait_for_model(arguments: WaitArguments, call: Call) -> Success:
     ended = await _wait(call, client, model_id, seconds)
     if ended is None:
         check_seconds = call.services.call_seconds * FINAL_CHECK_SHARE
-        creating = await _is_being_created(client, model_id, check_seconds)
-        return _success("creating" if creating else "ready", started)
+        with anyio.fail_after(check_seconds):
+            if await _is_being_created(client, model_id):
+                return _success("creating", started)
+            ended = await _wait(
+                call, client, model_id, check_seconds
+            )  # a model that failed is not being created either
+    if ended is None:
+        raise CallTimeout(may_have_acted=False)
     if "createModelFailed" in ended:
         failure, next_step = explain_failure(ended["createModelFailed"])
         fields = {"state": "failed", "waitedSeconds": _seconds_since(started), "failure": failure}
@@ -77,14 +81,13 @@ async def _wait(call: Call, client: DecthingsClient, model_id: str, seconds: flo
         return None
 
 
-async def _is_being_created(client: DecthingsClient, model_id: str, seconds: float) -> bool:
+async def _is_being_created(client: DecthingsClient, model_id: str) -> bool:
     """Whether Decthings lists the model as being created.
 
     Raises:
         ApiError: model_not_found.
     """
-    with anyio.fail_after(seconds):
-        models = (await client.get_models({"filter": {"ids": [model_id]}}))["models"]
+    models = (await client.get_models({"filter": {"ids": [model_id]}}))["models"]
     if not models:
         raise ApiError("model_not_found", {})
     return models[0].get("beingCreated") is True

@@ -21,31 +21,6 @@ _MAX_CHARACTERS = 20_000
 _MAX_BRACKETS = 64
 _MAX_DIGITS = 15
 
-_OBJECT: dict[str, Any] = {}
-_OBJECTS: dict[str, Any] = {"*": _OBJECT}
-_INFO: dict[str, Any] = {
-    "name": str,
-    "version": str,
-    "title": str,
-    "description": str,
-    "websiteUrl": str,
-    "icons": None,
-}
-_CAPABILITIES: dict[str, Any] = {
-    "experimental": _OBJECTS,
-    "extensions": _OBJECTS,
-    "roots": {"listChanged": bool},
-    "sampling": {"context": _OBJECT, "tools": _OBJECT},
-    "elicitation": {"form": _OBJECT, "url": _OBJECT},
-    "tasks": {
-        "list": _OBJECT,
-        "cancel": _OBJECT,
-        "requests": {"sampling": {"createMessage": _OBJECT}, "elicitation": {"create": _OBJECT}},
-    },
-}
-"""The shape of a member that is present: a type, an object with members of its own, or None for one that is never
-plain. The SDK ignores other members, so they can be anything. "*" means all members."""
-
 
 class Message:
     """A plain message: `id` is JSON as in the line, None for a notification."""
@@ -86,7 +61,7 @@ def version_of_handshake(message: Message) -> str | None:
     if message.id is None or params.keys() != {"protocolVersion", "capabilities", "clientInfo"}:
         return None
     version = params["protocolVersion"]
-    plain = _is_info(params["clientInfo"]) and _has_shape(params["capabilities"], _CAPABILITIES)
+    plain = _is_info(params["clientInfo"]) and _are_capabilities(params["capabilities"])
     return version if plain and isinstance(version, str) else None
 
 
@@ -104,7 +79,7 @@ def version_of_envelope(message: Message) -> str | None:
     meta = dict(params["_meta"])
     version, capabilities = meta.pop(VERSION_KEY, None), meta.pop(CAPABILITIES_KEY, None)
     info = meta.pop(_INFO_KEY, {"name": "", "version": ""})
-    plain = _is_info(info) and _has_shape(capabilities, _CAPABILITIES) and _is_progress(meta)
+    plain = _is_info(info) and _are_capabilities(capabilities) and _is_progress(meta)
     return version if plain and isinstance(version, str) else None
 
 
@@ -117,17 +92,28 @@ def _is_progress(meta: Any) -> bool:
 
 
 def _is_info(value: Any) -> bool:
-    return _has_shape(value, _INFO) and "name" in value and "version" in value
+    """Whether all is strings: icons are left to the SDK."""
+    strings = _is_object(value) and all(isinstance(field, str) for field in value.values())
+    return strings and "name" in value and "version" in value
 
 
-def _has_shape(value: Any, shape: Any) -> bool:
-    if not _is_object(shape):
-        return shape is not None and isinstance(value, shape)
+def _are_capabilities(value: Any) -> bool:
+    """Whether there are only objects, down to the last, but for what clients are free to declare."""
     if not _is_object(value):
         return False
-    if "*" in shape:
-        return all(_has_shape(member, shape["*"]) for member in value.values())
-    return all(_has_shape(member, shape[name]) for name, member in value.items() if name in shape)
+    known = dict(value)
+    roots, *free = known.pop("roots", {}), known.pop("experimental", {}), known.pop("extensions", {})
+    return (
+        _is_object(roots)
+        and roots.keys() <= {"listChanged"}
+        and all(isinstance(flag, bool) for flag in roots.values())
+        and all(_is_object(declared) and all(map(_is_object, declared.values())) for declared in free)
+        and _has_only_objects(known)
+    )
+
+
+def _has_only_objects(value: Any) -> bool:
+    return _is_object(value) and all(map(_has_only_objects, value.values()))
 
 
 def _is_object(value: object) -> TypeGuard[dict[str, Any]]:

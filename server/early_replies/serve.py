@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import sys
 import threading
 
-from ..stdio.connection import claim
+from ..stdio.connection import claim, ready
 from . import replies
 from .session import Session
 
@@ -80,7 +79,7 @@ def _serve_until_loaded(connection: Connection, session: Session, loading: _Back
 
 
 def _is_readable(connection: Connection) -> bool:
-    return bool(select.select([connection.reading], [], [], 0)[0])
+    return connection.reading in ready(reading=[connection.reading], wait=False)
 
 
 def _reply_to(line: str, connection: Connection, session: Session, loading: _BackgroundImport) -> None:
@@ -95,7 +94,7 @@ def _send(connection: Connection, reply: bytes, loading: _BackgroundImport) -> b
     """Whether all of it is sent. A client that does not read is left to the server, which can wait for more."""
     connection.unsent += reply
     while connection.unsent:
-        if not select.select([], [connection.writing], [], 0)[1]:
+        if not ready(writing=[connection.writing], wait=False):
             loading.start()
             if loading.is_done_before(writing=connection.writing):
                 return False
@@ -123,7 +122,7 @@ class _BackgroundImport:
     def is_done_before(self, reading: int | None = None, writing: int | None = None) -> bool:
         """Waits until the server is loaded or the descriptor is ready."""
         readers = [self._done_reader] if reading is None else [self._done_reader, reading]
-        return self._done_reader in select.select(readers, [] if writing is None else [writing], [])[0]
+        return self._done_reader in ready(readers, [] if writing is None else [writing])
 
     def result(self) -> MCPServer[Any]:
         """The server. Raises whatever loading it has raised."""

@@ -45,21 +45,10 @@ class HttpSettings(NamedTuple):
         Raises:
             SettingsError: an option has an invalid value, or one that would let anybody in.
         """
-        http = cls(
-            host=options.host,
-            port=options.port,
+        given = {name: value for name in cls._fields if (value := getattr(options, name, None)) is not None}
+        http = cls(**given)._replace(
             path="/" + options.path.strip("/"),
-            workers=options.workers,
-            tenancy=options.tenancy,
-            token_file=options.token_file,
-            allowed_hosts=options.allowed_host or (),
-            allowed_origins=options.allowed_origin or (),
-            trusted_proxies=options.trusted_proxy or (),
-            calls_per_second=options.calls_per_second,
-            uploads_at_a_time=options.uploads_at_a_time,
             stateless=options.stateless or options.workers > 1,
-            metrics_port=options.metrics_port,
-            metrics_host=options.metrics_host,
             state_keys=_state_keys(options.state_key_file),
         )
         http.check_who_may_call(settings)

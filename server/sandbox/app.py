@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import tempfile
 from email.utils import formatdate
 from importlib.metadata import version
@@ -21,6 +23,10 @@ from .frames import read_request
 from .methods import Account
 from .seed import seed
 from .store import Store
+
+_log = logging.getLogger(__name__)
+
+_UNUSABLE_STORE = "The sandbox cannot use its folder, and nothing was done; the log of the sandbox says why."
 
 OWN_KEY = "sandbox"
 """The key with which the server calls its own sandbox."""
@@ -51,12 +57,15 @@ def create_sandbox(data: Path) -> Starlette:
             return _frame_response(await _call(store, method, request))
         except (MalformedFrame, ClientDisconnect) as error:
             return _text_response(f"The body is not a frame: {error}.", 400)
+        except (sqlite3.Error, OSError) as error:  # which rolled back
+            _log.error("The sandbox cannot use its folder: %s", error)
+            return _frame_response({"error": {"code": "unknown", "reason": _UNUSABLE_STORE}})
 
     return Starlette(routes=[Route("/v0/{api}/{method}", respond, methods=["POST"])])
 
 
 async def _call(store: Store, method: str, request: Request) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(dir=store.uploads) as folder:
+    with tempfile.TemporaryDirectory(dir=store.uploads, ignore_cleanup_errors=True) as folder:
         params, blobs = await read_request(request.stream(), Path(folder))
         try:
             account = Account(store, _key_of(request))

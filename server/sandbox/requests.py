@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError, with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from ...tools.decthings import types
@@ -21,7 +19,6 @@ Name = Annotated[str, Field(min_length=1)]  # the page does not say whether a na
 Count = Annotated[int, Field(ge=0)]
 
 
-@with_config(types.STRICT)
 class Provider(TypedDict):
     """The data of a parameter. Without `data`, the next blob contains the tensors."""
 
@@ -29,7 +26,6 @@ class Provider(TypedDict):
     data: NotRequired[types.DatasetReference]
 
 
-@with_config(types.STRICT)
 class CreateState(TypedDict):
     method: Literal["create"]
     name: Name
@@ -37,14 +33,12 @@ class CreateState(TypedDict):
     launcherSpec: types.LauncherSpec
 
 
-@with_config(types.STRICT)
 class UploadState(TypedDict):
     method: Literal["upload"]
     name: Name
     stateKeyNames: list[str]
 
 
-@with_config(types.STRICT)
 class UploadOptions(TypedDict):
     type: Literal["upload"]
     tags: NotRequired[list[types.Tag]]
@@ -52,7 +46,6 @@ class UploadOptions(TypedDict):
     format: types.ModelFormat
 
 
-@with_config(types.STRICT)
 class SnapshotOptions(TypedDict):
     type: Literal["basedOnModelSnapshot"]
     tags: NotRequired[list[types.Tag]]
@@ -61,7 +54,6 @@ class SnapshotOptions(TypedDict):
     initialState: Annotated[types.CopyState | CreateState | UploadState, Field(discriminator="method")]
 
 
-@with_config(types.STRICT)
 class CodeOptions(TypedDict):
     type: Literal["code"]
     tags: NotRequired[list[types.Tag]]
@@ -71,7 +63,7 @@ class CodeOptions(TypedDict):
     preset: NotRequired[types.Preset]
 
 
-@with_config(types.STRICT)
+@types.strict
 class CreateModel(TypedDict):
     name: Name
     description: str
@@ -81,18 +73,17 @@ class CreateModel(TypedDict):
     ]
 
 
-@with_config(types.STRICT)
+@types.strict
 class ModelRef(TypedDict):
     modelId: str
 
 
-@with_config(types.STRICT)
+@types.strict
 class SnapshotModel(TypedDict):
     modelId: str
     snapshotName: Name
 
 
-@with_config(types.STRICT)
 class Properties(TypedDict, total=False):
     name: Name
     description: str
@@ -103,13 +94,13 @@ class Properties(TypedDict, total=False):
     maxDurationsSeconds: dict[str, float]
 
 
-@with_config(types.STRICT)
+@types.strict
 class UpdateModel(TypedDict):
     modelId: str
     properties: Properties
 
 
-@with_config(types.STRICT)
+@types.strict
 class ListItems(TypedDict, total=False):
     offset: Count
     limit: Count

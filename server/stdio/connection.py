@@ -9,6 +9,10 @@ import sys
 
 from .lines import Lines
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _READ_BYTES = 1 << 16
 _WRITE_BYTES = getattr(select, "PIPE_BUF", 512)
 """A pipe that is ready takes so many bytes at once. So nobody waits in a write, and the descriptors need not
@@ -45,6 +49,19 @@ class Connection:
             self.unsent = self.unsent[os.write(self.writing, self.unsent[:_WRITE_BYTES]) :]
         except BlockingIOError:
             return
+
+
+def ready(reading: Sequence[int] = (), writing: Sequence[int] = (), *, wait: bool = True) -> set[int]:
+    """The descriptors that can be read from, or written to, now or once one of them can be.
+
+    Polled, since `select` refuses descriptors above 1,023, which a parent process may have left open.
+    """
+    poll = select.poll()
+    for descriptor in reading:
+        poll.register(descriptor, select.POLLIN)
+    for descriptor in writing:
+        poll.register(descriptor, select.POLLOUT)
+    return {descriptor for descriptor, _ in poll.poll(None if wait else 0)}
 
 
 def claim() -> Connection | None:

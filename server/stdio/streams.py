@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import select
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
 from mcp.server.stdio import stdio_server
 
-from .connection import Connection
+from .connection import Connection, ready
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class _Output:
 
     async def flush(self) -> None:
         while self._connection.unsent:
-            if not select.select([], [self._connection.writing], [], 0)[1]:
+            if not ready(writing=[self._connection.writing], wait=False):
                 await anyio.wait_writable(self._connection.writing)
             self._connection.send_chunk()
 

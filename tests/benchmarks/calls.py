@@ -161,9 +161,9 @@ async def milliseconds(call: Call, concurrency: int, first: int) -> list[float]:
 
     async def work() -> None:
         for number in numbers:
-            begun = time.perf_counter()
+            started_at = time.perf_counter()
             await call(number)
-            times.append((time.perf_counter() - begun) * 1000)
+            times.append((time.perf_counter() - started_at) * 1000)
 
     await asyncio.gather(*(work() for _ in range(concurrency)))
     return times

@@ -34,9 +34,9 @@ async def measure(rounds: int) -> list[dict[str, Any]]:
         for elements in ELEMENTS:
             given, times = _arguments(elements), list[float]()
             for number in range(rounds):
-                begun = time.perf_counter()
+                started_at = time.perf_counter()
                 await call(elements * 100 + number, given)
-                times.append((time.perf_counter() - begun) * 1000)
+                times.append((time.perf_counter() - started_at) * 1000)
             found.append({"elements": elements, "bytes": len(json.dumps(given)), "ms": statistics.median(times)})
     listening.close()
     return found

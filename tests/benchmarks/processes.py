@@ -99,4 +99,4 @@ def _mib(pid: int, what: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{what}:"):
             return int(line.split()[1]) / 1024
-    raise RuntimeError("this system does not tell a process's memory")
+    raise RuntimeError("this system does not show a process's memory")

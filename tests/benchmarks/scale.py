@@ -23,14 +23,14 @@ async def measure(processes: int, url: str) -> dict[int, tuple[float, float]]:
     async with over_http([*command, "--workers", str(processes)], port) as (call, pid):
         await asyncio.gather(*(call(number) for number in range(50)))
         for concurrency in CONCURRENCY:
-            numbers, begun = iter(range(CALLS[concurrency])), time.perf_counter()
+            numbers, started_at = iter(range(CALLS[concurrency])), time.perf_counter()
 
             async def work(numbers: Any = numbers) -> None:
                 for number in numbers:
                     await call(number)
 
             await asyncio.gather(*(work() for _ in range(concurrency)))
-            found[concurrency] = CALLS[concurrency] / (time.perf_counter() - begun), peak_mib_of_tree(pid)
+            found[concurrency] = CALLS[concurrency] / (time.perf_counter() - started_at), peak_mib_of_tree(pid)
     return found
 
 

@@ -96,12 +96,12 @@ def ours(url: str, path: Path) -> Measured:
     with server(OURS, "--files", str(path.parent), "--api-url", url, DECTHINGS_API_KEY="k") as started:
         started.connect()
         started.ask("tools/call", name="create_model", arguments={"name": "n"})  # refused: all is loaded by then
-        rest, begun = started.peak_mib(), time.perf_counter()
+        rest, started_at = started.peak_mib(), time.perf_counter()
         options = {"type": "upload", "format": "tflite", "data": {"path": path.name}}
         arguments = {"name": "n", "description": "d", "options": options}
         answer = started.ask("tools/call", name="create_model", arguments=arguments, _meta={"progressToken": "p"})
         assert answer["result"]["structuredContent"]["upload"]["bytes"] == path.stat().st_size
-        return time.perf_counter() - begun, started.peak_mib() - rest
+        return time.perf_counter() - started_at, started.peak_mib() - rest
 
 
 def script(text: str, url: str, path: Path) -> Measured:
@@ -110,21 +110,21 @@ def script(text: str, url: str, path: Path) -> Measured:
         assert running.stdin is not None
         assert running.stdout is not None
         running.stdout.readline()
-        rest, begun = peak_mib(running.pid), time.perf_counter()
+        rest, started_at = peak_mib(running.pid), time.perf_counter()
         print(file=running.stdin, flush=True)
         assert "modelId" in running.stdout.readline()
-        measured = time.perf_counter() - begun, peak_mib(running.pid) - rest
+        measured = time.perf_counter() - started_at, peak_mib(running.pid) - rest
         print(file=running.stdin, flush=True)
         return measured
 
 
 def curl(url: str, path: Path) -> Measured:
-    """The time of the transfer alone, as curl tells it; the program's start is not in it."""
-    told = subprocess.run(
+    """The time of the transfer alone, as curl measures it; the program's start is not in it."""
+    done = subprocess.run(
         ["curl", "-s", "-o", "/dev/null", "-w", "%{time_total}", "-X", "POST", "-T", str(path), url],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    return float(told.stdout), 0.0
+    return float(done.stdout), 0.0
 
 
 def rows(rounds: int) -> list[dict[str, Any]]:

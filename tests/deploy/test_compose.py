@@ -35,7 +35,7 @@ def test_a_replica_of_compose_serves_with_what_all_replicas_share(name: str, tmp
     assert parser().parse_args(service["command"]).state_key_file == Path("/run/secrets") / service["secrets"][0]
     assert service["secrets"] == list(COMPOSE["secrets"])
     assert http.trusted_proxies == [SERVICES["nginx"]["networks"]["replicas"]["ipv4_address"]]
-    assert options.allowed_host == ["localhost"]
+    assert options.allowed_hosts == ["localhost"]
     assert f"{http.metrics_port}" in last("EXPOSE").split()
 
 

@@ -43,7 +43,7 @@ def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arguments", "status", "said"), [
+@pytest.mark.parametrize(("arguments", "status", "expected"), [
     (["call", "create_model", "not json"], 1, "cannot be read"),
     (["call", "create_model", "[]"], 1, "JSON object"),
     (["call", "create_model", "@none.json"], 1, "cannot be read"),
@@ -55,10 +55,12 @@ def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
     (["--tools", "find_models", "call", "create_model"], 1, "Available: find_models."),
     (["--read-only", "call", "delete_model"], 1, "Unknown tool 'delete_model'."),
 ])  # fmt: skip
-def test_a_usage_error_is_printed_on_stderr_in_a_line(arguments: Any, status: int, said: str, tmp_path: Path) -> None:
+def test_a_usage_error_is_printed_on_stderr_in_a_line(
+    arguments: Any, status: int, expected: str, tmp_path: Path
+) -> None:
     finished = run(*arguments, cwd=tmp_path)
     assert finished.returncode == status
-    assert said in finished.stderr
+    assert expected in finished.stderr
     assert "Traceback" not in finished.stderr
     assert finished.stdout == ""
 

@@ -1,4 +1,4 @@
-"""What the server does on the network beside speaking to Decthings: proxies, certificates, headers."""
+"""What the server does on the network besides speaking to Decthings: proxies, certificates, headers."""
 
 from __future__ import annotations
 
@@ -74,6 +74,23 @@ def certificate(folder: Path) -> Path:
     path = folder / "certificate.pem"
     path.write_bytes(built.public_bytes(encoding) + private)
     return path
+
+
+@pytest.mark.slow
+def test_a_malformed_tls_record_after_the_request_is_a_lost_response(tmp_path: Path) -> None:
+    def garble(connection: socket.socket, _: support.Request) -> None:
+        with socket.socket(fileno=connection.detach()) as raw:
+            raw.sendall(b"not TLS" * 10)
+
+    path = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    with support.upstream(garble, context) as upstream:
+        arguments = ["--api-url", upstream.url, "--timeout", "call=3", "call", "create_model", json.dumps(CREATE)]
+        finished = run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="k", SSL_CERT_FILE=str(path))
+    error = json.loads(finished.stdout)["error"]
+    assert (error["code"], error["outcome"], error["lookUp"]["answers"]) == ("no_response", "unknown", 0)
+    assert finished.stderr == ""
 
 
 @pytest.mark.slow

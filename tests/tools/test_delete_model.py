@@ -36,5 +36,5 @@ async def test_delete_model_accepts_the_name_that_find_models_shows(
 ) -> None:
     model_id = await sandbox_chat.new_model(name)
     person.answer = YES
-    told = (await sandbox_chat("find_models", ids=[model_id]))["models"][0]["name"]
-    assert "result" in await sandbox_chat("delete_model", modelId=model_id, confirmName=told)
+    shown = (await sandbox_chat("find_models", ids=[model_id]))["models"][0]["name"]
+    assert "result" in await sandbox_chat("delete_model", modelId=model_id, confirmName=shown)

@@ -69,9 +69,9 @@ async def test_an_input_name_that_is_unsafe_is_unmapped(name: str, inspect: Insp
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "expected"),
     [(b"", "an empty file"), (b"my notes", "text"), (b"\x08\x08\x3a\x02\x5a\x50", "malformed onnx model")],
 )
-async def test_inspect_model_file_refuses_other_files(data: bytes, said: str, inspect: Inspect) -> None:
+async def test_inspect_model_file_refuses_other_files(data: bytes, expected: str, inspect: Inspect) -> None:
     error = (await inspect("x", data))["error"]
-    assert (error["code"], said in error["message"]) == ("not_a_model_file", True)
+    assert (error["code"], expected in error["message"]) == ("not_a_model_file", True)

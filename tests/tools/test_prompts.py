@@ -11,13 +11,13 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [({"kind": "Upload", "source": "m.onnx"}, "inspect_model_file"), ({"kind": "something with flowers"}, "four ways")],
 )
-async def test_the_prompt_leads_through_the_set_up(arguments: dict[str, str], said: str, client: Client) -> None:
+async def test_the_prompt_leads_through_the_set_up(arguments: dict[str, str], expected: str, client: Client) -> None:
     (message,) = (await client.get_prompt("set_up_model", arguments)).messages
     assert isinstance(message.content, TextContent)
-    for word in (said, "create_model", "wait_for_model", arguments["kind"]):
+    for word in (expected, "create_model", "wait_for_model", arguments["kind"]):
         assert word in message.content.text
 
 

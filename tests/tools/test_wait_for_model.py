@@ -52,3 +52,27 @@ async def test_the_longest_wait_ends_with_an_ordinary_result(upstream: support.U
         answer = await chat("wait_for_model", modelId="m", timeoutSeconds=45)
     assert answer["state"] == "creating"
     assert answer["waitedSeconds"] < 40  # and not the 45 that were asked for
+
+
+@pytest.mark.parametrize("first", [support.http_response(b"", "504 Gateway Timeout"), b"nothing in time"])
+async def test_a_creation_that_failed_unnoticed_is_not_reported_as_ready(
+    first: bytes, upstream: support.Upstream, tmp_path: Path
+) -> None:
+    """A proxy stopped waiting, or we did, and then the model is not being created any more."""
+    page = support.frame({"result": {"models": [{"id": "m", "beingCreated": False}], "total": 1}})
+    failed = support.frame({"result": {"createModelFailed": {"error": {"code": "exception"}}}})
+    waits: list[bytes] = []
+
+    def talk(connection: socket.socket, request: support.Request) -> None:
+        if request.path.endswith("getModels"):
+            connection.sendall(page)
+        elif waits:
+            connection.sendall(failed)
+        else:
+            waits.append(request.body)
+            connection.sendall(first) if first.startswith(b"HTTP") else support.stay_silent(connection, request)
+
+    upstream.reply = talk
+    async with support.connect_chat(upstream, tmp_path) as chat:
+        result = await chat("wait_for_model", modelId="m", timeoutSeconds=0.5)
+    assert (result["state"], result["failure"]["code"]) == ("failed", "exception")

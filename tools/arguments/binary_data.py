@@ -12,14 +12,13 @@ from urllib.parse import unquote, unquote_to_bytes
 from pydantic import PlainValidator
 
 from ..decthings.json_codec import is_object, parse_if_json
+from ..decthings.tensors import MAX_FORMAT_BYTES, MEDIA_TYPES
 from ..results.text import closest_match
 from .validation import invalid
 
 MAX_INLINE_BYTES = 256 * 1024
 """Models make mistakes when they write long base64; files have no such limit."""
 
-_MAX_FORMAT_BYTES = 255
-_MEDIA = ("image", "audio", "video")
 _FORMATS = {
     "jpeg": "jpg", "image/jpeg": "jpg", "image/svg+xml": "svg", "audio/mpeg": "mp3", "audio/x-wav": "wav",
     "audio/wave": "wav", "video/mpeg": "mpg", "video/quicktime": "mov", "video/x-matroska": "mkv",
@@ -55,8 +54,8 @@ def parse_media(value: Any) -> MediaSource:
     members = _as_object(value)
     source, media_type = _read({name: member for name, member in members.items() if name != "format"})
     format_ = members.get("format") or _format_of(source, media_type)
-    if not isinstance(format_, str) or len(format_.encode("utf-8", "replace")) > _MAX_FORMAT_BYTES:
-        raise invalid(f"needs a string of at most {_MAX_FORMAT_BYTES} bytes for format")
+    if not isinstance(format_, str) or len(format_.encode("utf-8", "replace")) > MAX_FORMAT_BYTES:
+        raise invalid(f"needs a string of at most {MAX_FORMAT_BYTES} bytes for format")
     return MediaSource(format_, source)
 
 
@@ -151,7 +150,7 @@ def _format_of(source: Source, media_type: str) -> str:
         name = PurePath(source.path).suffix.removeprefix(".").lower()
     else:
         kind, _, subtype = media_type.partition("/")
-        name = _FORMATS.get(media_type, subtype.removeprefix("x-")) if kind in _MEDIA else ""
+        name = _FORMATS.get(media_type, subtype.removeprefix("x-")) if kind in MEDIA_TYPES else ""
     if not name:
         raise invalid('has no format; give {"path" or "base64", "format"}, for example "png", "wav" or "mp4"')
     return _FORMATS.get(name, name)

@@ -7,10 +7,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, with_config
+from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from ..decthings.json_codec import is_list
@@ -23,7 +21,6 @@ from ..decthings.tensors import (
     integer_range,
     shape_problem,
 )
-from ..decthings.types import STRICT
 from .binary_data import parse_binary, parse_media
 from .validation import invalid, prefixed
 
@@ -32,7 +29,6 @@ _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(in
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
-@with_config(STRICT)
 class TensorFields(TypedDict):
     """A tensor in the arguments."""
 

@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 _PAUSES = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each request of a lookup: what was just made can take a moment to be listed."""
 _REQUEST_SECONDS = 3.0
+_PAGE_LIMIT = 100
+_MAX_MODELS = 1_000
 _CLOCK_SLACK_MS = 2_000
 """A Date header has whole seconds, and travels for a while."""
 
@@ -33,23 +35,23 @@ _CLOCK_SLACK_MS = 2_000
 class OutcomeLookup:
     """Looks for what a call did. `found` is what it found, for the result."""
 
-    def __init__(self, error: DecthingsError, client: DecthingsClient, call_started: float, seconds: float) -> None:
+    def __init__(self, error: DecthingsError, client: DecthingsClient, request_started: float, seconds: float) -> None:
         """Starts the lookup.
 
         Args:
             error: why the outcome of the call is not known.
-            call_started: `time.monotonic()` of the call.
+            request_started: `time.monotonic()` of the request whose response was lost.
             seconds: how long to look.
         """
         self._error = error
         self._client = client
-        self._call_started = call_started
+        self._request_started = request_started
         self._started = monotonic()
         self._until = self._started + seconds
         self._responses = 0
         self.found: dict[str, Any] = {}
         self.request_at: float | None = None
-        """The time of the call on Decthings' clock, in milliseconds since 1970: what is older was there before."""
+        """The time of the request on Decthings' clock, in milliseconds since 1970: what is older was there before."""
 
     async def models(self, filter_: types.Filter) -> AsyncGenerator[list[dict[str, Any]]]:
         """What Decthings lists, request after request."""
@@ -60,17 +62,27 @@ class OutcomeLookup:
                 return
             try:
                 with anyio.fail_after(min(_REQUEST_SECONDS, left)):
-                    models = (await self._client.get_models({"filter": filter_}, self._read_date))["models"]
+                    models = await self._all_models(filter_)
             except (DecthingsError, TimeoutError):
                 continue
             self._responses += 1
             yield models
 
+    async def _all_models(self, filter_: types.Filter) -> list[dict[str, Any]]:
+        """All that match: public models of others can have the same name."""
+        models: list[dict[str, Any]] = []
+        while True:
+            params: types.ListParams = {"filter": filter_, "offset": len(models), "limit": _PAGE_LIMIT}
+            page = await self._client.get_models(params, self._read_date)
+            models += page["models"]
+            if not page["models"] or len(models) >= min(page["total"], _MAX_MODELS):
+                return models
+
     def _read_date(self, server_ms: float) -> None:
-        self.request_at = server_ms - (monotonic() - self._call_started) * 1000 - _CLOCK_SLACK_MS
+        self.request_at = server_ms - (monotonic() - self._request_started) * 1000 - _CLOCK_SLACK_MS
 
     def is_from_this_call(self, created_at: Any) -> bool | None:
-        """Whether something was made since the call started; None when that cannot be determined."""
+        """Whether something was made since the request started; None when that cannot be determined."""
         if not isinstance(created_at, (int, float)) or self.request_at is None:
             return None
         return created_at >= self.request_at
@@ -119,10 +131,10 @@ async def write_with_lookup(
         DecthingsError: nothing was done.
         LostResponse: the response was lost, and nothing was done or that could not be found out.
     """
-    client, started = services.require_client(), monotonic()
+    client = services.require_client()
 
     def lookup(error: DecthingsError) -> OutcomeLookup:
-        return OutcomeLookup(error, client, started, services.call_seconds * OUTCOME_LOOKUP_SHARE)
+        return OutcomeLookup(error, client, sending.started, services.call_seconds * OUTCOME_LOOKUP_SHARE)
 
     try:
         try:

@@ -54,16 +54,13 @@ async def retry(
 def _backoff(error: DecthingsError, tries: int, *, idempotent: bool) -> float | None:
     """Seconds until the next try, or None when there is to be none."""
     growing = min(_FIRST_PAUSE * 2 ** (tries - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311
-    if _is_overload(error):
-        retry_after = error.retry_after if isinstance(error, InvalidResponse) else None
-        return max(growing, retry_after or 0.0)
+    pause = max(growing, (error.retry_after if isinstance(error, InvalidResponse) else None) or 0.0)
     passing = (ConnectionFailed, *((NoResponse, RequestInterrupted, InvalidResponse) if idempotent else ()))
-    return growing if isinstance(error, passing) and tries < _CONNECTION_TRIES else None
+    may_retry = _is_overload(error) or (isinstance(error, passing) and tries < _CONNECTION_TRIES)
+    return pause if may_retry else None
 
 
 def _is_overload(error: DecthingsError) -> bool:
     if isinstance(error, ApiError):
         return error.code in _OVERLOAD_CODES
-    if not isinstance(error, InvalidResponse):
-        return False
-    return error.status == 429 or (error.status == 503 and error.retry_after is not None)
+    return isinstance(error, InvalidResponse) and error.status == 429

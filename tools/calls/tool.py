@@ -93,8 +93,10 @@ class DecthingsTool:
             with call.time_limit():
                 result = await self.handler(checked, call)
             return success(result, self.effect, ignored, call.evidence)
-        except (ToolFailure, DecthingsError) as error:
+        except ToolFailure as error:
             return failure(error, self.effect)
+        except DecthingsError as error:  # of a request that only reads, unless the one that writes was sent
+            return failure(error, self.effect, may_have_acted=error.may_have_acted and call.may_have_acted)
         except MCPError:
             raise
         except TimeoutError:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import AfterValidator, Field, with_config
-
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
+from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from ..arguments.binary_data import SourceArgument
@@ -22,13 +20,11 @@ from . import schema
 from .rewrites import REWRITES
 
 
-@with_config(types.STRICT)
 class InlineArgument(TypedDict):
     type: Literal["data"]
     data: list[TensorArgument]
 
 
-@with_config(types.STRICT)
 class ProviderArgument(TypedDict):
     name: str
     data: Annotated[
@@ -44,7 +40,6 @@ def _few_inline(providers: list[ProviderArgument]) -> list[ProviderArgument]:
     return providers
 
 
-@with_config(types.STRICT)
 class CreateStateArgument(TypedDict):
     method: Literal["create"]
     name: str
@@ -52,7 +47,6 @@ class CreateStateArgument(TypedDict):
     launcherSpec: types.LauncherSpec
 
 
-@with_config(types.STRICT)
 class StateFileArgument(TypedDict):
     key: str
     data: SourceArgument
@@ -68,14 +62,12 @@ def _within_frame(files: list[StateFileArgument]) -> list[StateFileArgument]:
     return files
 
 
-@with_config(types.STRICT)
 class UploadStateArgument(TypedDict):
     method: Literal["upload"]
     name: str
     data: Annotated[list[StateFileArgument], AfterValidator(_within_frame)]
 
 
-@with_config(types.STRICT)
 class UploadArgument(TypedDict):
     type: Literal["upload"]
     tags: NotRequired[list[types.Tag]]
@@ -84,7 +76,6 @@ class UploadArgument(TypedDict):
     data: SourceArgument
 
 
-@with_config(types.STRICT)
 class SnapshotArgument(TypedDict):
     type: Literal["basedOnModelSnapshot"]
     tags: NotRequired[list[types.Tag]]
@@ -96,7 +87,7 @@ class SnapshotArgument(TypedDict):
     ]
 
 
-@with_config(types.STRICT)
+@types.strict
 class CreateModelArguments(TypedDict):
     name: str
     description: str

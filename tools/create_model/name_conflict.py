@@ -14,6 +14,8 @@ from ..results.text import iso_time, short_text
 _MAX_SUGGESTIONS = 2
 _CANDIDATES = 10
 _PAGE_LIMIT = 100
+_OWNER_SEPARATOR = "/"
+"""Between an organization and the name, by all appearance: the API page does not say how one is named."""
 _LOOKUP_SECONDS = 8.0
 
 # What getModels does not return of a model, by how it was created.
@@ -48,10 +50,10 @@ async def with_conflict_details(error: ApiError, requested: Mapping[str, Any], c
 
 
 def own_model(models: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
-    """The caller's model of that name: one that they may write, and rather a user's than an organization's."""
+    """The caller's model of that name. One of an organization is another model, unless its name was asked for."""
     own = [model for model in models if model.get("name") == name and model.get("access") == "readwrite"]
     by_user = [model for model in own if is_object(model.get("owner")) and model["owner"].get("type") == "user"]
-    return next(iter(by_user or own), None)
+    return next(iter(own if _OWNER_SEPARATOR in name else by_user), None)
 
 
 def compare_with_request(model: Mapping[str, Any], requested: Mapping[str, Any]) -> dict[str, Any]:

@@ -167,7 +167,12 @@ class DecthingsClient:
             return result_of(redact(reply, self._api_key))
         except RecursionError as error:
             raise InvalidResponse("The response is nested too deeply.", may_have_acted=sending.complete) from error
-        except (httpx.RequestError, TimeoutError) as error:
+        except DecthingsError:
+            raise
+        except Exception as error:
+            # Of libraries below httpx too, such as a malformed TLS record: whatever it is, the response is lost.
+            if not (sending.complete or isinstance(error, (httpx.RequestError, TimeoutError))):
+                raise
             raise transport_error(error, sending) from error
         finally:
             body.release()

@@ -62,8 +62,8 @@ async def _read_failed(response: httpx.Response, request_complete: bool) -> dict
     except (MalformedFrame, httpx.RequestError):
         pass
     status, retry_after = response.status_code, _retry_after(response)
-    # Proxies send 408 and a bare 503 also when their own connection was lost after the request was passed on.
-    refused = (status < 500 and status != 408) or (status == 503 and retry_after is not None)
+    # Proxies and caches send 408 and 5xx, 503 with Retry-After too, also after they have passed the request on.
+    refused = status < 500 and status != 408
     raise InvalidResponse(
         f"Decthings returned HTTP status {status} instead of a valid response.",
         may_have_acted=has_result or (request_complete and not refused),

@@ -11,7 +11,7 @@ from typing import cast
 import httpx
 
 from .blobs import Blob, chunks_of, size_of
-from .errors import ConnectionFailed, DecthingsError, InvalidRequest, NoResponse, RequestInterrupted
+from .errors import BlobChanged, ConnectionFailed, DecthingsError, InvalidRequest, NoResponse, RequestInterrupted
 
 _SMALL_CHUNK, _LARGE_CHUNK = 1 << 16, 1 << 20
 _FAST_CHUNK_SECONDS = 0.1
@@ -30,6 +30,7 @@ class SendProgress:
         self.begin()
 
     def begin(self) -> None:
+        self.started = monotonic()
         self.sent = 0
         self.complete = self.refused = False
 
@@ -54,13 +55,17 @@ class RequestBody:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         sending = self.sending
-        async for chunk in self._paced():
-            # Before the yield: what is given to the connection may arrive, whatever happens afterwards.
-            sending.sent += len(chunk)
-            sending.complete = sending.sent == self.size
-            yield chunk
-            if sending.on_sent is not None:
-                await sending.on_sent(sending.sent, self.size)
+        try:
+            async for chunk in self._paced():
+                # Before the yield: what is given to the connection may arrive, whatever happens afterwards.
+                sending.sent += len(chunk)
+                sending.complete = sending.sent == self.size
+                yield chunk
+                if sending.on_sent is not None:
+                    await sending.on_sent(sending.sent, self.size)
+        except BlobChanged:
+            if not sending.complete:  # otherwise an empty file was last, and nothing is missing
+                raise
 
     async def _paced(self) -> AsyncIterator[bytes]:
         """Chunks of a size that the connection sends quickly, so that a slow connection does not time out on one."""

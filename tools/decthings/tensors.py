@@ -39,7 +39,7 @@ _STRUCT_CODES = {
 }  # fmt: skip
 _CONTENTS = {"boolean": "true or false", "string": "a JSON string"}
 _MAX_DIMENSIONS = 255
-_MAX_FORMAT_BYTES = 255
+MAX_FORMAT_BYTES = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +151,8 @@ def _variable_element(type_: TensorType, index: int, element: Any) -> Iterator[B
         yield element
     else:
         name = _utf8(element.format, index)
-        if len(name) > _MAX_FORMAT_BYTES:
-            raise TensorError(f"its format is longer than {_MAX_FORMAT_BYTES} bytes.", index)
+        if len(name) > MAX_FORMAT_BYTES:
+            raise TensorError(f"its format is longer than {MAX_FORMAT_BYTES} bytes.", index)
         yield bytes([len(name)]) + name
         yield element.data
 

@@ -11,13 +11,14 @@ from typing import Any, Literal, NotRequired, get_args
 
 from pydantic import ConfigDict, FiniteFloat, with_config
 
-# pydantic needs this TypedDict rather than typing's on Python 3.11.
+# Here and wherever types are validated: pydantic cannot use typing's on Python 3.11.
 from typing_extensions import TypedDict
 
 from .blobs import Blob
 from .tensors import Tensor, TensorType
 
-STRICT = ConfigDict(extra="forbid", strict=True)
+strict = with_config(ConfigDict(extra="forbid", strict=True))
+"""For a type that is validated: it holds for the types within, too."""
 
 Language = Literal["go", "javascript", "typescript", "python", "rust"]
 
@@ -28,13 +29,11 @@ ModelFormat = Literal["onnx", "tflite"]
 FORMATS: tuple[ModelFormat, ...] = get_args(ModelFormat)
 
 
-@with_config(STRICT)
 class Tag(TypedDict):
     tag: str
     value: str
 
 
-@with_config(STRICT)
 class ParameterRules(TypedDict):
     """What a parameter accepts. `shape`: -1 is any length, [] one value. `annotations` are for Decthings' web pages."""
 
@@ -43,14 +42,12 @@ class ParameterRules(TypedDict):
     annotations: list[str]
 
 
-@with_config(STRICT)
 class ParameterDefinition(TypedDict):
     name: str
     required: bool
     rules: ParameterRules
 
 
-@with_config(STRICT)
 class ParameterDefinitions(TypedDict):
     createState: list[ParameterDefinition]
     train: list[ParameterDefinition]
@@ -62,13 +59,11 @@ DEFINITION_LISTS = ("createState", "train", "evaluateInput", "evaluateOutput")
 """The names of the lists in `ParameterDefinitions`."""
 
 
-@with_config(STRICT)
 class Gpus(TypedDict):
     model: str
     count: int
 
 
-@with_config(STRICT)
 class LauncherSpec(TypedDict):
     """The machine to run on. `cpus` may be a fraction; memory, disk and swap are in MiB."""
 
@@ -79,7 +74,6 @@ class LauncherSpec(TypedDict):
     gpus: NotRequired[Gpus]
 
 
-@with_config(STRICT)
 class DatasetReference(TypedDict):
     type: Literal["dataset"]
     datasetId: str
@@ -96,7 +90,6 @@ class ParameterProvider(TypedDict):
     data: DatasetReference | InlineData
 
 
-@with_config(STRICT)
 class CopyState(TypedDict):
     method: Literal["copy"]
 
@@ -119,7 +112,6 @@ class UploadState(TypedDict):
     data: list[StateFile]
 
 
-@with_config(STRICT)
 class CodeOptions(TypedDict):
     type: Literal["code"]
     tags: NotRequired[list[Tag]]
@@ -145,7 +137,6 @@ class SnapshotOptions(TypedDict):
     initialState: CopyState | CreateState | UploadState
 
 
-@with_config(STRICT)
 class ExistingOptions(TypedDict):
     type: Literal["fromExisting"]
     tags: NotRequired[list[Tag]]
@@ -160,7 +151,6 @@ class CreateModelParams(TypedDict):
     options: CodeOptions | UploadOptions | SnapshotOptions | ExistingOptions
 
 
-@with_config(STRICT)
 class Filter(TypedDict, total=False):
     """Which models or datasets to list. `names` are exact; `searchName` is a part of a name."""
 

@@ -132,12 +132,19 @@ def success(
     return _result(fields, result.headline + ("" if evidence is None else recovered), is_error=False)
 
 
-def failure(error: ToolFailure | DecthingsError, effect: Effect) -> CallToolResult:
-    """The result of a call that failed."""
+def failure(
+    error: ToolFailure | DecthingsError, effect: Effect, *, may_have_acted: bool | None = None
+) -> CallToolResult:
+    """The result of a call that failed.
+
+    Args:
+        may_have_acted: whether the call may have had an effect, where the error alone does not say it.
+    """
+    may_have_acted = error.may_have_acted if may_have_acted is None else may_have_acted
     fields, next_step = _error_fields(error, effect)
     if effect.not_applied is not None:
-        fields["outcome"] = "unknown" if error.may_have_acted else effect.not_applied
-    if error.may_have_acted:
+        fields["outcome"] = "unknown" if may_have_acted else effect.not_applied
+    if may_have_acted:
         own = error.next_step if isinstance(error, LostResponse) else ""
         next_step = own or effect.unknown_next_step
     summary = ", ".join(fields[name] for name in ("code", "outcome") if name in fields)
@@ -189,7 +196,7 @@ def _transport_error_fields(error: DecthingsError) -> tuple[dict[str, Any], str]
         next_step = _NEXT_STEPS_BY_STATUS.get(error.status, _REFUSED_NEXT_STEP)
         retryable = error.may_have_acted or error.status >= 500 or error.status in _TRANSIENT_STATUSES
     else:
-        details, next_step = {}, _NEXT_STEPS.get(error.code, "")
+        details, next_step = {}, _NEXT_STEPS.get(error.code, "Make the same call again.")
         retryable = not isinstance(error, InvalidRequest)
     return _fields(error.code, str(error), retryable=retryable, details=details), next_step
 

@@ -1,4 +1,4 @@
-"""Early replies cannot be told from those of the server, but for the time."""
+"""Early replies equal those of the server, but for the time."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_early_replies_to_recorded_sessions_equal_the_servers(
     lines: list[str], at_once: bool, tmp_path: Path, folder: Path
 ) -> None:
-    told = converse(lines, tmp_path, at_once=at_once)
+    seen = converse(lines, tmp_path, at_once=at_once)
     expected = plain(tuple(lines), folder)
-    assert told == (replace(expected, answers=sorted(expected.answers)) if at_once else expected)
-    assert (told.status, told.log) == (0, [])
+    assert seen == (replace(expected, responses=sorted(expected.responses)) if at_once else expected)
+    assert (seen.status, seen.log) == (0, [])
 
 
 @pytest.mark.parametrize("version", [*VERSIONS, "1999-01-01"])
@@ -70,8 +70,8 @@ def test_early_replies_list_the_offered_tools(tools: list[str], tmp_path: Path) 
 def test_early_replies_to_generated_sessions_equal_the_servers(lines: list[str], at_once: bool, tmp_path: Path) -> None:
     cancelled = any("notifications/cancelled" in line for line in lines)
     assume(not (at_once and cancelled))  # whether that comes in time is chance
-    told = converse(lines, tmp_path, at_once=at_once)
-    assert told == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_EARLY_REPLIES)
+    seen = converse(lines, tmp_path, at_once=at_once)
+    assert seen == converse(lines, tmp_path, at_once=at_once, variables=WITHOUT_EARLY_REPLIES)
 
 
 def test_a_wrong_option_is_refused_before_any_early_reply(tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_prints_while_the_server_loads_do_not_reach_the_client(tmp_path: Path) -
 def test_the_loaded_server_takes_over_a_session_without_loss(tmp_path: Path) -> None:
     """More pings, one after the other, than fit into the time until the server is loaded."""
     pings = [request(f"p{number}", "ping") for number in range(1500)]
-    told = converse([handshake(), INITIALIZED, *pings, request(2, "tools/call", CALL)], tmp_path)
-    ids = [json.loads(answer)["id"] for answer in told.answers]
+    seen = converse([handshake(), INITIALIZED, *pings, request(2, "tools/call", CALL)], tmp_path)
+    ids = [json.loads(response)["id"] for response in seen.responses]
     assert ids == [1, *(f"p{number}" for number in range(1500)), 2]
-    assert {answer.partition(',"result":')[2] for answer in told.answers[1:-1]} == {"{}}\n"}
-    assert (told.status, told.log) == (0, [])
+    assert {response.partition(',"result":')[2] for response in seen.responses[1:-1]} == {"{}}\n"}
+    assert (seen.status, seen.log) == (0, [])

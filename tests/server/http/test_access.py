@@ -51,7 +51,7 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("arguments", "said"), [
+@pytest.mark.parametrize(("arguments", "expected"), [
     (EVERYWHERE, "--token-file"),
     ((*EVERYWHERE, "--token-file", "{tokens}"), "--allowed-host"),
     (("--tenancy", "per-caller"), "remove the server's own"),
@@ -61,14 +61,14 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
     (("--state-key-file", "{short}"), "32 characters"),
     (("--workers", "0"), "greater than 0"),
 ])  # fmt: skip
-def test_unsafe_options_are_refused_at_the_start(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_unsafe_options_are_refused_at_the_start(arguments: tuple[str, ...], expected: str, tmp_path: Path) -> None:
     (tmp_path / "short").write_text("anna secret\n")
     (tmp_path / "empty").write_text("# nobody\n")
     files = {"tokens": token_file(tmp_path), "short": tmp_path / "short", "empty": tmp_path / "empty"}
     given = [argument.format(**files) for argument in arguments]
     ended = support.run_server("--http", "--port", "0", *given, cwd=tmp_path, DECTHINGS_API_KEY="the-servers-own-key")
     assert ended.returncode == 2
-    assert said in ended.stderr
+    assert expected in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not any(secret in ended.stderr for secret in (*TOKENS.values(), "the-servers-own-key"))
 
@@ -115,7 +115,7 @@ def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch:
     assert access.authenticate(carl, b"") == Caller("carl")
     with pytest.raises(Refusal):
         access.authenticate(with_token(TOKENS["anna"]), b"")
-    path.write_text("broken\n")  # what it said before holds
+    path.write_text("broken\n")  # the previous tokens stay valid
     assert access.authenticate(carl, b"") == Caller("carl")
     path.unlink()
     assert access.authenticate(carl, b"") == Caller("carl")
@@ -157,12 +157,12 @@ def test_completions_use_the_callers_own_key(tmp_path: Path) -> None:
     model = {"id": "model-of-anna", "name": "n", "access": "readwrite"}
     page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
     with support.upstream(page) as up, http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server:
-        told = post(
+        response = post(
             server.url, "completion/complete", own_key("key-of-anna"),
             ref={"type": "ref/resource", "uri": "decthings://models/{modelId}"},
             argument={"name": "modelId", "value": "model"},
         ).json()  # fmt: skip
-    assert told["result"]["completion"]["values"] == ["model-of-anna"]
+    assert response["result"]["completion"]["values"] == ["model-of-anna"]
     assert {request.headers["authorization"] for request in up.requests} == {"Bearer key-of-anna"}
 
 

@@ -35,8 +35,8 @@ def test_concurrent_health_checks_share_a_request_to_decthings(tmp_path: Path) -
     held = support.HeldReply(UNAUTHORIZED)
     with support.upstream(held) as up, keyed_server(up, tmp_path) as server, ThreadPoolExecutor(2) as asking:
         url = f"{server.root}/readyz?decthings"
-        told = [asking.submit(httpx.get, url) for _ in range(2)]
+        responses = [asking.submit(httpx.get, url) for _ in range(2)]
         httpx.get(f"{server.root}/healthz")
         held.released.set()
-        assert [future.result().status_code for future in told] == [200, 200]
+        assert [future.result().status_code for future in responses] == [200, 200]
     assert len(up.requests) == 1

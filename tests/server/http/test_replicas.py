@@ -1,4 +1,4 @@
-"""Several servers behind one address: nothing ties a request to one of them, and one can be lost."""
+"""Several servers at one address: nothing ties a request to one of them, and one can be lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CALLS, AT_A_TIME = 200, 20
 
 @pytest.fixture
 def replicas(tmp_path: Path) -> Generator[Callable[..., list[HttpServer]]]:
-    """Starts some, with tokens and one Decthings behind them."""
+    """Starts some, with tokens, and one Decthings for all."""
     with ExitStack() as stack:
         sandbox = stack.enter_context(support.sandbox(tmp_path / "sandbox"))
         shared = ("--api-url", sandbox, "--token-file", str(token_file(tmp_path)), "--calls-per-second", "10000")
@@ -100,26 +100,26 @@ def served_by(nginx: Gateway) -> Counter[str]:
 
 
 def outcome_of(url: str, name: str) -> str:
-    """What a caller is told."""
+    """What a caller gets."""
     try:
         answer = call(url, "create_model", {**CREATE, "name": name}, bearer("anna"))
     except httpx.TransportError:
         return "no answer"
     if "error" in answer:
         return f"HTTP {answer['error']['code']}"
-    told = answer["result"]["structuredContent"]
-    return told.get("error", told)["outcome"]
+    result = answer["result"]["structuredContent"]
+    return result.get("error", result)["outcome"]
 
 
 def load(url: str, in_the_middle: Callable[[], None]) -> dict[str, str]:
-    """Many calls at a time, with something that happens after a third of them; what was told, by name."""
+    """Many calls at a time, with something that happens after a third of them; the outcomes, by name."""
     done = threading.Semaphore(0)
 
     def one(number: int) -> tuple[str, str]:
         name = f"model-{number}"
-        told = outcome_of(url, name)
+        outcome = outcome_of(url, name)
         done.release()
-        return name, told
+        return name, outcome
 
     def happen() -> None:
         for _ in range(CALLS // 3):
@@ -129,9 +129,9 @@ def load(url: str, in_the_middle: Callable[[], None]) -> dict[str, str]:
     happening = threading.Thread(target=happen)
     happening.start()
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        told = dict(pool.map(one, range(CALLS)))
+        results = dict(pool.map(one, range(CALLS)))
     happening.join()
-    return told
+    return results
 
 
 @needs_nginx
@@ -146,15 +146,15 @@ def test_a_lost_replica_loses_only_its_calls_in_progress(
             servers[0].process.send_signal(getattr(signal, event))
 
     with gateway(tmp_path / "nginx", servers) as front:
-        told = load(front.url, happen)
+        results = load(front.url, happen)
         shares = served_by(front)
-    for name, outcome in told.items():
+    for name, outcome in results.items():
         models = models_named(tmp_path / "sandbox", name)
         outcomes[f"replica: {event}"][f"{outcome}, {len(models)} model"] += 1
         assert len(models) <= 1
         assert outcome != "created" or models
         assert outcome not in ("not_created", "unknown")
-    lost = sum(outcome != "created" for outcome in told.values())
+    lost = sum(outcome != "created" for outcome in results.values())
     assert lost <= (AT_A_TIME if event == "SIGKILL" else 0)
     if event == "nothing":
         assert min(shares[server.root.removeprefix("http://")] for server in servers) > CALLS / 4

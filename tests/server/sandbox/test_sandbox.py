@@ -66,9 +66,9 @@ async def test_the_sandbox_refuses_with_documented_codes(
 ) -> None:
     with pytest.raises(ApiError) as caught:
         await client.create_model(params(options))
-    told = {"code": caught.value.code, **caught.value.details}
-    told.pop("reason", None)
-    assert told == error
+    refusal = {"code": caught.value.code, **caught.value.details}
+    refusal.pop("reason", None)
+    assert refusal == error
     assert (await client.get_models({"filter": {"names": ["n"]}}))["total"] == 0
 
 
@@ -155,7 +155,7 @@ HTTP_ERRORS: dict[str, tuple[str, bytes, int]] = {
     "cut off": ("Model/getModels", b"\x00\x02{", 400),
     "cut off in a length": ("Model/getModels", b"\x00\xfd\x00", 400),
     "cut off in a blob": ("Model/createModel", b"\x01\x02\x05{}abc", 400),
-    "something behind": ("Model/getModels", FRAME + b"x", 400),
+    "bytes after the frame": ("Model/getModels", FRAME + b"x", 400),
     "not an object": ("Model/getModels", b"\x00\x02[]", 400),
     "not JSON": ("Model/getModels", b"\x00\x02{\xff", 400),
     "too long": ("Model/getModels", b"\x00\xff\x00\x00\x00\xff\x00\x00\x00\x00{}", 400),

@@ -1,4 +1,4 @@
-"""What became of a call that was cancelled stands in the log."""
+"""What became of a call that was cancelled is logged."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def test_a_cancelled_call_that_was_done_is_looked_up_and_logged(ending: str, tmp
 def test_a_call_cancelled_before_it_was_sent_did_nothing(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(30 << 20))
     options = {"type": "upload", "format": "tflite", "data": {"path": "m.tflite"}}
-    begun = threading.Event()
+    started = threading.Event()
 
     def take_a_little(connection: socket.socket, request: support.Request) -> None:
-        begun.set()
+        started.set()
         support.stay_silent(connection, request)
 
     sharing = ("--files", str(tmp_path))
     with support.upstream(take_a_little, stop_at=1000) as up, keyed_process(up, tmp_path, *sharing) as running:
         connect(running)
         send(running, create_call(2, {**CREATE, "options": options}))
-        assert begun.wait(30)
+        assert started.wait(30)
         send(running, CANCEL, request(3, "ping"))
         assert receive(running)["id"] in (2, 3)
         assert "before Decthings took it: nothing was done" in log_line(running)

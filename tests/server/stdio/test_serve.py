@@ -107,10 +107,10 @@ def test_a_signal_ends_the_server_at_once_and_quietly(
                 os.sched_yield()
         running.send_signal(number)
         assert running.wait(30) == status
-        told = pipe(running.stderr).read()
-        # What becomes of a call that was under way stands in the log, and nothing else does.
-        assert "Traceback" not in told
-        assert [line.partition(": ")[2] for line in told.splitlines()] == (
+        log = pipe(running.stderr).read()
+        # The outcome of a call in progress is logged, and nothing else.
+        assert "Traceback" not in log
+        assert [line.partition(": ")[2] for line in log.splitlines()] == (
             ["create_model of 'n' was cancelled after all of it was sent: it may have been done"] if busy else []
         )
 

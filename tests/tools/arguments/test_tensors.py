@@ -66,8 +66,8 @@ SINGLE_PROBLEMS: list[tuple[Any, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("tensor", "said"), SINGLE_PROBLEMS)
-async def test_a_tensor_that_cannot_be_sent_is_reported(tensor: Any, said: str, chat: Chat) -> None:
+@pytest.mark.parametrize(("tensor", "expected"), SINGLE_PROBLEMS)
+async def test_a_tensor_that_cannot_be_sent_is_reported(tensor: Any, expected: str, chat: Chat) -> None:
     (found,) = (await chat.create(with_tensor(tensor)))["error"]["problems"]
-    assert said in found["problem"]
+    assert expected in found["problem"]
     assert found["path"].startswith("options.initialState.params[0].data.data[0]")

@@ -1,4 +1,4 @@
-"""What is told of snapshot_model, update_model and delete_model when Decthings' answer is lost."""
+"""The outcome of snapshot_model, update_model and delete_model when Decthings' response is lost."""
 
 from __future__ import annotations
 

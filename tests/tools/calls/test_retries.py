@@ -45,7 +45,6 @@ def refuse_at_first(refusal: bytes, times: int) -> support.Reply:
     support.frame({"error": {"code": "too_many_requests"}}),
     support.frame({"error": {"code": "server_overloaded"}}),
     support.http_response(b"", "429 Too Many Requests"),
-    support.http_response(b"", "503 Service Unavailable", "text/plain", "Retry-After: 0"),
 ])  # fmt: skip
 async def test_a_refused_call_is_retried_with_progress(refusal: bytes, upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = refuse_at_first(refusal, 2)

@@ -1,4 +1,4 @@
-"""Whatever breaks between us and Decthings, what is told of the outcome is true, and there is at most one model."""
+"""Whatever breaks between us and Decthings, the reported outcome is true, and there is at most one model."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ async def test_create_model_reports_the_true_outcome(
         async with support.connect_chat(upstream, sandbox.files, mode=mode, retry_seconds=0, timeouts=timeouts) as chat:
             answer = await chat.create({"name": name, "description": "d", "options": OPTIONS[kind]})
     existing = models_named(sandbox.data, name)
-    told = answer.get("error", answer)["outcome"]
-    outcomes[fault][f"{told}, {len(existing)} model"] += 1
+    outcome = answer.get("error", answer)["outcome"]
+    outcomes[fault][f"{outcome}, {len(existing)} model"] += 1
     assert proxy.calls == 1
     assert len(existing) <= 1
-    assert told == "created" if existing else told in ("not_created", "unknown")
+    assert outcome == "created" if existing else outcome in ("not_created", "unknown")
     if existing:
         assert answer["result"]["modelId"] == existing[0]
         assert "lookUp" not in answer or "differs" not in answer["lookUp"]["existing"]

@@ -1,4 +1,4 @@
-"""The inputSchema as clients take it, and the types behind it, which have to mean the same."""
+"""The inputSchema as clients take it, and its types, which must mean the same."""
 
 from __future__ import annotations
 

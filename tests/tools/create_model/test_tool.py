@@ -96,9 +96,9 @@ async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat, upstre
     assert len(block.text) < 400
 
 
-@pytest.mark.parametrize("said", ["true", None])
-async def test_a_model_of_unknown_readiness_is_not_called_ready(said: Any, chat: Chat, upstream: Upstream) -> None:
-    upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": said}})
+@pytest.mark.parametrize("ready", ["true", None])
+async def test_a_model_of_unknown_readiness_is_not_called_ready(ready: Any, chat: Chat, upstream: Upstream) -> None:
+    upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": ready}})
     answer = await chat.create(arguments(CODE))
     assert answer["result"] == {"modelId": "m"}
     assert "did not say" in answer["nextStep"]
@@ -117,16 +117,16 @@ async def test_a_crash_leaves_the_outcome_open(
 async def test_a_crash_in_one_call_does_not_end_another(
     chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crashed, under_way, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+    crashed, started, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
 
     def wait_for_the_crash(connection: socket.socket, _: support.Request) -> None:
-        loop.call_soon_threadsafe(under_way.set)
+        loop.call_soon_threadsafe(started.set)
         assert crashed.wait(30)
         connection.sendall(support.created())
 
     upstream.reply = wait_for_the_crash
     other = asyncio.create_task(chat.create(arguments(CODE)))
-    await under_way.wait()
+    await started.wait()
     monkeypatch.setattr("decthings_mcp.tools.listing.list_params", None)
     assert (await chat("find_models"))["error"]["code"] == "internal_error"
     crashed.set()

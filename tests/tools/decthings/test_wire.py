@@ -56,7 +56,7 @@ def tensor(type_: Any, shape: list[int], values: list[Any]) -> Tensor:
         return Tensor(type_, shape, [Media(v["format"], v["data"]) for v in values])
     if type_ == "binary":
         return Tensor(type_, shape, values)
-    # The rows write 64-bit integers and special floats as texts, as an assistant would.
+    # The rows write 64-bit integers and special floats as strings, as an assistant would.
     return Tensor(type_, shape, check_tensor({"type": type_, "shape": shape, "data": values})["data"])
 
 

@@ -55,9 +55,9 @@ FOUND = {
 }
 
 
-@pytest.mark.parametrize(("said", "given_file"), FOUND.items(), ids=FOUND)
-def test_a_file_of_another_kind_is_named(said: str, given_file: tuple[str, bytes]) -> None:
-    with pytest.raises(NotAModelFile, match=said):
+@pytest.mark.parametrize(("expected", "given_file"), FOUND.items(), ids=FOUND)
+def test_a_file_of_another_kind_is_named(expected: str, given_file: tuple[str, bytes]) -> None:
+    with pytest.raises(NotAModelFile, match=expected):
         check(*given_file)
 
 

@@ -61,13 +61,13 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Any
 
 @pytest.mark.parametrize("code", CODES)
 def test_an_error_code_has_its_own_message_and_next_step(code: str, answers: dict[str, Any]) -> None:
-    members, said, retryable = CODES[code]
+    members, expected, retryable = CODES[code]
     result = answers[code]
     error = result.structured_content["error"]
     assert result.is_error
     assert (error["code"], error["outcome"], error["retryable"]) == (code, "not_created", retryable)
     assert error["message"].startswith("Nothing was created: ")
-    assert said in result.structured_content["nextStep"]
+    assert expected in result.structured_content["nextStep"]
     assert set(error) == {"code", "message", "outcome", "retryable", *members}
     assert "\x1b" not in str(error)
     assert len(str(error)) < 1_000
@@ -78,8 +78,8 @@ def test_the_text_of_an_error_repeats_its_fields(code: str, answers: dict[str, A
     (block,) = answers[code].content
     assert isinstance(block, TextContent)
     answer = answers[code].structured_content
-    for said in (answer["error"]["message"], code, "not_created", answer["nextStep"]):
-        assert said in block.text
+    for expected in (answer["error"]["message"], code, "not_created", answer["nextStep"]):
+        assert expected in block.text
     for name, value in answer["error"].items():
         if name not in ("message", "code", "outcome", "retryable"):
             assert f"{name}: {value}" in block.text

@@ -1,4 +1,4 @@
-"""What wait_for_model says of each way in which creating a model can fail."""
+"""What wait_for_model reports of each way in which creating a model can fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from support import CREATE_STATE, Chat
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_creations")]
 
 
-SAID = {
+EXPECTED = {
     "server_overloaded": "no capacity", "unknown": "gave no reason", "invalid_executable_file": "cannot run",
     "read_executable_file_failed": "could not be read", "launcher_terminated": "shut down",
     "max_duration_exceeded": "longer than the model allows, while its state was being created",
@@ -43,10 +43,10 @@ async def test_each_failure_of_a_creation_has_its_own_words(chat_without_elicita
     async with anyio.create_task_group() as tasks:
         for kind, model_id in waiting.items():
             tasks.start_soon(wait, kind, model_id)
-    assert set(answers) == set(SAID)
+    assert set(answers) == set(EXPECTED)
     for kind, answer in answers.items():
         assert answer["state"] == "failed"
-        assert any(said in answer["text"] for said in SAID[kind].split("|")), (kind, answer["text"])
+        assert any(words in answer["text"] for words in EXPECTED[kind].split("|")), (kind, answer["text"])
         assert answer["failure"]["message"] in answer["text"]
         assert "keeps its name" in answer["nextStep"]
         assert (await chat_without_elicitation("wait_for_model", modelId=waiting[kind]))["state"] == "failed"

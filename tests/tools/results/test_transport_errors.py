@@ -1,4 +1,4 @@
-"""What is told when no usable answer comes from Decthings."""
+"""The errors when no usable response comes from Decthings."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ async def test_a_failed_connection_created_nothing(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "retryable"),
+    ("status", "expected", "retryable"),
     [("401 Unauthorized", "API key", False), ("404 Not Found", "API URL", False),
      ("413 Content Too Large", "large", False),
      ("409 Conflict", "status", False), ("429 Too Many Requests", "Wait", True)],
 )  # fmt: skip
 async def test_an_http_status_has_its_next_step(
-    status: str, said: str, retryable: bool, chat: Chat, upstream: Upstream
+    status: str, expected: str, retryable: bool, chat: Chat, upstream: Upstream
 ) -> None:
     upstream.reply = support.http_response(b"", status)
     answer = await chat.create(CREATE)
-    assert said in answer["nextStep"]
+    assert expected in answer["nextStep"]
     assert (answer["error"]["outcome"], answer["error"]["retryable"]) == ("not_created", retryable)
 
 
