@@ -131,3 +131,12 @@ async def test_a_crash_in_one_call_does_not_end_another(
     assert (await chat("find_models"))["error"]["code"] == "internal_error"
     crashed.set()
     assert (await other)["outcome"] == "created"
+
+
+async def test_an_upload_without_definitions_names_inspect_model_file(
+    sandbox_chat: Chat, tmp_path: Path, onnx_file: bytes
+) -> None:
+    (tmp_path / "m.onnx").write_bytes(onnx_file)
+    options = {"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}}
+    answer = await sandbox_chat("create_model", name="n", description="d", options=options)
+    assert "inspect_model_file" in answer["nextStep"]

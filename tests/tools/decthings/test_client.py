@@ -43,14 +43,18 @@ pytestmark = pytest.mark.anyio
 PARAMS: CreateModelParams = {"name": "n", "description": "", "options": {"type": "code", "language": "go"}}
 
 
-async def test_a_created_model_is_returned(client_pool: ClientPool, upstream: Upstream) -> None:
+@pytest.fixture
+def client(client_pool: ClientPool, upstream: Upstream) -> DecthingsClient:
+    return decthings(client_pool, upstream.url)
+
+
+async def test_a_created_model_is_returned(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {"modelId": "m-1", "isNowCreating": True, "new": 1}, "error": None, "more": 2})
-    assert await decthings(client_pool, upstream.url).create_model(PARAMS) == {"modelId": "m-1", "isNowCreating": True}
+    assert await client.create_model(PARAMS) == {"modelId": "m-1", "isNowCreating": True}
 
 
-async def test_connections_are_reused(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_connections_are_reused(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = created()
-    client = decthings(client_pool, upstream.url)
     for _ in range(3):
         await client.create_model(PARAMS)
     assert (len(upstream.requests), upstream.connections) == (3, 1)
@@ -79,28 +83,28 @@ async def test_a_call_cancelled_in_a_proxy_handshake_frees_its_connection() -> N
                 await hung_up.wait()
 
 
-async def test_an_error_keeps_its_code_and_members(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_an_error_keeps_its_code_and_members(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"error": {"code": "never_heard_of", "datasetId": "d"}})
     with pytest.raises(ApiError) as caught:
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
     assert (caught.value.code, caught.value.details) == ("never_heard_of", {"datasetId": "d"})
     assert not caught.value.may_have_acted
 
 
-async def test_an_error_frame_counts_whatever_its_status(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_an_error_frame_counts_whatever_its_status(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = http_response(encode_response({"error": {"code": "unknown"}}), "500 Internal Server Error")
     with pytest.raises(ApiError, match="'unknown'"):
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
 
 
 @pytest.mark.parametrize("content_type", ["Application/Octet-Stream", "application/octet-stream; charset=binary"])
 async def test_a_content_type_may_have_any_case_and_parameters(
-    content_type: str, client_pool: ClientPool, upstream: Upstream
+    content_type: str, client: DecthingsClient, upstream: Upstream
 ) -> None:
     upstream.reply = http_response(
         encode_response({"result": {"modelId": "m", "isNowCreating": False}}), "200 OK", content_type
     )
-    assert (await decthings(client_pool, upstream.url).create_model(PARAMS))["modelId"] == "m"
+    assert (await client.create_model(PARAMS))["modelId"] == "m"
 
 
 def json_part(text: bytes) -> bytes:
@@ -133,15 +137,15 @@ BROKEN = {
 
 @pytest.mark.parametrize(("expected", "reply"), BROKEN.items(), ids=BROKEN)
 async def test_an_invalid_response_leaves_the_outcome_open(
-    expected: str, reply: bytes, client_pool: ClientPool, upstream: Upstream
+    expected: str, reply: bytes, client: DecthingsClient, upstream: Upstream
 ) -> None:
     upstream.reply = reply
     with pytest.raises(InvalidResponse, match=expected) as caught:
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
     assert caught.value.may_have_acted
 
 
-async def test_an_endless_response_is_not_read_completely(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_an_endless_response_is_not_read_completely(client: DecthingsClient, upstream: Upstream) -> None:
     def endless(connection: socket.socket, _: Request) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n")
         while True:
@@ -149,14 +153,14 @@ async def test_an_endless_response_is_not_read_completely(client_pool: ClientPoo
 
     upstream.reply = endless
     with pytest.raises(InvalidResponse, match=str(responses.MAX_BYTES)):
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
 
 
-async def test_deeply_nested_json_is_an_invalid_response(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_deeply_nested_json_is_an_invalid_response(client: DecthingsClient, upstream: Upstream) -> None:
     document = b'{"result":' + b"[" * 60000 + b"]" * 60000 + b"}"
     upstream.reply = http_response(b"\xfe" + len(document).to_bytes(4) + document)
     with pytest.raises(InvalidResponse, match="not JSON"):
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +171,11 @@ async def test_deeply_nested_json_is_an_invalid_response(client_pool: ClientPool
      ("504 Gateway Timeout", True), ("599 Whatever", True)],
 )  # fmt: skip
 async def test_an_http_status_is_reported_and_no_redirect_followed(
-    status: str, may_exist: bool, client_pool: ClientPool, upstream: Upstream
+    status: str, may_exist: bool, client: DecthingsClient, upstream: Upstream
 ) -> None:
     upstream.reply = http_response(b"secret page", status, "text/html", "Location: /v1", "Retry-After: 7")
     with pytest.raises(InvalidResponse, match=status[:3]) as caught:
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
     assert (caught.value.may_have_acted, caught.value.status) == (may_exist, int(status[:3]))
     assert caught.value.retry_after == 7
     assert "secret" not in str(caught.value)
@@ -188,18 +192,18 @@ def stop_half_way(connection: socket.socket, _: Request) -> None:
 
 @pytest.mark.parametrize("reply", [b"Connection: close", hang_up, stop_half_way], ids=["garbage", "reset", "cut off"])
 async def test_a_connection_lost_after_the_request_leaves_the_outcome_open(
-    reply: Any, client_pool: ClientPool, upstream: Upstream
+    reply: Any, client: DecthingsClient, upstream: Upstream
 ) -> None:
     upstream.reply = reply
     with pytest.raises(NoResponse) as caught:
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
     assert caught.value.may_have_acted
 
 
-async def test_a_silent_upstream_times_out_with_the_outcome_open(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_a_silent_upstream_times_out_with_the_outcome_open(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = stay_silent
     with pytest.raises(NoResponse, match="ReadTimeout"):
-        await decthings(client_pool, upstream.url).call("Model/getModels", {}, timeout=0.05)
+        await client.call("Model/getModels", {}, timeout=0.05)
 
 
 async def test_a_refused_connection_created_nothing(client_pool: ClientPool) -> None:
@@ -240,10 +244,10 @@ def upload(data: Any) -> CreateModelParams:
     return {"name": "n", "description": "", "options": {"type": "upload", "format": "onnx", "data": data}}
 
 
-async def test_a_blob_that_changes_in_transit_ends_the_request(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_a_blob_that_changes_in_transit_ends_the_request(client: DecthingsClient, upstream: Upstream) -> None:
     blob = Pieces(b"abc", size=10, error=BlobChanged("changed"))
     with pytest.raises(BlobChanged) as caught:
-        await decthings(client_pool, upstream.url).create_model(upload(blob))
+        await client.create_model(upload(blob))
     assert not caught.value.may_have_acted
     assert upstream.requests == []
 
@@ -265,34 +269,34 @@ async def test_a_connection_that_breaks_within_the_request_created_nothing(clien
     assert not caught.value.may_have_acted
 
 
-async def test_a_failed_call_does_not_keep_its_request(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_a_failed_call_does_not_keep_its_request(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"error": {"code": "quota_exceeded"}})
     blob = Pieces(b"abc", size=3)
     kept = weakref.ref(blob)
     gc.disable()
     try:
         with suppress(ApiError):
-            await decthings(client_pool, upstream.url).create_model(upload(blob))
+            await client.create_model(upload(blob))
         del blob
         assert kept() is None
     finally:
         gc.enable()
 
 
-async def test_pieces_are_counted_as_they_are_sent(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_pieces_are_counted_as_they_are_sent(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = created()
     counts: list[tuple[int, int]] = []
 
     async def on_sent(sent: int, total: int) -> None:
         counts.append((sent, total))
 
-    await decthings(client_pool, upstream.url).create_model(upload(Pieces(b"abc", b"defg", size=7)), on_sent)
+    await client.create_model(upload(Pieces(b"abc", b"defg", size=7)), on_sent)
     total = len(upstream.requests[0].body)
     assert counts == [(total - 7, total), (total - 4, total), (total, total)]
     assert upstream.requests[0].body.endswith(b"abcdefg")
 
 
-async def test_255_blobs_are_sent_and_a_256th_is_refused(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_255_blobs_are_sent_and_a_256th_is_refused(client: DecthingsClient, upstream: Upstream) -> None:
     def params(count: int) -> CreateModelParams:
         files: Any = [{"key": str(i), "data": bytes([i % 256])} for i in range(count)]
         state: Any = {"method": "upload", "name": "s", "data": files}
@@ -300,7 +304,6 @@ async def test_255_blobs_are_sent_and_a_256th_is_refused(client_pool: ClientPool
             "type": "basedOnModelSnapshot", "modelId": "m", "snapshotId": "s", "initialState": state}}  # fmt: skip
 
     upstream.reply = created()
-    client = decthings(client_pool, upstream.url)
     await client.create_model(params(255))
     assert upstream.requests[0].body.endswith(bytes(i % 256 for i in range(255)))
     with pytest.raises(InvalidRequest, match=r"at most 255 .* has 256"):
@@ -314,10 +317,10 @@ async def test_255_blobs_are_sent_and_a_256th_is_refused(client_pool: ClientPool
         "type": "data", "data": [Tensor("u8", [1], [256])]}}]}],
 )  # fmt: skip
 async def test_params_that_cannot_be_encoded_are_not_sent(
-    params: dict[str, Any], client_pool: ClientPool, upstream: Upstream
+    params: dict[str, Any], client: DecthingsClient, upstream: Upstream
 ) -> None:
     with pytest.raises(InvalidRequest):
-        await decthings(client_pool, upstream.url).call("Model/createModel", params)
+        await client.call("Model/createModel", params)
     assert upstream.connections == 0
 
 
@@ -326,8 +329,7 @@ def test_blobs_of_a_response_are_read() -> None:
     assert decode_response(encode_response({"result": {}}, blobs)) == ({"result": {}}, blobs)
 
 
-async def test_client_methods_read_their_results(client_pool: ClientPool, upstream: Upstream) -> None:
-    client = decthings(client_pool, upstream.url)
+async def test_client_methods_read_their_results(client: DecthingsClient, upstream: Upstream) -> None:
     page = {"models": [{"id": "m"}], "total": 1, "offset": 0, "limit": 20}
     upstream.reply = frame({"result": page})
     assert await client.get_models() == page
@@ -339,17 +341,16 @@ async def test_client_methods_read_their_results(client_pool: ClientPool, upstre
 
 @pytest.mark.parametrize("result", [{}, {"models": [1], "total": 1}, {"models": [], "total": "1"}])
 async def test_a_malformed_list_of_models_is_an_invalid_response(
-    result: Any, client_pool: ClientPool, upstream: Upstream
+    result: Any, client: DecthingsClient, upstream: Upstream
 ) -> None:
     upstream.reply = frame({"result": result})
     with pytest.raises(InvalidResponse, match="no list of models") as caught:
-        await decthings(client_pool, upstream.url).get_models()
+        await client.get_models()
     assert not caught.value.may_have_acted
 
 
-async def test_results_without_their_fields_are_invalid_responses(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_results_without_their_fields_are_invalid_responses(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {}})
-    client = decthings(client_pool, upstream.url)
     with pytest.raises(InvalidResponse, match="snapshotId"):
         await client.snapshot_model("m", "v1")
     with pytest.raises(InvalidResponse, match="how the creation ended"):
