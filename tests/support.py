@@ -177,13 +177,8 @@ def upstream(
         if slowly is not None:  # a line that holds little
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
         scheme = "https" if tls else "http"
-        server = Upstream(
-            reply,
-            tls=tls,
-            stop_at=stop_at,
-            slowly=slowly or (65536, 0),
-            url=f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/v0",
-        )
+        url = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/v0"
+        server = Upstream(reply, tls=tls, stop_at=stop_at, slowly=slowly or (65536, 0), url=url)
         with serve(listening, server.talk):
             yield server
 

@@ -58,9 +58,7 @@ def test_every_kind_of_client_and_both_tenancies_are_shown() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("client", [*CLIENTS, claude_code()])
-def test_headers_of_a_shown_client_are_accepted(
-    client: dict[str, Any], callers_server: HttpServer, tmp_path: Path
-) -> None:
+def test_a_shown_client_is_accepted(client: dict[str, Any], callers_server: HttpServer, tmp_path: Path) -> None:
     assert client.get("type", "http") == "http"
     assert client["url"] == "https://mcp.example.com/mcp"
     (header,) = client["headers"].items()

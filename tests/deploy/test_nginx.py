@@ -52,9 +52,7 @@ def test_nginx_understands_the_file(tmp_path: Path) -> None:
 
 
 @needs_nginx
-def test_nginx_sends_a_post_that_reached_a_replica_to_no_other(
-    replicas: list[support.Upstream], tmp_path: Path
-) -> None:
+def test_nginx_repeats_no_post_that_reached_a_replica(replicas: list[support.Upstream], tmp_path: Path) -> None:
     with gateway(tmp_path, *map(port_of, replicas)) as nginx:
         for name in ("a", "b", "c"):
             assert post(nginx.url, "tools/list", {"Decthings-Api-Key": name}).status_code == 200  # kept connections
@@ -69,9 +67,7 @@ def test_nginx_sends_a_post_that_reached_a_replica_to_no_other(
 
 
 @needs_nginx
-def test_nginx_skips_replicas_that_refuse_connections(
-    replicas: list[support.Upstream], closed_port: int, tmp_path: Path
-) -> None:
+def test_nginx_skips_closed_replicas(replicas: list[support.Upstream], closed_port: int, tmp_path: Path) -> None:
     with gateway(tmp_path, closed_port, closed_port, port_of(replicas[2])) as nginx:
         for _ in range(6):
             assert post(nginx.url, "tools/list", {"Decthings-Api-Key": "k"}).status_code == 200

@@ -55,9 +55,7 @@ def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
     (["--tools", "find_models", "call", "create_model"], 1, "Available: find_models."),
     (["--read-only", "call", "delete_model"], 1, "Unknown tool 'delete_model'."),
 ])  # fmt: skip
-def test_a_usage_error_is_printed_on_stderr_in_a_line(
-    arguments: Any, status: int, expected: str, tmp_path: Path
-) -> None:
+def test_a_usage_error_is_a_line_on_stderr(arguments: Any, status: int, expected: str, tmp_path: Path) -> None:
     finished = run(*arguments, cwd=tmp_path)
     assert finished.returncode == status
     assert expected in finished.stderr

@@ -31,9 +31,7 @@ async def test_delete_model_refuses_another_name(confirm: str, code: str, sandbo
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "model\u200f-1"])
-async def test_delete_model_accepts_the_name_that_find_models_shows(
-    name: str, sandbox_chat: Chat, person: Person
-) -> None:
+async def test_delete_model_accepts_the_name_of_find_models(name: str, sandbox_chat: Chat, person: Person) -> None:
     model_id = await sandbox_chat.new_model(name)
     person.answer = YES
     shown = (await sandbox_chat("find_models", ids=[model_id]))["models"][0]["name"]

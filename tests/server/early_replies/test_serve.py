@@ -39,9 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("lines", recorded())
-def test_early_replies_to_recorded_sessions_equal_the_servers(
-    lines: list[str], at_once: bool, tmp_path: Path, folder: Path
-) -> None:
+def test_recorded_sessions_get_equal_replies(lines: list[str], at_once: bool, tmp_path: Path, folder: Path) -> None:
     seen = converse(lines, tmp_path, at_once=at_once)
     expected = plain(tuple(lines), folder)
     assert seen == (replace(expected, responses=sorted(expected.responses)) if at_once else expected)
@@ -67,7 +65,7 @@ def test_early_replies_list_the_offered_tools(tools: list[str], tmp_path: Path) 
 @pytest.mark.timeout(600)  # many cases in one test
 @given(lines=sessions(), at_once=st.booleans())
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_early_replies_to_generated_sessions_equal_the_servers(lines: list[str], at_once: bool, tmp_path: Path) -> None:
+def test_generated_sessions_get_equal_replies(lines: list[str], at_once: bool, tmp_path: Path) -> None:
     cancelled = any("notifications/cancelled" in line for line in lines)
     assume(not (at_once and cancelled))  # whether that comes in time is chance
     seen = converse(lines, tmp_path, at_once=at_once)

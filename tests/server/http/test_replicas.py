@@ -59,9 +59,7 @@ def create(server: HttpServer) -> str:
     return call(server.url, "create_model", CREATE, bearer("anna"))["result"]["structuredContent"]["result"]["modelId"]
 
 
-def test_a_reply_to_one_replica_may_go_through_another(
-    replicas: Callable[..., list[HttpServer]], tmp_path: Path
-) -> None:
+def test_a_reply_may_go_through_another_replica(replicas: Callable[..., list[HttpServer]], tmp_path: Path) -> None:
     old, new = secrets.token_hex(32), secrets.token_hex(32)
     first, second, rotated, stranger = replicas(
         key_file(tmp_path / "a", old), key_file(tmp_path / "b", old), key_file(tmp_path / "c", new, old), ()
@@ -165,9 +163,7 @@ def test_a_lost_replica_loses_only_its_calls_in_progress(
 @pytest.mark.anyio
 @needs_nginx
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_a_session_may_use_all_replicas(
-    mode: str, replicas: Callable[..., list[HttpServer]], tmp_path: Path
-) -> None:
+async def test_a_chat_uses_all_replicas(mode: str, replicas: Callable[..., list[HttpServer]], tmp_path: Path) -> None:
     servers = replicas(*[("--stateless", *key_file(tmp_path / "key", "k" * 64))] * 3)
     with gateway(tmp_path / "nginx", servers) as front:
         async with connected(front.url, bearer("anna"), mode=mode) as client:

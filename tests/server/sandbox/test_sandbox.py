@@ -61,9 +61,7 @@ REFUSED: list[tuple[Any, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("options", "error"), REFUSED)
-async def test_the_sandbox_refuses_with_documented_codes(
-    options: Any, error: dict[str, Any], client: DecthingsClient
-) -> None:
+async def test_sandbox_errors_are_documented(options: Any, error: dict[str, Any], client: DecthingsClient) -> None:
     with pytest.raises(ApiError) as caught:
         await client.create_model(params(options))
     refusal = {"code": caught.value.code, **caught.value.details}

@@ -96,9 +96,7 @@ def test_stdout_carries_json_rpc_and_nothing_else_until_stdin_ends(handshake: bo
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("busy", [False, True])
-def test_a_signal_ends_the_server_at_once_and_quietly(
-    number: signal.Signals, status: int, busy: bool, tmp_path: Path
-) -> None:
+def test_a_signal_ends_the_server_quietly(number: signal.Signals, status: int, busy: bool, tmp_path: Path) -> None:
     with support.upstream(support.stay_silent) as silent, keyed_process(silent, tmp_path) as running:
         connect(running)
         if busy:

@@ -27,11 +27,9 @@ TYPES = ["code", "upload", "basedOnModelSnapshot", "fromExisting"]
 
 WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "nothing": ({},
-        [
-        problem("name", "is missing; it is required"),
-        problem("description", "is missing; it is required (What the model does)"),
-        problem("options", "is missing; it is required", allowed=OPTIONS),
-        ]),
+        [problem("name", "is missing; it is required"),
+         problem("description", "is missing; it is required (What the model does)"),
+         problem("options", "is missing; it is required", allowed=OPTIONS)]),
     "a name that looks like a tag": ({**arguments(CODE), "<x>": "payload"},
         [problem("<x>", "is not a known name", allowed=["name", "description", "publicAccess", "options"])]),
     "a format that is missing": (arguments({"type": "upload", "data": {"base64": "AA=="}}),

@@ -42,9 +42,7 @@ def model(**more: Any) -> dict[str, Any]:
             "language": "go", "snapshots": [], **more}  # fmt: skip
 
 
-async def test_a_creation_behind_a_503_with_retry_after_is_looked_up_and_not_repeated(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+async def test_a_creation_after_a_proxys_503_is_looked_up(upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = cache = Cache()
     async with support.connect_chat(upstream, tmp_path) as chat:
         result = await chat.create({"name": "n", "description": "d", "options": CODE})
@@ -60,9 +58,7 @@ async def test_a_snapshot_behind_a_503_with_retry_after_is_taken_once(upstream: 
     assert result["error"]["outcome"] == "unknown"
 
 
-async def test_a_deletion_behind_a_503_with_retry_after_is_not_reported_as_not_done(
-    upstream: Upstream, tmp_path: Path
-) -> None:
+async def test_a_deletion_after_a_proxys_503_is_unknown(upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = Cache([model()])
     async with support.connect_chat(upstream, tmp_path) as chat:
         error = (await chat("delete_model", modelId="m", confirmName="n"))["error"]

@@ -49,9 +49,7 @@ def is_done(tool: str, models: list[dict[str, Any]]) -> bool:
 
 @pytest.mark.parametrize("tool", METHODS)
 @pytest.mark.parametrize("fault", LOST)
-async def test_a_write_reports_the_true_outcome(
-    fault: str, tool: str, sandbox_url: str, direct: Chat, tmp_path: Path
-) -> None:
+async def test_a_write_outcome_is_true(fault: str, tool: str, sandbox_url: str, direct: Chat, tmp_path: Path) -> None:
     name = f"{tool} {fault}"
     model_id = await direct.new_model(name)
     with fault_proxy(sandbox_url, FAULTS[fault], METHODS[tool]) as proxy:

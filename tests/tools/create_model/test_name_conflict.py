@@ -28,9 +28,7 @@ async def test_a_name_that_is_taken_is_explained(sandbox_chat: Chat) -> None:
     ({**EXAMPLE_SNAPSHOT, "initialState": {"method": "copy"}}, ["basedOnSnapshot"], ["initialState"]),
     ({**CODE, "preset": "pytorch"}, None, ["preset"]),
 ])  # fmt: skip
-async def test_fields_that_cannot_be_compared_are_listed(
-    options: Any, differs: Any, not_compared: Any, sandbox_chat: Chat
-) -> None:
+async def test_uncompared_fields_are_listed(options: Any, differs: Any, not_compared: Any, sandbox_chat: Chat) -> None:
     await sandbox_chat.new_model("a")
     existing = (await sandbox_chat("create_model", name="a", description="d", options=options))["error"]["existing"]
     assert existing.get("differs") == differs

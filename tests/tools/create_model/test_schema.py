@@ -82,14 +82,10 @@ _LEAVES: dict[str, st.SearchStrategy[Any]] = {
     "boolean": st.booleans(),
 }
 
-_TENSORS = st.sampled_from(
-    [
-        {"type": "f32", "shape": [2], "data": ["1.5", "-2"]},
-        {"type": "string", "shape": [], "data": ["x"]},
-        {"type": "image", "shape": [1], "data": ["file:a.png"]},
-        {"type": "u64", "shape": [0, 3], "data": []},
-    ]
-)
+_TENSORS = st.sampled_from([
+    {"type": "f32", "shape": [2], "data": ["1.5", "-2"]}, {"type": "string", "shape": [], "data": ["x"]},
+    {"type": "image", "shape": [1], "data": ["file:a.png"]}, {"type": "u64", "shape": [0, 3], "data": []},
+])  # fmt: skip
 
 
 def values(node: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:

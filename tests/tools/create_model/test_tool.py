@@ -62,9 +62,7 @@ async def test_state_files_become_blobs_by_key_with_receipts(chat: Chat, upstrea
     ]
 
 
-async def test_a_model_file_is_sent_with_a_receipt_of_it(
-    chat: Chat, upstream: Upstream, tmp_path: Path, onnx_file: bytes
-) -> None:
+async def test_a_model_file_has_a_receipt(chat: Chat, upstream: Upstream, tmp_path: Path, onnx_file: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx_file)
     answer = await chat.create(arguments({"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}}))
     params, blobs = upstream.last_call()
@@ -114,9 +112,7 @@ async def test_a_crash_leaves_the_outcome_open(
     assert "NoneType" not in str(error)
 
 
-async def test_a_crash_in_one_call_does_not_end_another(
-    chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_crash_spares_other_calls(chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     crashed, started, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
 
     def wait_for_the_crash(connection: socket.socket, _: support.Request) -> None:
@@ -133,9 +129,7 @@ async def test_a_crash_in_one_call_does_not_end_another(
     assert (await other)["outcome"] == "created"
 
 
-async def test_an_upload_without_definitions_names_inspect_model_file(
-    sandbox_chat: Chat, tmp_path: Path, onnx_file: bytes
-) -> None:
+async def test_an_upload_suggests_inspect_model_file(sandbox_chat: Chat, tmp_path: Path, onnx_file: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx_file)
     options = {"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}}
     answer = await sandbox_chat("create_model", name="n", description="d", options=options)

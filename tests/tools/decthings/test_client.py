@@ -98,9 +98,7 @@ async def test_an_error_frame_counts_whatever_its_status(client: DecthingsClient
 
 
 @pytest.mark.parametrize("content_type", ["Application/Octet-Stream", "application/octet-stream; charset=binary"])
-async def test_a_content_type_may_have_any_case_and_parameters(
-    content_type: str, client: DecthingsClient, upstream: Upstream
-) -> None:
+async def test_the_content_type_may_vary(content_type: str, client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = http_response(
         encode_response({"result": {"modelId": "m", "isNowCreating": False}}), "200 OK", content_type
     )
@@ -340,9 +338,7 @@ async def test_client_methods_read_their_results(client: DecthingsClient, upstre
 
 
 @pytest.mark.parametrize("result", [{}, {"models": [1], "total": 1}, {"models": [], "total": "1"}])
-async def test_a_malformed_list_of_models_is_an_invalid_response(
-    result: Any, client: DecthingsClient, upstream: Upstream
-) -> None:
+async def test_a_malformed_list_is_refused(result: Any, client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"result": result})
     with pytest.raises(InvalidResponse, match="no list of models") as caught:
         await client.get_models()

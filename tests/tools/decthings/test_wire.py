@@ -66,9 +66,7 @@ def test_the_recording_is_whole() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
-async def test_a_request_equals_its_recording_byte_for_byte(
-    row: dict[str, Any], client_pool: ClientPool, upstream: Upstream
-) -> None:
+async def test_requests_equal_recordings(row: dict[str, Any], client_pool: ClientPool, upstream: Upstream) -> None:
     semantic = row["semantic"]
     params = from_semantic(semantic["params"])
     if row["path"].endswith("FS/lookup"):  # that method's client writes file names in base64

@@ -118,9 +118,7 @@ def upload(path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("change", ["grow", "shrink", "rewrite", "replace"])
-async def test_a_file_that_changes_in_transit_creates_nothing(
-    change: str, chat: Chat, upstream: Upstream, tmp_path: Path
-) -> None:
+async def test_a_changing_file_creates_nothing(change: str, chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
     path = tmp_path / "m.raw"
     path.write_bytes(bytes(3 << 20))
     os.utime(path, ns=(0, 0))

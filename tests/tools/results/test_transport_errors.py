@@ -58,9 +58,7 @@ async def test_an_http_status_has_its_next_step(
     assert (answer["error"]["outcome"], answer["error"]["retryable"]) == ("not_created", retryable)
 
 
-async def test_a_slow_response_is_not_waited_for(
-    chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_response_is_given_up(chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(responses, "MAX_SECONDS", 0.05)
 
     def drip(connection: socket.socket, _: support.Request) -> None:
