@@ -10,7 +10,7 @@ import httpx
 import pytest
 import support
 from decthings_mcp.server.sandbox import methods
-from decthings_mcp.tools.calls import outcomes as settling
+from decthings_mcp.tools.calls import outcomes as call_outcomes
 from decthings_mcp.tools.decthings import ClientPool
 from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper
@@ -18,7 +18,6 @@ from onnx import TensorProto, helper
 # Shared machines are slow at times: how long an example takes says nothing here.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
-
 
 OUTCOMES = pytest.StashKey[dict[str, Counter[str]]]()
 
@@ -30,7 +29,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--outcomes", action="store_true", help="print what was told for every fault of test_lost_response (with -n0)"
+        "--outcomes", action="store_true", help="print the outcomes of every fault of test_lost_response (with -n0)"
     )
 
 
@@ -40,14 +39,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if config.getoption("--outcomes"):
-        for fault, told in config.stash[OUTCOMES].items():
-            counts = ", ".join(f"{count} {what}" for what, count in sorted(told.items()))
+        for fault, counted in config.stash[OUTCOMES].items():
+            counts = ", ".join(f"{count} {what}" for what, count in sorted(counted.items()))
             terminalreporter.write_line(f"{fault:45} {counts}")
 
 
 @pytest.fixture
 def outcomes(request: pytest.FixtureRequest) -> dict[str, Counter[str]]:
-    """What was told, by fault."""
+    """Outcomes, by fault."""
     return request.config.stash[OUTCOMES]
 
 
@@ -82,16 +81,16 @@ def sandbox_url(tmp_path: Path) -> Generator[str]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks a lost model up a few times, as ever, but at once."""
-    monkeypatch.setattr(settling, "_PAUSES", (0.0, 0.0, 0.01))
+    monkeypatch.setattr(call_outcomes, "_PAUSES", (0.0, 0.0, 0.01))
 
 
 @pytest.fixture
-async def chat(upstream: support.Upstream, tmp_path: Path, impatient: None) -> AsyncGenerator[support.Chat]:
+async def chat(upstream: support.Upstream, tmp_path: Path, fast_lookups: None) -> AsyncGenerator[support.Chat]:
     """Its files are those of `tmp_path`."""
     upstream.reply = support.created()
-    async with support.chat(upstream, tmp_path, retry_seconds=0) as connected:
+    async with support.connect_chat(upstream, tmp_path, retry_seconds=0) as connected:
         yield connected
 
 

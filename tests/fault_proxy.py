@@ -18,21 +18,21 @@ from urllib.parse import urlsplit
 
 from decthings_mcp.tools.decthings import Timeouts
 from support import Request, read_request, serve
-from support import http as respond
+from support import http_response as respond
 
-Answer = bytes
-Talk = Callable[[socket.socket, Callable[[], Answer]], None]
-"""(connection to the client, forward the request to the sandbox) and do to the answer what the fault is."""
+Response = bytes
+Talk = Callable[[socket.socket, Callable[[], Response]], None]
+"""(connection to the client, forward the request to the sandbox) and do to the response what the fault is."""
 
 
 def reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def after(change: Callable[[Answer], bytes], *, hard: bool = False) -> Talk:
-    """The sandbox acts; its answer is sent changed, and the connection closed or reset."""
+def after(change: Callable[[Response], bytes], *, hard: bool = False) -> Talk:
+    """The sandbox acts; its response is sent changed, and the connection closed or reset."""
 
-    def talk(connection: socket.socket, forward: Callable[[], Answer]) -> None:
+    def talk(connection: socket.socket, forward: Callable[[], Response]) -> None:
         connection.sendall(change(forward()))
         if hard:
             reset(connection)
@@ -43,7 +43,7 @@ def after(change: Callable[[Answer], bytes], *, hard: bool = False) -> Talk:
 def before(sent: bytes = b"", *, hard: bool = False) -> Talk:
     """The sandbox never hears of it."""
 
-    def talk(connection: socket.socket, _: Callable[[], Answer]) -> None:
+    def talk(connection: socket.socket, _: Callable[[], Response]) -> None:
         connection.sendall(sent)
         if hard:
             reset(connection)
@@ -52,13 +52,13 @@ def before(sent: bytes = b"", *, hard: bool = False) -> Talk:
 
 
 def slow(pause: float, chunk: int) -> Talk:
-    """The sandbox acts; its answer comes after a pause and in chunks, a pause before each, so that it comes whole."""
+    """The sandbox acts; its response comes after a pause and in chunks, a pause before each, so that it comes whole."""
 
-    def talk(connection: socket.socket, forward: Callable[[], Answer]) -> None:
-        answer = forward()
-        for start in range(0, len(answer), chunk):
+    def talk(connection: socket.socket, forward: Callable[[], Response]) -> None:
+        response = forward()
+        for start in range(0, len(response), chunk):
             time.sleep(pause)
-            connection.sendall(answer[start : start + chunk])
+            connection.sendall(response[start : start + chunk])
 
     return talk
 
@@ -66,7 +66,7 @@ def slow(pause: float, chunk: int) -> Talk:
 def stall(*, acted: bool, part: int = 0) -> Talk:
     """Silence until the client gives up."""
 
-    def talk(connection: socket.socket, forward: Callable[[], Answer]) -> None:
+    def talk(connection: socket.socket, forward: Callable[[], Response]) -> None:
         if acted:
             connection.sendall(forward()[:part])
         connection.recv(1)
@@ -81,7 +81,7 @@ class CutRequest:
     at: int
     hard: bool
 
-    def __call__(self, connection: socket.socket, _: Callable[[], Answer]) -> None:
+    def __call__(self, connection: socket.socket, _: Callable[[], Response]) -> None:
         if self.hard:
             reset(connection)
 
@@ -92,7 +92,7 @@ class SlowRequest:
 
     pause: float
 
-    def __call__(self, connection: socket.socket, forward: Callable[[], Answer]) -> None:
+    def __call__(self, connection: socket.socket, forward: Callable[[], Response]) -> None:
         connection.sendall(forward())
 
 
@@ -102,37 +102,37 @@ class ChangedRequest:
 
     change: Callable[[bytes], bytes]
 
-    def __call__(self, connection: socket.socket, forward: Callable[[], Answer]) -> None:
+    def __call__(self, connection: socket.socket, forward: Callable[[], Response]) -> None:
         connection.sendall(forward())
 
 
-def _body(answer: Answer) -> bytes:
-    return answer.partition(b"\r\n\r\n")[2]
+def _body(response: Response) -> bytes:
+    return response.partition(b"\r\n\r\n")[2]
 
 
 _BYTES = (0, 10, 30, 60, 100, 150, 160, 170)
-"""Not those of the modelId: nothing in an answer repeats it, so nothing can tell that it is another."""
+"""Not those of the modelId: nothing in a response repeats it, so nothing shows that it is another."""
 
 
-def _flipped(answer: Answer, at: int) -> bytes:
-    at = min(at, len(answer) - 1)
-    return answer[:at] + bytes([answer[at] ^ 1]) + answer[at + 1 :]
+def _flipped(response: Response, at: int) -> bytes:
+    at = min(at, len(response) - 1)
+    return response[:at] + bytes([response[at] ^ 1]) + response[at + 1 :]
 
 
-def _cut_behind_head(answer: Answer, kept: int) -> bytes:
-    head, _, body = answer.partition(b"\r\n\r\n")
+def _cut_after_head(response: Response, kept: int) -> bytes:
+    head, _, body = response.partition(b"\r\n\r\n")
     return head + b"\r\n\r\n" + body[:kept]
 
 
 FAULTS: dict[str, Talk] = {
     **{f"acted, answer ends at byte {n}": after(lambda a, n=n: a[:n]) for n in (0, 1, 9, 15, 40, 100)},
     **{f"acted, reset at byte {n}": after(lambda a, n=n: a[:n], hard=True) for n in (0, 1, 20, 120)},
-    **{f"acted, body ends at byte {n}": after(lambda a, n=n: _cut_behind_head(a, n)) for n in (0, 1, 2, 10, 30)},
+    **{f"acted, body ends at byte {n}": after(lambda a, n=n: _cut_after_head(a, n)) for n in (0, 1, 2, 10, 30)},
     "acted, last byte missing": after(lambda a: a[:-1]),
     "acted, last byte missing and reset": after(lambda a: a[:-1], hard=True),
     "acted, body is one bit off in its length": after(lambda a: _with_body(a, b"\xff" + _body(a)[1:])),
     "acted, body is shorter than its frame": after(lambda a: respond(_body(a)[:-5])),
-    "acted, bytes behind the frame": after(lambda a: respond(_body(a) + b"\xfd")),
+    "acted, bytes after the frame": after(lambda a: respond(_body(a) + b"\xfd")),
     "acted, JSON is broken": after(lambda a: respond(_body(a).replace(b"{", b"(", 1))),
     "acted, not UTF-8": after(lambda a: respond(_body(a).replace(b"r", b"\xff", 1))),
     "acted, no result": after(lambda _: respond(b"\x02{}")),
@@ -157,11 +157,11 @@ FAULTS: dict[str, Talk] = {
                        "504 Gateway Timeout", "408 Request Timeout", "599 Unheard Of")
     },
     "acted, silence": stall(acted=True),
-    "acted, silence within the answer": stall(acted=True, part=30),
+    "acted, silence within the response": stall(acted=True, part=30),
     "acted, answer comes after a while": slow(0.3, 1 << 20),
     "acted, answer drips": slow(0.004, 3),
     "acted, request is taken slowly": SlowRequest(0.002),
-    **{f"acted, one bit wrong at byte {n} of the answer": after(lambda a, n=n: _flipped(a, n)) for n in _BYTES},
+    **{f"acted, one bit wrong at byte {n} of the response": after(lambda a, n=n: _flipped(a, n)) for n in _BYTES},
     **{f"acted, silence from byte {n}": stall(acted=True, part=n) for n in (5, 60, 170)},
     "not acted, request has a wrong number of blobs": ChangedRequest(lambda body: bytes([body[0] + 1]) + body[1:]),
     "not acted, request has a wrong length": ChangedRequest(lambda body: body[:1] + b"\xff" + body[2:]),
@@ -185,8 +185,8 @@ FAULTS: dict[str, Talk] = {
 }  # fmt: skip
 
 
-def _with_body(answer: Answer, body: bytes) -> bytes:
-    return answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body
+def _with_body(response: Response, body: bytes) -> bytes:
+    return response.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + body
 
 
 @dataclass
@@ -219,20 +219,20 @@ class FaultProxy:
                 self.fault(connection, lambda request=request: self._act(request))
                 return
 
-    def _act(self, request: Request) -> Answer:
+    def _act(self, request: Request) -> Response:
         with self.acting:
             return self._forward(request)
 
-    def _forward(self, request: Request) -> Answer:
+    def _forward(self, request: Request) -> Response:
         target = urlsplit(self.target)
         upstream = http.client.HTTPConnection(target.hostname or "", target.port, timeout=10)
         headers = {n: v for n, v in request.headers.items() if n in ("authorization", "content-type")}
         upstream.request("POST", request.path, request.body, headers)
-        answer = upstream.getresponse()
-        body = answer.read()
+        response = upstream.getresponse()
+        body = response.read()
         upstream.close()
-        lines = [f"{name}: {value}" for name, value in answer.getheaders() if name.lower() != "connection"]
-        return f"HTTP/1.1 {answer.status} OK\r\n".encode() + "\r\n".join([*lines, "", ""]).encode() + body
+        lines = [f"{name}: {value}" for name, value in response.getheaders() if name.lower() != "connection"]
+        return f"HTTP/1.1 {response.status} OK\r\n".encode() + "\r\n".join([*lines, "", ""]).encode() + body
 
 
 class ShortForFault(Timeouts):

@@ -53,9 +53,7 @@ def test_there_is_a_snippet_for_every_client() -> None:
 @pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("server", [*SERVERS, claude_code()])
-async def test_a_snippet_starts_a_server_that_has_its_key_and_files(
-    server: dict[str, Any], filled_in: Callable[[str], str]
-) -> None:
+async def test_a_snippet_gives_key_and_files(server: dict[str, Any], filled_in: Callable[[str], str]) -> None:
     assert server["command"] == COMMAND
     variables = {name: filled_in(value) for name, value in server["env"].items()}
     parameters = StdioServerParameters(

@@ -76,14 +76,14 @@ _COUNTING = """
 import asyncio, gc, signal, sys
 from decthings_mcp.server.__main__ import main
 
-def tell(*_):
+def report(*_):
     left = [task for task in gc.get_objects() if isinstance(task, asyncio.Task) and not task.done()]
     print("tasks", len(left), file=sys.stderr, flush=True)
 
-signal.signal(signal.SIGUSR1, tell)
+signal.signal(signal.SIGUSR1, report)
 sys.exit(main())
 """
-"""The server, which tells how many tasks it has when it is asked by a signal."""
+"""The server, which prints how many tasks it has on a signal."""
 
 
 async def soak(calls: int) -> None:
@@ -105,15 +105,15 @@ async def soak(calls: int) -> None:
     send({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": INITIALIZE})
     await process.stdout.readline()
     send({"jsonrpc": "2.0", "method": "notifications/initialized"})
-    begun, outcomes = time.perf_counter(), dict[str, int]()
+    started_at, outcomes = time.perf_counter(), dict[str, int]()
     for number in range(1, _AT_A_TIME + 1):
         send(_call(number))
     for done in range(1, calls + 1):
         while (message := json.loads(await process.stdout.readline()))["id"] >= _CANCELLED:
             pass
         answer = message["result"]["structuredContent"]
-        told = answer.get("error", {}).get("code") or ("looked up" if "lookUp" in answer else "done")
-        outcomes[told] = outcomes.get(told, 0) + 1
+        outcome = answer.get("error", {}).get("code") or ("looked up" if "lookUp" in answer else "done")
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
         if done + _AT_A_TIME <= calls:
             send(_call(done + _AT_A_TIME))
         if done % 100 == 0:
@@ -122,15 +122,15 @@ async def soak(calls: int) -> None:
         if done % max(1, calls // 10) == 0:
             process.send_signal(signal.SIGUSR1)
             tasks = await _tasks(process.stderr)
-            rate = done / (time.perf_counter() - begun)
+            rate = done / (time.perf_counter() - started_at)
             print(f"{done:7} calls, {rate:5.0f}/s, {_state(process.pid)}, {tasks} tasks", flush=True)
-    print(", ".join(f"{count} {told}" for told, count in sorted(outcomes.items())))
+    print(", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items())))
     process.stdin.close()
     print(f"ended with status {await process.wait()}")
 
 
 async def _tasks(stderr: asyncio.StreamReader) -> int:
-    """Other lines tell of calls that were cancelled."""
+    """Other lines are about calls that were cancelled."""
     while not (line := (await stderr.readline()).decode()).startswith("tasks "):
         pass
     return int(line.split()[1])

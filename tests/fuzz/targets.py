@@ -105,8 +105,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 def _check_answer(answer: CallToolResult) -> None:
     """It can be sent, it is bounded, and it says what became of the call."""
-    told = json.dumps(answer.structured_content, ensure_ascii=False, allow_nan=False).encode()
-    assert len(told) < 10_000_000
+    sent = json.dumps(answer.structured_content, ensure_ascii=False, allow_nan=False).encode()
+    assert len(sent) < 10_000_000
     assert answer.structured_content is not None
     assert answer.structured_content["error"]["message"]
     answer.model_dump_json()

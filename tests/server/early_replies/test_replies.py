@@ -1,4 +1,4 @@
-"""When prepared results are used."""
+"""The prepared results are those of the server, and when they are used."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from decthings_mcp.server.early_replies import replies as prepared
+from decthings_mcp.server.early_replies.generate import document
+from generated import ROOT, assert_up_to_date
 
 
 def test_results_generated_with_another_sdk_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,3 +17,7 @@ def test_results_generated_with_another_sdk_are_not_used(tmp_path: Path, monkeyp
     (tmp_path / "other.json").write_text(json.dumps(made))
     monkeypatch.setattr(prepared, "FILE", str(tmp_path / "other.json"))
     assert prepared.load() is None
+
+
+def test_the_prepared_results_are_those_of_the_server() -> None:
+    assert_up_to_date(ROOT / "server" / "early_replies" / "prepared.json", document())

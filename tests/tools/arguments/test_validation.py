@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from create_model_arguments import (
-    arguments,
-    from_snapshot,
-    with_params,
-    with_tensor,
-)
+from create_model_arguments import arguments, from_snapshot, with_params, with_tensor
 from decthings_mcp.tools.decthings.tensors import TENSOR_TYPES
 from support import CODE, Chat, Upstream
 
@@ -23,130 +18,82 @@ def problem(path: str, about: str, **more: Any) -> dict[str, Any]:
 
 LANGUAGES = ["go", "javascript", "typescript", "python", "rust"]
 
-
 OPTIONS = [
-    "type",
-    "language",
-    "preset",
-    "wasm",
-    "format",
-    "data",
-    "modelId",
-    "snapshotId",
-    "initialState",
-    "tags",
+    "type", "language", "preset", "wasm", "format", "data", "modelId", "snapshotId", "initialState", "tags",
     "parameterDefinitions",
-]
-
+]  # fmt: skip
 
 TYPES = ["code", "upload", "basedOnModelSnapshot", "fromExisting"]
 
-
 WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
-    "nothing": ({}, [
-        problem("name", "is missing; it is required"),
-        problem("description", "is missing; it is required (What the model does)"),
-        problem("options", "is missing; it is required", allowed=OPTIONS),
-    ]),
-    "a name that looks like a tag": (
-        {**arguments(CODE), "<x>": "payload"},
-        [problem("<x>", "is not a known name", allowed=["name", "description", "publicAccess", "options"])],
-    ),
-    "a format that is missing": (
-        arguments({"type": "upload", "data": {"base64": "AA=="}}),
-        [problem("options.format", 'is missing; type "upload" needs it (For upload: onnx, tflite)')],
-    ),
+    "nothing": ({},
+        [problem("name", "is missing; it is required"),
+         problem("description", "is missing; it is required (What the model does)"),
+         problem("options", "is missing; it is required", allowed=OPTIONS)]),
+    "a name that looks like a tag": ({**arguments(CODE), "<x>": "payload"},
+        [problem("<x>", "is not a known name", allowed=["name", "description", "publicAccess", "options"])]),
+    "a format that is missing": (arguments({"type": "upload", "data": {"base64": "AA=="}}),
+        [problem("options.format", 'is missing; type "upload" needs it (For upload: onnx, tflite)')]),
     "a type of elements that there is not": (
         arguments({**CODE, "parameterDefinitions": {"evaluateInput": [
             {"name": "x", "rules": {"shape": [], "allowedTypes": ["F32"]}}]}}),
         [problem("options.parameterDefinitions.evaluateInput[0].rules.allowedTypes[0]", "is not a possible value",
-                 allowed=list(TENSOR_TYPES), nearest="f32")],
-    ),
+                 allowed=list(TENSOR_TYPES), nearest="f32")]),
     "too many state files": (
         from_snapshot({"method": "upload", "name": "s", "data": [
             {"key": str(i), "data": {"base64": "AA=="}} for i in range(256)]}),
-        [problem("options.initialState.data", "has 256 files, and one call carries at most 255")],
-    ),
-    "too many inline parameters": (
-        with_params(*[{"name": str(i), "data": []} for i in range(256)]),
-        [problem("options.initialState.params",
-                 "has 256 inline parameters, and one call carries at most 255")],
-    ),
+        [problem("options.initialState.data", "has 256 files, and one call carries at most 255")]),
+    "too many inline parameters": (with_params(*[{"name": str(i), "data": []} for i in range(256)]),
+        [problem("options.initialState.params", "has 256 inline parameters, and one call carries at most 255")]),
     "a URL for a file": (
         arguments({"type": "upload", "format": "onnx", "data": {"path": "https://example.com/m.onnx"}}),
         [problem("options.data", "is a URL, and this server downloads nothing; "
-                                 "give the path of a file on the server's machine")],
-    ),
-    "a word in another case": (
-        arguments({"type": "code", "language": "Python"}),
-        [problem("options.language", "is not a possible value", allowed=LANGUAGES, nearest="python")],
-    ),
-    "a name in another case": (
-        arguments({"type": "fromExisting", "modelID": "m"}),
+                                 "give the path of a file on the server's machine")]),
+    "a word in another case": (arguments({"type": "code", "language": "Python"}),
+        [problem("options.language", "is not a possible value", allowed=LANGUAGES, nearest="python")]),
+    "a name in another case": (arguments({"type": "fromExisting", "modelID": "m"}),
         [problem("options.modelId", 'is missing; type "fromExisting" needs it (Source model)'),
          problem("options.modelID", "is not a known name",
-                 allowed=["type", "modelId", "snapshotId", "tags"], nearest="modelId")],
-    ),
+                 allowed=["type", "modelId", "snapshotId", "tags"], nearest="modelId")]),
     "no type": (arguments({"tags": []}), [problem("options.type", "is missing; it is required", allowed=TYPES)]),
-    "an unknown type": (
-        arguments({"type": "from_existing"}),
-        [problem("options.type", "is not a possible value", allowed=TYPES, nearest="fromExisting")],
-    ),
-    "a type that is not a string": (
-        arguments({"type": 7}), [problem("options.type", "must be a string, not an integer", allowed=TYPES)]),
-    "another type's text": (
-        arguments({**CODE, "format": "onnx"}),
-        [problem("options.format",
-                 'does not belong to type "code", only to "upload": leave it out, or change type')],
-    ),
+    "an unknown type": (arguments({"type": "from_existing"}),
+        [problem("options.type", "is not a possible value", allowed=TYPES, nearest="fromExisting")]),
+    "a type that is not a string": (arguments({"type": 7}),
+        [problem("options.type", "must be a string, not an integer", allowed=TYPES)]),
+    "another type's text": (arguments({**CODE, "format": "onnx"}),
+        [problem("options.format", 'does not belong to type "code", only to "upload": leave it out, or change type')]),
     "several at once": (
         {"name": 7, "description": "d", "publicAccess": "maybe",
          "options": {**CODE, "language": 1, "tags": [{"tag": "t"}]}},
         [problem("name", "must be a string, not an integer"),
          problem("publicAccess", "must be a boolean, not a string"),
          problem("options.tags[0].value", "is missing; it is required"),
-         problem("options.language", "must be a string, not an integer", allowed=LANGUAGES)],
-    ),
-    "options that are not an object": (
-        arguments("code"), [problem("options", "must be an object, not a string", allowed=OPTIONS)]),
-    "a member in two places": (
-        arguments({**CODE}, language="rust"),
-        [problem("language", "is not a known name", allowed=["name", "description", "publicAccess", "options"])],
-    ),
-    "an element that does not fit": (
-        with_tensor({"type": "u8", "shape": [3], "data": ["1", "2", "300"]}),
-        [problem("options.initialState.params[0].data.data[0].data[2]",
-                 "does not fit u8 (an integer from 0 to 255)")],
-    ),
-    "a shape that does not fit": (
-        with_tensor({"type": "u8", "shape": [2, 2], "data": ["1"]}),
+         problem("options.language", "must be a string, not an integer", allowed=LANGUAGES)]),
+    "options that are not an object": (arguments("code"),
+        [problem("options", "must be an object, not a string", allowed=OPTIONS)]),
+    "a member in two places": (arguments({**CODE}, language="rust"),
+        [problem("language", "is not a known name", allowed=["name", "description", "publicAccess", "options"])]),
+    "an element that does not fit": (with_tensor({"type": "u8", "shape": [3], "data": ["1", "2", "300"]}),
+        [problem("options.initialState.params[0].data.data[0].data[2]", "does not fit u8 (an integer from 0 to 255)")]),
+    "a shape that does not fit": (with_tensor({"type": "u8", "shape": [2, 2], "data": ["1"]}),
         [problem("options.initialState.params[0].data.data[0]",
-                 "has the shape [2, 2], which needs 4 elements, but 1 are given")],
-    ),
+                 "has the shape [2, 2], which needs 4 elements, but 1 are given")]),
     "a repeated key": (
         from_snapshot({"method": "upload", "name": "s", "data": [
             {"key": "k", "data": {"base64": "AA=="}}, {"key": "k", "data": {"base64": "AA=="}}]}),
-        [problem("options.initialState.data[1]", "has the same key as an earlier file")],
-    ),
-    "both path and base64": (
-        arguments({"type": "upload", "format": "onnx", "data": {"path": "p", "base64": "AA=="}}),
-        [problem("options.data", "needs exactly one of path and base64", allowed=["path", "base64"])],
-    ),
-    "invalid base64": (
-        arguments({"type": "upload", "format": "onnx", "data": {"base64": "A A="}}),
-        [problem("options.data", "is not valid base64 (padded, without line breaks); "
-                                 "the path of a file is safer")],
-    ),
-    "too much base64": (
-        arguments({"type": "upload", "format": "onnx", "data": {"base64": "AAAA" * 90000}}),
+        [problem("options.initialState.data[1]", "has the same key as an earlier file")]),
+    "both path and base64": (arguments({"type": "upload", "format": "onnx", "data": {"path": "p", "base64": "AA=="}}),
+        [problem("options.data", "needs exactly one of path and base64", allowed=["path", "base64"])]),
+    "invalid base64": (arguments({"type": "upload", "format": "onnx", "data": {"base64": "A A="}}),
+        [problem("options.data", "is not valid base64 (padded, without line breaks); " "the path of a file is safer")]),
+    "too much base64": (arguments({"type": "upload", "format": "onnx", "data": {"base64": "AAAA" * 90000}}),
         [problem("options.data", "is 270000 bytes, and at most 256 KiB can be given inline; "
-                                 "save it as a file and give the path")],
-    ),
+                                 "save it as a file and give the path")]),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("given", "problems"), WRONG.values(), ids=WRONG)
-async def test_every_problem_is_told_and_nothing_is_sent(
+async def test_every_problem_is_reported_and_nothing_sent(
     given: dict[str, Any], problems: list[dict[str, Any]], chat: Chat, upstream: Upstream
 ) -> None:
     answer = await chat.create(given)
@@ -156,13 +103,13 @@ async def test_every_problem_is_told_and_nothing_is_sent(
     assert upstream.connections == 0
 
 
-async def test_too_many_problems_are_counted_and_the_first_are_told(chat: Chat) -> None:
+async def test_too_many_problems_are_counted_and_the_first_reported(chat: Chat) -> None:
     answer = await chat.create(arguments({**CODE, "tags": [{}] * 500}))
     assert len(answer["error"]["problems"]) == 20
     assert "1000 arguments are wrong" in answer["error"]["message"]
 
 
-async def test_half_of_a_surrogate_pair_is_told_with_its_path(chat: Chat, upstream: Upstream) -> None:
+async def test_an_unpaired_surrogate_is_reported_with_its_path(chat: Chat, upstream: Upstream) -> None:
     given = arguments({**CODE, "tags": [{"tag": "t", "value": "\udfff"}]}, name="\ud800")
     problems = (await chat.create(given))["error"]["problems"]
     assert [problem["path"] for problem in problems] == ["name", "options.tags[0].value"]

@@ -12,37 +12,26 @@ from typing import Any
 
 import pytest
 import support
-from create_model_arguments import (
-    DATASET,
-    DEFINITIONS,
-    LAUNCHER,
-    TAGS,
-    arguments,
-    from_snapshot,
-    with_params,
-)
+from create_model_arguments import DATASET, DEFINITIONS, LAUNCHER, TAGS, arguments, from_snapshot, with_params
 from decthings_mcp.tools.decthings.tensors import decode_tensors
 from mcp_types import TextContent
-from support import CODE, Chat, Upstream, frame, http
+from support import CODE, Chat, Upstream, frame, http_response
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        arguments({"type": "code", "language": "rust"}),
-        arguments({"type": "code", "language": "go", "preset": "none", "wasm": True, "tags": TAGS,
-                   "parameterDefinitions": DEFINITIONS}, publicAccess=False),
-        arguments({"type": "fromExisting", "modelId": "m"}),
-        arguments({"type": "fromExisting", "modelId": "m", "snapshotId": "s", "tags": []}, publicAccess=True),
-        from_snapshot({"method": "copy"}),
-        with_params(),
-        with_params(DATASET),
-        from_snapshot({"method": "create", "name": "s", "params": [], "launcherSpec": {
-            **LAUNCHER, "diskMebibytes": 1, "swapMebibytes": 0, "gpus": {"model": "L4", "count": 1}}}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("given", [
+    arguments({"type": "code", "language": "rust"}),
+    arguments({"type": "code", "language": "go", "preset": "none", "wasm": True, "tags": TAGS,
+               "parameterDefinitions": DEFINITIONS}, publicAccess=False),
+    arguments({"type": "fromExisting", "modelId": "m"}),
+    arguments({"type": "fromExisting", "modelId": "m", "snapshotId": "s", "tags": []}, publicAccess=True),
+    from_snapshot({"method": "copy"}),
+    with_params(),
+    with_params(DATASET),
+    from_snapshot({"method": "create", "name": "s", "params": [], "launcherSpec": {
+        **LAUNCHER, "diskMebibytes": 1, "swapMebibytes": 0, "gpus": {"model": "L4", "count": 1}}}),
+])  # fmt: skip
 async def test_arguments_without_data_go_out_as_they_are(given: dict[str, Any], chat: Chat, upstream: Upstream) -> None:
     answer = await chat.create(given)
     assert upstream.last_call() == (given, [])
@@ -73,9 +62,7 @@ async def test_state_files_become_blobs_by_key_with_receipts(chat: Chat, upstrea
     ]
 
 
-async def test_a_model_file_is_sent_with_a_receipt_of_it(
-    chat: Chat, upstream: Upstream, tmp_path: Path, onnx_file: bytes
-) -> None:
+async def test_a_model_file_has_a_receipt(chat: Chat, upstream: Upstream, tmp_path: Path, onnx_file: bytes) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx_file)
     answer = await chat.create(arguments({"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}}))
     params, blobs = upstream.last_call()
@@ -85,22 +72,20 @@ async def test_a_model_file_is_sent_with_a_receipt_of_it(
 
 
 @pytest.mark.parametrize("prefix", ["", "data:application/octet-stream;base64,"])
-async def test_a_small_model_can_be_given_as_base64(
-    prefix: str, chat: Chat, upstream: Upstream, onnx_file: bytes
-) -> None:
+async def test_a_small_model_may_be_base64(prefix: str, chat: Chat, upstream: Upstream, onnx_file: bytes) -> None:
     data = {"base64": prefix + base64.b64encode(onnx_file).decode()}
     await chat.create(arguments({"type": "upload", "format": "onnx", "data": data}))
     assert upstream.last_call()[1] == [onnx_file]
 
 
-async def test_an_initial_state_in_the_making_is_told(chat: Chat, upstream: Upstream) -> None:
+async def test_create_model_reports_a_state_in_progress(chat: Chat, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": True}})
     assert "still being made" in (await chat.create(with_params()))["nextStep"]
 
 
 async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat, upstream: Upstream) -> None:
     document = rb'{"result":{"modelId":"m\ud800\u202e\u0007"}}'
-    upstream.reply = http(bytes([len(document)]) + document)
+    upstream.reply = http_response(bytes([len(document)]) + document)
     result = await chat.client.call_tool("create_model", arguments(CODE, name="a\u202eb" + "x" * 1000))
     (block,) = result.content
     assert isinstance(block, TextContent)
@@ -109,17 +94,15 @@ async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat, upstre
     assert len(block.text) < 400
 
 
-@pytest.mark.parametrize("said", ["true", None])
-async def test_a_model_of_which_it_is_not_said_whether_it_is_ready_is_not_called_ready(
-    said: Any, chat: Chat, upstream: Upstream
-) -> None:
-    upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": said}})
+@pytest.mark.parametrize("ready", ["true", None])
+async def test_a_model_of_unknown_readiness_is_not_called_ready(ready: Any, chat: Chat, upstream: Upstream) -> None:
+    upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": ready}})
     answer = await chat.create(arguments(CODE))
     assert answer["result"] == {"modelId": "m"}
     assert "did not say" in answer["nextStep"]
 
 
-async def test_a_crash_is_an_answer_that_leaves_the_outcome_open(
+async def test_a_crash_leaves_the_outcome_open(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("decthings_mcp.tools.create_model.tool._result", None)
@@ -129,20 +112,25 @@ async def test_a_crash_is_an_answer_that_leaves_the_outcome_open(
     assert "NoneType" not in str(error)
 
 
-async def test_a_crash_in_one_call_does_not_end_another(
-    chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    crashed, under_way, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+async def test_a_crash_spares_other_calls(chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    crashed, started, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
 
     def wait_for_the_crash(connection: socket.socket, _: support.Request) -> None:
-        loop.call_soon_threadsafe(under_way.set)
+        loop.call_soon_threadsafe(started.set)
         assert crashed.wait(30)
         connection.sendall(support.created())
 
     upstream.reply = wait_for_the_crash
     other = asyncio.create_task(chat.create(arguments(CODE)))
-    await under_way.wait()
+    await started.wait()
     monkeypatch.setattr("decthings_mcp.tools.listing.list_params", None)
     assert (await chat("find_models"))["error"]["code"] == "internal_error"
     crashed.set()
     assert (await other)["outcome"] == "created"
+
+
+async def test_an_upload_suggests_inspect_model_file(sandbox_chat: Chat, tmp_path: Path, onnx_file: bytes) -> None:
+    (tmp_path / "m.onnx").write_bytes(onnx_file)
+    options = {"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}}
+    answer = await sandbox_chat("create_model", name="n", description="d", options=options)
+    assert "inspect_model_file" in answer["nextStep"]

@@ -36,28 +36,31 @@ from decthings_mcp.tools.decthings import client_pool as decthings_connections
 from decthings_mcp.tools.decthings.types import CreateModelParams
 from decthings_mcp.tools.decthings.wire import decode_response, encode_response
 from pydantic import SecretStr
-from support import Request, Upstream, created, decthings, frame, stay_silent
-from support import http as http_response
+from support import Request, Upstream, created, decthings, frame, http_response, stay_silent
 
 pytestmark = pytest.mark.anyio
 
 PARAMS: CreateModelParams = {"name": "n", "description": "", "options": {"type": "code", "language": "go"}}
 
 
-async def test_a_created_model_is_returned(client_pool: ClientPool, upstream: Upstream) -> None:
+@pytest.fixture
+def client(client_pool: ClientPool, upstream: Upstream) -> DecthingsClient:
+    return decthings(client_pool, upstream.url)
+
+
+async def test_a_created_model_is_returned(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {"modelId": "m-1", "isNowCreating": True, "new": 1}, "error": None, "more": 2})
-    assert await decthings(client_pool, upstream.url).create_model(PARAMS) == {"modelId": "m-1", "isNowCreating": True}
+    assert await client.create_model(PARAMS) == {"modelId": "m-1", "isNowCreating": True}
 
 
-async def test_connections_are_reused(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_connections_are_reused(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = created()
-    client = decthings(client_pool, upstream.url)
     for _ in range(3):
         await client.create_model(PARAMS)
     assert (len(upstream.requests), upstream.connections) == (3, 1)
 
 
-async def test_what_was_cancelled_on_its_way_through_a_proxy_holds_no_connection() -> None:
+async def test_a_call_cancelled_in_a_proxy_handshake_frees_its_connection() -> None:
     connected, hung_up = asyncio.Event(), asyncio.Event()
 
     async def never_get_through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -80,30 +83,26 @@ async def test_what_was_cancelled_on_its_way_through_a_proxy_holds_no_connection
                 await hung_up.wait()
 
 
-async def test_an_error_keeps_its_code_and_members(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_an_error_keeps_its_code_and_members(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"error": {"code": "never_heard_of", "datasetId": "d"}})
     with pytest.raises(ApiError) as caught:
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
     assert (caught.value.code, caught.value.details) == ("never_heard_of", {"datasetId": "d"})
     assert not caught.value.may_have_acted
 
 
-async def test_an_error_frame_with_another_status_is_still_that_error(
-    client_pool: ClientPool, upstream: Upstream
-) -> None:
+async def test_an_error_frame_counts_whatever_its_status(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = http_response(encode_response({"error": {"code": "unknown"}}), "500 Internal Server Error")
     with pytest.raises(ApiError, match="'unknown'"):
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
 
 
 @pytest.mark.parametrize("content_type", ["Application/Octet-Stream", "application/octet-stream; charset=binary"])
-async def test_the_content_type_may_have_any_case_and_parameters(
-    content_type: str, client_pool: ClientPool, upstream: Upstream
-) -> None:
+async def test_the_content_type_may_vary(content_type: str, client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = http_response(
         encode_response({"result": {"modelId": "m", "isNowCreating": False}}), "200 OK", content_type
     )
-    assert (await decthings(client_pool, upstream.url).create_model(PARAMS))["modelId"] == "m"
+    assert (await client.create_model(PARAMS))["modelId"] == "m"
 
 
 def json_part(text: bytes) -> bytes:
@@ -134,17 +133,17 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("said", "reply"), BROKEN.items(), ids=BROKEN)
-async def test_a_broken_response_is_told_and_the_model_may_exist(
-    said: str, reply: bytes, client_pool: ClientPool, upstream: Upstream
+@pytest.mark.parametrize(("expected", "reply"), BROKEN.items(), ids=BROKEN)
+async def test_an_invalid_response_leaves_the_outcome_open(
+    expected: str, reply: bytes, client: DecthingsClient, upstream: Upstream
 ) -> None:
     upstream.reply = reply
-    with pytest.raises(InvalidResponse, match=said) as caught:
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+    with pytest.raises(InvalidResponse, match=expected) as caught:
+        await client.create_model(PARAMS)
     assert caught.value.may_have_acted
 
 
-async def test_a_response_without_end_is_not_read_to_its_end(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_an_endless_response_is_not_read_completely(client: DecthingsClient, upstream: Upstream) -> None:
     def endless(connection: socket.socket, _: Request) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n")
         while True:
@@ -152,14 +151,14 @@ async def test_a_response_without_end_is_not_read_to_its_end(client_pool: Client
 
     upstream.reply = endless
     with pytest.raises(InvalidResponse, match=str(responses.MAX_BYTES)):
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
 
 
-async def test_deeply_nested_json_is_told(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_deeply_nested_json_is_an_invalid_response(client: DecthingsClient, upstream: Upstream) -> None:
     document = b'{"result":' + b"[" * 60000 + b"]" * 60000 + b"}"
     upstream.reply = http_response(b"\xfe" + len(document).to_bytes(4) + document)
     with pytest.raises(InvalidResponse, match="not JSON"):
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
 
 
 @pytest.mark.parametrize(
@@ -169,12 +168,12 @@ async def test_deeply_nested_json_is_told(client_pool: ClientPool, upstream: Ups
      ("503 Service Unavailable", True), ("408 Request Timeout", True),
      ("504 Gateway Timeout", True), ("599 Whatever", True)],
 )  # fmt: skip
-async def test_another_status_is_told_and_never_followed(
-    status: str, may_exist: bool, client_pool: ClientPool, upstream: Upstream
+async def test_an_http_status_is_reported_and_no_redirect_followed(
+    status: str, may_exist: bool, client: DecthingsClient, upstream: Upstream
 ) -> None:
     upstream.reply = http_response(b"secret page", status, "text/html", "Location: /v1", "Retry-After: 7")
     with pytest.raises(InvalidResponse, match=status[:3]) as caught:
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
     assert (caught.value.may_have_acted, caught.value.status) == (may_exist, int(status[:3]))
     assert caught.value.retry_after == 7
     assert "secret" not in str(caught.value)
@@ -190,26 +189,24 @@ def stop_half_way(connection: socket.socket, _: Request) -> None:
 
 
 @pytest.mark.parametrize("reply", [b"Connection: close", hang_up, stop_half_way], ids=["garbage", "reset", "cut off"])
-async def test_after_a_whole_request_a_broken_connection_leaves_the_outcome_open(
-    reply: Any, client_pool: ClientPool, upstream: Upstream
+async def test_a_connection_lost_after_the_request_leaves_the_outcome_open(
+    reply: Any, client: DecthingsClient, upstream: Upstream
 ) -> None:
     upstream.reply = reply
     with pytest.raises(NoResponse) as caught:
-        await decthings(client_pool, upstream.url).create_model(PARAMS)
+        await client.create_model(PARAMS)
     assert caught.value.may_have_acted
 
 
-async def test_a_silent_upstream_times_out_with_the_outcome_open(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_a_silent_upstream_times_out_with_the_outcome_open(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = stay_silent
     with pytest.raises(NoResponse, match="ReadTimeout"):
-        await decthings(client_pool, upstream.url).call("Model/getModels", {}, timeout=0.05)
+        await client.call("Model/getModels", {}, timeout=0.05)
 
 
-async def test_without_a_connection_nothing_was_created(client_pool: ClientPool) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
+async def test_a_refused_connection_created_nothing(client_pool: ClientPool) -> None:
     with pytest.raises(ConnectionFailed, match="the connection was refused") as caught:
-        await decthings(client_pool, url).create_model(PARAMS)
+        await decthings(client_pool, support.unreachable().url).create_model(PARAMS)
     assert not caught.value.may_have_acted
 
 
@@ -230,7 +227,7 @@ class Pieces(BlobSource):
             raise self._error
 
 
-async def test_a_slow_line_is_not_a_dead_one() -> None:
+async def test_an_upload_over_a_slow_connection_succeeds() -> None:
     small_buffer = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 << 10)]
     with support.upstream(created(), slowly=(64 << 10, 0.04)) as slow:  # 1.6 MB a second
         transport = httpx.AsyncHTTPTransport(socket_options=small_buffer)
@@ -245,12 +242,10 @@ def upload(data: Any) -> CreateModelParams:
     return {"name": "n", "description": "", "options": {"type": "upload", "format": "onnx", "data": data}}
 
 
-async def test_a_blob_that_changes_while_it_is_sent_ends_the_request_before_it_is_whole(
-    client_pool: ClientPool, upstream: Upstream
-) -> None:
+async def test_a_blob_that_changes_in_transit_ends_the_request(client: DecthingsClient, upstream: Upstream) -> None:
     blob = Pieces(b"abc", size=10, error=BlobChanged("changed"))
     with pytest.raises(BlobChanged) as caught:
-        await decthings(client_pool, upstream.url).create_model(upload(blob))
+        await client.create_model(upload(blob))
     assert not caught.value.may_have_acted
     assert upstream.requests == []
 
@@ -272,36 +267,34 @@ async def test_a_connection_that_breaks_within_the_request_created_nothing(clien
     assert not caught.value.may_have_acted
 
 
-async def test_a_failed_call_does_not_keep_its_request(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_a_failed_call_does_not_keep_its_request(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"error": {"code": "quota_exceeded"}})
     blob = Pieces(b"abc", size=3)
     kept = weakref.ref(blob)
     gc.disable()
     try:
         with suppress(ApiError):
-            await decthings(client_pool, upstream.url).create_model(upload(blob))
+            await client.create_model(upload(blob))
         del blob
         assert kept() is None
     finally:
         gc.enable()
 
 
-async def test_pieces_are_counted_as_they_are_sent(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_pieces_are_counted_as_they_are_sent(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = created()
     counts: list[tuple[int, int]] = []
 
     async def on_sent(sent: int, total: int) -> None:
         counts.append((sent, total))
 
-    await decthings(client_pool, upstream.url).create_model(upload(Pieces(b"abc", b"defg", size=7)), on_sent)
+    await client.create_model(upload(Pieces(b"abc", b"defg", size=7)), on_sent)
     total = len(upstream.requests[0].body)
     assert counts == [(total - 7, total), (total - 4, total), (total, total)]
     assert upstream.requests[0].body.endswith(b"abcdefg")
 
 
-async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
-    client_pool: ClientPool, upstream: Upstream
-) -> None:
+async def test_255_blobs_are_sent_and_a_256th_is_refused(client: DecthingsClient, upstream: Upstream) -> None:
     def params(count: int) -> CreateModelParams:
         files: Any = [{"key": str(i), "data": bytes([i % 256])} for i in range(count)]
         state: Any = {"method": "upload", "name": "s", "data": files}
@@ -309,7 +302,6 @@ async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
             "type": "basedOnModelSnapshot", "modelId": "m", "snapshotId": "s", "initialState": state}}  # fmt: skip
 
     upstream.reply = created()
-    client = decthings(client_pool, upstream.url)
     await client.create_model(params(255))
     assert upstream.requests[0].body.endswith(bytes(i % 256 for i in range(255)))
     with pytest.raises(InvalidRequest, match=r"at most 255 .* has 256"):
@@ -322,11 +314,11 @@ async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
     [{"name": "\ud800"}, {"cpus": float("nan")}, {"params": [{"name": "p", "data": {
         "type": "data", "data": [Tensor("u8", [1], [256])]}}]}],
 )  # fmt: skip
-async def test_what_cannot_be_written_is_refused_before_anything_is_sent(
-    params: dict[str, Any], client_pool: ClientPool, upstream: Upstream
+async def test_params_that_cannot_be_encoded_are_not_sent(
+    params: dict[str, Any], client: DecthingsClient, upstream: Upstream
 ) -> None:
     with pytest.raises(InvalidRequest):
-        await decthings(client_pool, upstream.url).call("Model/createModel", params)
+        await client.call("Model/createModel", params)
     assert upstream.connections == 0
 
 
@@ -335,8 +327,7 @@ def test_blobs_of_a_response_are_read() -> None:
     assert decode_response(encode_response({"result": {}}, blobs)) == ({"result": {}}, blobs)
 
 
-async def test_the_other_methods_read_their_results(client_pool: ClientPool, upstream: Upstream) -> None:
-    client = decthings(client_pool, upstream.url)
+async def test_client_methods_read_their_results(client: DecthingsClient, upstream: Upstream) -> None:
     page = {"models": [{"id": "m"}], "total": 1, "offset": 0, "limit": 20}
     upstream.reply = frame({"result": page})
     assert await client.get_models() == page
@@ -347,16 +338,15 @@ async def test_the_other_methods_read_their_results(client_pool: ClientPool, ups
 
 
 @pytest.mark.parametrize("result", [{}, {"models": [1], "total": 1}, {"models": [], "total": "1"}])
-async def test_a_list_that_is_none_is_told(result: Any, client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_a_malformed_list_is_refused(result: Any, client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"result": result})
     with pytest.raises(InvalidResponse, match="no list of models") as caught:
-        await decthings(client_pool, upstream.url).get_models()
+        await client.get_models()
     assert not caught.value.may_have_acted
 
 
-async def test_results_without_their_members_are_told(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_results_without_their_fields_are_invalid_responses(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {}})
-    client = decthings(client_pool, upstream.url)
     with pytest.raises(InvalidResponse, match="snapshotId"):
         await client.snapshot_model("m", "v1")
     with pytest.raises(InvalidResponse, match="how the creation ended"):

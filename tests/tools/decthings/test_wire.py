@@ -56,7 +56,7 @@ def tensor(type_: Any, shape: list[int], values: list[Any]) -> Tensor:
         return Tensor(type_, shape, [Media(v["format"], v["data"]) for v in values])
     if type_ == "binary":
         return Tensor(type_, shape, values)
-    # The rows write 64-bit integers and special floats as texts, as an assistant would.
+    # The rows write 64-bit integers and special floats as strings, as an assistant would.
     return Tensor(type_, shape, check_tensor({"type": type_, "shape": shape, "data": values})["data"])
 
 
@@ -66,9 +66,7 @@ def test_the_recording_is_whole() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
-async def test_a_request_is_byte_for_byte_what_was_recorded(
-    row: dict[str, Any], client_pool: ClientPool, upstream: Upstream
-) -> None:
+async def test_requests_equal_recordings(row: dict[str, Any], client_pool: ClientPool, upstream: Upstream) -> None:
     semantic = row["semantic"]
     params = from_semantic(semantic["params"])
     if row["path"].endswith("FS/lookup"):  # that method's client writes file names in base64
