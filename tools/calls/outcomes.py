@@ -19,6 +19,8 @@ T = TypeVar("T")
 _PAUSES = (0.0, 0.5, 1.0, 2.0)
 """Seconds before each request of a lookup: what was just made can take a moment to be listed."""
 _REQUEST_SECONDS = 3.0
+_LEAST_MS = 10**11
+"""In 1973. A smaller time must be in seconds: the API page does not give the unit."""
 _PAGE_LIMIT = 100
 _MAX_MODELS = 1_000
 _CLOCK_SLACK_MS = 60_000
@@ -78,7 +80,8 @@ class OutcomeLookup:
         """Whether something was certainly there before the request. A time near the request's own proves nothing."""
         if not isinstance(created_at, (int, float)) or self.request_at is None:
             return False
-        return created_at < self.request_at - _CLOCK_SLACK_MS
+        milliseconds = created_at * 1000 if created_at < _LEAST_MS else created_at
+        return milliseconds < self.request_at - _CLOCK_SLACK_MS
 
     def evidence(self) -> dict[str, Any]:
         return {"seconds": round(monotonic() - self._started, 1), "answers": self._responses, **self.found}
