@@ -274,9 +274,13 @@ def _is_private(cwd: Path) -> bool:
     own = _resolved_homes([os.path.expanduser("~")])  # noqa: PTH111 - pathlib raises when there is none
     if cwd == Path(cwd.anchor) or any(home.is_relative_to(cwd) for home in own):
         return True
-    if any(cwd.is_relative_to(home) for home in own):
+    if any(cwd.is_relative_to(home) for home in own) and _is_own(cwd):
         return False  # without a list of all users, which can take a directory service long
     return any(home.is_relative_to(cwd) for home in _homes_of_users())
+
+
+def _is_own(folder: Path) -> bool:
+    return os.name != "posix" or folder.stat().st_uid == os.getuid()
 
 
 def _homes_of_users() -> list[Path]:

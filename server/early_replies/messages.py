@@ -93,8 +93,9 @@ def _is_progress(meta: Any) -> bool:
 
 def _is_info(value: Any) -> bool:
     """Whether all is strings: icons are left to the SDK."""
-    strings = _is_object(value) and all(isinstance(field, str) for field in value.values())
-    return strings and "name" in value and "version" in value
+    if not _is_object(value) or "icons" in value or not value.keys() >= {"name", "version"}:
+        return False
+    return all(isinstance(field, str) for field in value.values())
 
 
 def _are_capabilities(value: Any) -> bool:

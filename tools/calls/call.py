@@ -83,11 +83,18 @@ class Call:
             TimeoutError
         """
         started = monotonic()
-        with anyio.fail_after(self._seconds_left) as self._scope:
+        with anyio.CancelScope(deadline=anyio.current_time() + self._seconds_left) as self._scope:
             yield
-        self._seconds_left -= monotonic() - started
+        if self._scope.cancelled_caught:
+            raise TimeoutError
+        if self._scope.deadline < math.inf:
+            self._seconds_left -= monotonic() - started
 
     def lift_time_limit(self) -> None:
-        """For an upload, which may take as long as it makes progress."""
+        """For what takes as long as it makes progress: reading files, and an upload."""
         if self._scope is not None:
             self._scope.deadline = math.inf
+
+    def restart_time_limit(self) -> None:
+        if self._scope is not None:
+            self._scope.deadline = anyio.current_time() + self._seconds_left

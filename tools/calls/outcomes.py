@@ -37,7 +37,7 @@ class OutcomeLookup:
             error: why the outcome of the call is not known.
             request_started: `time.monotonic()` of the request whose response was lost.
         """
-        self.error = error
+        self.note_error(error)
         self.until = float("inf")
         """`time.monotonic()` at which it gives up."""
         self._client = client
@@ -47,6 +47,11 @@ class OutcomeLookup:
         self.found: dict[str, Any] = {}
         self.request_at: float | None = None
         """The time of the request on Decthings' clock, in milliseconds since 1970, as far as clocks agree."""
+
+    def note_error(self, error: DecthingsError) -> None:
+        """Takes what is reported of the error, not the error itself: its traceback would keep the whole request."""
+        self._code, self._message = error.code, str(error)
+        self._status = {"httpStatus": error.status} if isinstance(error, InvalidResponse) else {}
 
     async def models(self, filter_: types.Filter) -> AsyncGenerator[list[dict[str, Any]]]:
         """What Decthings lists, request after request."""
@@ -88,7 +93,7 @@ class OutcomeLookup:
 
     def not_applied(self, message: str, next_step: str) -> LostResponse:
         """The error for a call that had no effect."""
-        return LostResponse(self.error.code, message, next_step, {"lookUp": self.evidence()})
+        return LostResponse(self._code, message, next_step, {"lookUp": self.evidence()})
 
     def unknown(self, finding: str, next_step: str = "", *, may_repeat: bool = False) -> LostResponse:
         """The error for a call whose outcome stays unknown.
@@ -99,10 +104,14 @@ class OutcomeLookup:
         """
         if not self._responses:
             finding = f"Decthings did not respond to the lookup either, for {monotonic() - self._started:.0f} s."
-        status = {"httpStatus": self.error.status} if isinstance(self.error, InvalidResponse) else {}
-        details = {**status, "lookUp": self.evidence()}
+        details = {**self._status, "lookUp": self.evidence()}
         return LostResponse(
-            self.error.code, f"{self.error} {finding}", next_step, details, may_have_acted=True, may_repeat=may_repeat
+            self.error.code,
+            f"{self._message} {finding}",
+            next_step,
+            details,
+            may_have_acted=True,
+            may_repeat=may_repeat,
         )
 
 

@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_PAUSE = 0.5
+_PAUSES = (0.5, 1.0, 2.0, 4.0, 4.0)
+"""Seconds before each repeat."""
 _DAMAGED = 400
 """The HTTP status for a request that was damaged on its way."""
 
@@ -69,29 +70,39 @@ class Write(Generic[T]):
         except DecthingsError as error:
             if not error.may_have_acted and not (self.may_repeat and _is_accident(error)):
                 raise
+            self.sending.lost = error.may_have_acted
             lookup, until = self._lookup(error), self._end()
-        while True:
-            if lookup.error.may_have_acted or self.sending.lost:
-                self.sending.lost = True
-                lookup.until = min(until, monotonic() + self.services.call_seconds * OUTCOME_LOOKUP_SHARE)
+        return await (self._repeat if self.may_repeat else self._look)(lookup, until)
+
+    async def _repeat(self, lookup: OutcomeLookup, until: float) -> tuple[T, dict[str, Any] | None]:
+        """Looks for the outcome and sends the request again, in turns, until Decthings says something."""
+        for pause in _PAUSES:
+            if self.sending.lost:
                 try:
-                    return await self.verify(lookup), lookup.evidence()
+                    return await self._look(lookup, until)
                 except LostResponse as failure:
-                    if not (self.may_repeat and failure.may_repeat and self._has_time(until)):
+                    if not failure.may_repeat or not self._has_time(until):
                         raise
-            elif not self._has_time(until):
-                raise lookup.error
             await self.progress.report_repeat()
-            await anyio.sleep(_PAUSE)
+            await anyio.sleep(pause)
             try:
                 return await self._send_within(until), None
             except ApiError:
                 if not self.sending.lost:
                     raise
-                lookup.until = until  # Decthings refuses to do again what it has done: that may have settled it
-                return await self.verify(lookup), lookup.evidence()
+                break  # Decthings refuses to do again what it has done: that may have settled it
             except DecthingsError as error:
-                lookup.error = error
+                self.sending.lost = self.sending.lost or error.may_have_acted
+                lookup.note_error(error)
+                if not self.sending.lost and not (_is_accident(error) and self._has_time(until)):
+                    raise
+        if not self.sending.lost:
+            return await self._send(), None
+        return await self._look(lookup, until)
+
+    async def _look(self, lookup: OutcomeLookup, until: float) -> tuple[T, dict[str, Any] | None]:
+        lookup.until = min(until, monotonic() + self.services.call_seconds * OUTCOME_LOOKUP_SHARE)
+        return await self.verify(lookup), lookup.evidence()
 
     async def _send(self) -> T:
         client = self.services.require_client()

@@ -23,7 +23,7 @@ class RequestBuilder:
     """Resolves what arguments name. `uploads` are the blobs of an upload, by name."""
 
     def __init__(self, services: Services) -> None:
-        self._backend = services
+        self._services = services
         self.uploads: dict[str, Blob] = {}
 
     async def resolve_options(self, options: Any) -> Any:
@@ -39,7 +39,7 @@ class RequestBuilder:
 
     def _model_file(self, format_: str, source: Source) -> Blob:
         blob = self.uploads["data"] = self._blob(source)
-        if self._backend.check_uploads:
+        if self._services.check_uploads:
             with _reader_of(blob) as read_at:
                 check_model_file(format_, size_of(blob), read_at)
         return blob
@@ -70,7 +70,7 @@ class RequestBuilder:
         return Media(element.format, self._blob(element.data)) if isinstance(element, MediaSource) else element
 
     def _blob(self, source: Source) -> Blob:
-        return source if isinstance(source, bytes) else self._backend.files.open(source.path)
+        return source if isinstance(source, bytes) else self._services.files.open(source.path)
 
 
 def _reader_of(blob: Blob) -> AbstractContextManager[ReadAt]:

@@ -116,7 +116,7 @@ def _input_schema(*, full: bool) -> Node:
 
 
 INPUT_SCHEMA = _input_schema(full=True)
-"""What arguments are read and with_conflict_details by."""
+"""What arguments are read and explained by."""
 
 PUBLISHED_SCHEMA = _input_schema(full=False)
 """What tools/list shows."""

@@ -27,6 +27,7 @@ async def _question(arguments: CreateModelArguments, call: Call) -> str | None:
     if not arguments.get("publicAccess"):
         return None
     call.services.require_client()
+    call.lift_time_limit()
     await RequestBuilder(call.services).resolve_options(arguments["options"])  # nobody is asked in vain
     return publish_question(sanitize(arguments["name"], 200))
 
@@ -34,7 +35,10 @@ async def _question(arguments: CreateModelArguments, call: Call) -> str | None:
 async def create_model(arguments: CreateModelArguments, call: Call) -> Success:
     client = call.services.require_client()
     builder = RequestBuilder(call.services)
+    call.lift_time_limit()
     options = await builder.resolve_options(arguments["options"])
+    if not builder.uploads:
+        call.restart_time_limit()
     params = cast(types.CreateModelParams, {**arguments, "options": options})
     try:
         created = await _create(params, builder.uploads, call)
@@ -47,8 +51,6 @@ async def create_model(arguments: CreateModelArguments, call: Call) -> Success:
 
 async def _create(params: types.CreateModelParams, uploads: dict[str, Blob], call: Call) -> types.CreatedModel:
     on_sent = _upload_progress(call) if uploads else None
-    if uploads:
-        call.lift_time_limit()
     with call.services.uploads.take(call.services.caller.name) if uploads else nullcontext():
         return await call.write(
             lambda client, sending: client.create_model(params, on_sent, sending),
