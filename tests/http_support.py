@@ -1,7 +1,5 @@
 """Servers over HTTP for the tests: as processes, and as one side of a raw conversation."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Real parts for the tests: a loopback upstream that replies as a test wants, the sandbox on a port, processes."""
 
-from __future__ import annotations
-
 import json
 import os
 import select

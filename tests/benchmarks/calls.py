@@ -1,7 +1,5 @@
 """create_model of type code against a local upstream, over stdio and HTTP, next to a bare MCPServer with its POST."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket

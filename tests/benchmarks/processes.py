@@ -1,7 +1,5 @@
 """Server processes for the benchmarks, spoken to without a client in between."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

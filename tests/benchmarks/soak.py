@@ -3,8 +3,6 @@
 python tests/benchmarks/soak.py [CALLS]
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

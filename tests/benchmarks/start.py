@@ -1,8 +1,6 @@
 """Seconds from the start of the process to the answers of tools/list and of a first tool call on stdio, and from the
 end of stdin to the end of the process, next to a bare MCPServer; and its memory at rest (Linux)."""
 
-from __future__ import annotations
-
 import statistics
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """What deploy/nginx.conf says, and what a real nginx does with it before three replicas."""
 
-from __future__ import annotations
-
 import re
 import socket
 import subprocess

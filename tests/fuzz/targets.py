@@ -3,8 +3,6 @@
 A target returns when the bytes were read or refused as they should be. Everything else it raises is a finding.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable, Iterator

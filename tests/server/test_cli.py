@@ -1,7 +1,5 @@
 """The commands a person types."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import signal

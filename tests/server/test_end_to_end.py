@@ -1,7 +1,5 @@
 """Whole chats over stdio: every tool, at both revisions, with a client that can ask the person and one that cannot."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

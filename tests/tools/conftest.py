@@ -1,7 +1,5 @@
 """Chats on the sandbox, at both revisions."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator
 from pathlib import Path
 

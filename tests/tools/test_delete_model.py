@@ -1,7 +1,5 @@
 """delete_model on the sandbox: only with the name of the model, and with the consent of the user."""
 
-from __future__ import annotations
-
 import pytest
 from support import YES, Chat, Person
 

@@ -1,7 +1,5 @@
 """update_model on the sandbox."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Who may call over HTTP, with which key, and how often: and nothing of one caller in anything of another."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """Clients that take their time, and connections that carry nothing."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

@@ -1,7 +1,5 @@
 """Several servers at one address: nothing ties a request to one of them, and one can be lost."""
 
-from __future__ import annotations
-
 import secrets
 import signal
 import threading

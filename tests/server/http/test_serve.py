@@ -1,7 +1,5 @@
 """The server over Streamable HTTP, as a process: both revisions, its limits, and how it ends."""
 
-from __future__ import annotations
-
 import base64
 import json
 import signal

@@ -1,7 +1,5 @@
 """The server as clients start it: a process that speaks on stdin and stdout."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """What the person is asked before a model is deleted or made public, and what happens without consent."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

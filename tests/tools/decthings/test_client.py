@@ -1,7 +1,5 @@
 """The client against a loopback upstream that answers in every way Decthings should not."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import socket

@@ -1,7 +1,5 @@
 """Which files an argument may name, and what becomes of them while they are sent."""
 
-from __future__ import annotations
-
 import os
 import resource
 from pathlib import Path
