@@ -1,4 +1,4 @@
-"""Seconds from the start of the process to the answers of tools/list and of a first tool call on stdio, and from the
+"""Seconds from the start of the process to the results of tools/list and of a first tool call on stdio, and from the
 end of stdin to the end of the process, next to a bare MCPServer; and its memory at rest (Linux)."""
 
 import statistics

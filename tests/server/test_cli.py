@@ -1,4 +1,4 @@
-"""The commands a person types."""
+"""The commands a user types."""
 
 import json
 import shlex
