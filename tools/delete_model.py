@@ -56,6 +56,7 @@ async def delete_model(arguments: DeleteArguments, call: Call) -> Success:
     await call.write(
         lambda client, sending: client.delete_model(model_id, sending),
         lambda lookup: _verify_deleted(lookup, model_id),
+        may_repeat=True,
     )
     headline = f'Deleted the model "{sanitize(arguments["confirmName"], 100)}" for good.'
     return Success(headline, {"result": {"deleted": model_id}}, "Tell the user. This cannot be undone.")
@@ -71,7 +72,7 @@ async def _verify_deleted(lookup: OutcomeLookup, model_id: str) -> None:
         if all(model.get("id") != model_id for model in models):
             return
     next_step = "Make the same call again. If the error is model_not_found, the model is gone."
-    raise lookup.unknown("The model is still listed.", next_step)
+    raise lookup.unknown("The model is still listed.", next_step, may_repeat=True)
 
 
 DELETE_MODEL = DecthingsTool(

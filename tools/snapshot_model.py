@@ -26,11 +26,15 @@ async def snapshot_model(arguments: SnapshotArguments, call: Call) -> Success:
         lambda client, sending: client.snapshot_model(model_id, name, sending),
         lambda lookup: _verify_snapshot(lookup, model_id, name),
     )
-    return Success(
-        f'Took the snapshot "{sanitize(name, 100)}".',
-        {"result": {"snapshotId": sanitize(snapshot_id, 1_000)}},
-        "Use modelId and snapshotId in create_model with type basedOnModelSnapshot or fromExisting.",
-    )
+    fields = {"result": {"snapshotId": sanitize(snapshot_id, 1_000)}}
+    next_step = "Use modelId and snapshotId in create_model with type basedOnModelSnapshot or fromExisting."
+    if call.evidence is None:
+        return Success(f'Took the snapshot "{sanitize(name, 100)}".', fields, next_step)
+    headline = f'A snapshot "{sanitize(name, 100)}" from about the time of this call exists. {_FOUND}'
+    return Success(headline, fields, next_step, outcome="exists")
+
+
+_FOUND = "The response of Decthings was lost, so it was looked up; this call took it, or another one just before."
 
 
 async def _verify_snapshot(lookup: OutcomeLookup, model_id: str, name: str) -> str:
@@ -41,8 +45,8 @@ async def _verify_snapshot(lookup: OutcomeLookup, model_id: str, name: str) -> s
     """
     async for models in lookup.models({"ids": [model_id]}):
         for snapshot in (snapshot for model in models for snapshot in objects_in(model.get("snapshots"))):
-            is_new, snapshot_id = lookup.is_from_this_call(snapshot.get("createdAt")), snapshot.get("id")
-            if snapshot.get("name") == name and is_new and isinstance(snapshot_id, str):
+            is_older, snapshot_id = lookup.is_older(snapshot.get("createdAt")), snapshot.get("id")
+            if snapshot.get("name") == name and not is_older and isinstance(snapshot_id, str):
                 return snapshot_id
     raise lookup.unknown(
         "The model shows no new snapshot of this name.",

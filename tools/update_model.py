@@ -51,6 +51,7 @@ async def update_model(arguments: UpdateArguments, call: Call) -> Success:
     await call.write(
         lambda client, sending: client.update_model(model_id, cast(types.ModelProperties, properties), sending),
         lambda lookup: _verify_update(lookup, model_id, properties),
+        may_repeat=True,
     )
     public = f"{NOW_PUBLIC} " if properties.get("publicAccess") else ""
     return Success(
@@ -74,7 +75,8 @@ async def _verify_update(lookup: OutcomeLookup, model_id: str, properties: dict[
             if not differs:
                 return
             finding = "The model does not have all of what was asked for."
-    raise lookup.unknown(finding, "Make the same call again: setting the same values twice does no harm.")
+    next_step = "Make the same call again: setting the same values twice does no harm."
+    raise lookup.unknown(finding, next_step, may_repeat=True)
 
 
 def _schema(*, full: bool) -> Node:

@@ -12,10 +12,11 @@ import anyio
 from mcp.server.mcpserver import Context
 
 from ..decthings import DecthingsClient, SendProgress
-from .outcomes import Verify, write_with_lookup
+from .outcomes import Verify
 from .progress import Progress
 from .retries import retry
 from .services import services_of
+from .writes import Write
 
 T = TypeVar("T")
 
@@ -50,11 +51,17 @@ class Call:
         )
 
     async def write(
-        self, method: Callable[[DecthingsClient, SendProgress], Awaitable[T]], verify: Verify[T], subject: str = ""
+        self,
+        method: Callable[[DecthingsClient, SendProgress], Awaitable[T]],
+        verify: Verify[T],
+        *,
+        may_repeat: bool = False,
+        subject: str = "",
     ) -> T:
         """The result of a method that writes. When the response is lost, `verify` looks for what became of it.
 
         Args:
+            may_repeat: whether the same request, sent again, does no harm.
             subject: follows the name of the tool in the log.
 
         Raises:
@@ -62,9 +69,10 @@ class Call:
             DecthingsError: nothing was done.
             LostResponse: the response was lost, and nothing was done or that could not be found out.
         """
-        result, self.evidence = await write_with_lookup(
-            f"{self.tool}{subject}", self.services, self.progress, self._sending, method, verify
-        )
+        left = self._seconds_left if self._scope is None else self._scope.deadline - anyio.current_time()
+        name, deadline = f"{self.tool}{subject}", monotonic() + left
+        write = Write(name, self.services, self.progress, self._sending, method, verify, may_repeat, deadline)
+        result, self.evidence = await write.run()
         return result
 
     @contextmanager

@@ -37,6 +37,11 @@ class Progress:
         message = f"Decthings could not take the call; trying again in {seconds:.0f} s."
         await self._context.report_progress(self._value, None, message)
 
+    async def report_repeat(self) -> None:
+        """Reports that a request is sent again whose response was lost."""
+        self._value += 0.001
+        await self._context.report_progress(self._value, None, "Decthings' response was lost; sending it again.")
+
     async def while_waiting(self, seconds: float, method: Callable[[], Awaitable[T]]) -> T | None:
         """What `method` returns, with its time reported meanwhile; None when the seconds are over.
 

@@ -17,4 +17,7 @@ WAIT_SHARE = 0.86
 """For waiting for a model."""
 
 FINAL_CHECK_SHARE = 0.12
-"""For the look at the model after the wait."""
+"""For the look at the model after a wait, or after a repeated request."""
+
+REPEAT_SHARE = 0.25
+"""What must be left to send a request again whose response was lost."""

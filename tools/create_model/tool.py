@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, cast
 
@@ -41,7 +42,7 @@ async def create_model(arguments: CreateModelArguments, call: Call) -> Success:
         if error.code != "name_already_used":
             raise
         raise await with_conflict_details(error, params, client) from None
-    return _result(arguments, created, builder.uploads)
+    return _result(arguments, created, builder.uploads, call.evidence)
 
 
 async def _create(params: types.CreateModelParams, uploads: dict[str, Blob], call: Call) -> types.CreatedModel:
@@ -52,6 +53,7 @@ async def _create(params: types.CreateModelParams, uploads: dict[str, Blob], cal
         return await call.write(
             lambda client, sending: client.create_model(params, on_sent, sending),
             lambda lookup: verify_created(lookup, params),
+            may_repeat=True,
             subject=f" of {sanitize(params['name'], 100)!r}",
         )
 
@@ -63,15 +65,31 @@ def _upload_progress(call: Call) -> OnSent:
     return on_sent
 
 
-def _result(arguments: CreateModelArguments, created: types.CreatedModel, uploads: dict[str, Blob]) -> Success:
+def _result(
+    arguments: CreateModelArguments,
+    created: types.CreatedModel,
+    uploads: dict[str, Blob],
+    evidence: Mapping[str, Any] | None,
+) -> Success:
     fields: dict[str, Any] = {"result": {**created, "modelId": sanitize(created["modelId"], 1_000)}}
     if arguments["options"]["type"] == "upload":
         fields["upload"] = _receipt(uploads["data"])
     elif uploads:
         fields["uploads"] = [{"key": sanitize(key, 100), **_receipt(blob)} for key, blob in uploads.items()]
     public = f"{NOW_PUBLIC} " if arguments.get("publicAccess") else ""
-    headline = f'{public}Created the model "{sanitize(arguments["name"], 100)}".'
-    return Success(headline, fields, public + _next_step(arguments["options"], created))
+    name, next_step = sanitize(arguments["name"], 100), public + _next_step(arguments["options"], created)
+    if evidence is None:
+        return Success(f'{public}Created the model "{name}".', fields, next_step)
+    headline = f'{public}The model "{name}" exists and is as requested{_as_far_as_compared(evidence)}. {_FOUND}'
+    return Success(headline, fields, next_step, outcome="exists")
+
+
+_FOUND = "The response of Decthings was lost, so it was looked up; it is the wanted one, whichever call created it."
+
+
+def _as_far_as_compared(evidence: Mapping[str, Any]) -> str:
+    not_compared = evidence["existing"].get("notCompared")
+    return f", except {' and '.join(not_compared)}, which Decthings does not return" if not_compared else ""
 
 
 def _next_step(options: Any, created: types.CreatedModel) -> str:

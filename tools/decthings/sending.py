@@ -27,6 +27,8 @@ class SendProgress:
 
     def __init__(self) -> None:
         self.on_sent: OnSent | None = None
+        self.lost = False
+        """Whether the response to an earlier request for the same was lost."""
         self.begin()
 
     def begin(self) -> None:
@@ -37,7 +39,7 @@ class SendProgress:
     @property
     def may_have_acted(self) -> bool:
         """Whether the request may have had an effect."""
-        return self.complete and not self.refused
+        return self.lost or (self.complete and not self.refused)
 
 
 class RequestBody:

@@ -93,14 +93,25 @@ class NotAModelFile(FileError):
 
 
 class LostResponse(ToolFailure):
-    """A call whose response was lost, after its outcome was looked up. `code` is that of the loss."""
+    """A call whose response was lost, after its outcome was looked up. `code` is that of the loss.
+
+    `may_repeat`: the same request, sent again, can settle it.
+    """
 
     def __init__(
-        self, code: str, message: str, next_step: str, details: Mapping[str, Any], *, may_have_acted: bool = False
+        self,
+        code: str,
+        message: str,
+        next_step: str,
+        details: Mapping[str, Any],
+        *,
+        may_have_acted: bool = False,
+        may_repeat: bool = False,
     ) -> None:
         super().__init__(message, next_step, details)
         self.code = code
         self.may_have_acted = self.retryable = may_have_acted
+        self.may_repeat = may_repeat
 
 
 class CallTimeout(ToolFailure):

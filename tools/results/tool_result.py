@@ -27,6 +27,8 @@ class Success:
     headline: str
     fields: Mapping[str, Any]
     next_step: str
+    outcome: str | None = None
+    """In place of the usual one of the tool."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,12 @@ def success(
         **result.fields,
         **({"ignored": list(ignored)} if ignored else {}),
         **({"lookUp": evidence} if evidence is not None else {}),
-        **({"outcome": effect.applied} if effect.applied else {}),
+        **({"outcome": result.outcome or effect.applied} if effect.applied else {}),
         "nextStep": result.next_step,
     }
-    recovered = " The response of Decthings was lost; a lookup confirmed that this was done."
-    return _result(fields, result.headline + ("" if evidence is None else recovered), is_error=False)
+    was_recovered = evidence is not None and result.outcome is None
+    recovered = " The response of Decthings was lost; a lookup confirmed that this was done." if was_recovered else ""
+    return _result(fields, result.headline + recovered, is_error=False)
 
 
 def failure(
