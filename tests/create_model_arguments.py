@@ -1,7 +1,5 @@
 """Arguments of create_model, as tests build them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 SNAPSHOT = {"type": "basedOnModelSnapshot", "modelId": "m", "snapshotId": "s"}

@@ -1,7 +1,5 @@
 """What the files of deploy/ and docs/http.md say, and options as the server reads them."""
 
-from __future__ import annotations
-
 import json
 import re
 from argparse import Namespace

@@ -1,7 +1,5 @@
 """A proxy in front of the sandbox that breaks createModel, before the sandbox has acted or after."""
 
-from __future__ import annotations
-
 import http.client
 import json
 import socket
@@ -13,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from decthings_mcp.tools.decthings import Timeouts
@@ -240,7 +238,7 @@ class ShortForFault(Timeouts):
 
     proxy: FaultProxy
 
-    def __new__(cls, proxy: FaultProxy) -> ShortForFault:
+    def __new__(cls, proxy: FaultProxy) -> Self:
         timeouts = super().__new__(cls)
         timeouts.proxy = proxy
         return timeouts

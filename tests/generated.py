@@ -1,7 +1,5 @@
 """Files written from the code, kept in the repository so that a review sees what changed."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

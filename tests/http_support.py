@@ -1,7 +1,5 @@
 """Servers over HTTP for the tests: as processes, and as one side of a raw conversation."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess
@@ -45,7 +43,7 @@ class HttpServer:
         return [json.loads(line) for line in self.lines if line.startswith("{")]
 
     def logged(self, member: str, value: str) -> dict[str, Any]:
-        """The line that has a member which begins with the value. It is written after the answer."""
+        """The line that has a field which begins with the value. It is written after the response."""
         while True:
             assert self.process.poll() is None
             for line in self.access_log():

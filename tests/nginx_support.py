@@ -1,7 +1,5 @@
 """A real nginx with deploy/nginx.conf, in front of servers of a test."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Generated sessions: plain ones, unusual ones, and what is no message at all."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

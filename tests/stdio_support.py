@@ -1,7 +1,5 @@
 """Servers over stdio as processes, spoken to in single messages or in whole conversations."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Generator, Mapping, Sequence

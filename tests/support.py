@@ -1,7 +1,5 @@
 """Real parts for the tests: a loopback upstream that replies as a test wants, the sandbox on a port, processes."""
 
-from __future__ import annotations
-
 import json
 import os
 import select
@@ -257,8 +255,8 @@ def decode_request(body: bytes) -> tuple[dict[str, Any], list[bytes]]:
     return json.loads(parts[0]), parts[1:]
 
 
-class Person:
-    """Answers questions with what `answer` says, and keeps what was asked."""
+class User:
+    """Replies to questions with `answer`, and keeps them."""
 
     def __init__(self, answer: ElicitResult | None = None) -> None:
         self.answer = answer
@@ -280,7 +278,7 @@ class Chat:
     client: Client
 
     async def __call__(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
-        """The structured answer, with the text that repeats its next step."""
+        """The structured result, with the text that repeats its next step."""
         result = await self.client.call_tool(tool, arguments)
         answer = result.structured_content or {}
         assert bool(result.is_error) == ("error" in answer)

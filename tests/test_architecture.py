@@ -1,7 +1,5 @@
 """Imports go one way: from what serves to what it is built on."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass

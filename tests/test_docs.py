@@ -1,7 +1,5 @@
 """What the documents for developers show, run as it is."""
 
-from __future__ import annotations
-
 import re
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The fuzz targets without a fuzzer: on seeds, on what was found, and on what hypothesis makes up."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What the README shows, against the real program."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

@@ -1,7 +1,5 @@
 """Writing TFLite files, with TFLite's own schema."""
 
-from __future__ import annotations
-
 import flatbuffers
 import tflite
 

@@ -4,8 +4,6 @@ python tests/benchmarks [ROUNDS] [FOLDER FOR benchmarks.md AND benchmarks.svg]
 python tests/benchmarks calls|context|linear|scale|start|upload [ROUNDS]
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import sys

@@ -1,7 +1,5 @@
 """create_model of type code against a local upstream, over stdio and HTTP, next to a bare MCPServer with its POST."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket
@@ -131,7 +129,7 @@ async def over_http(command: list[str], port: int) -> AsyncGenerator[tuple[Call,
 
 
 async def _body(head: bytes, reader: asyncio.StreamReader) -> bytes:
-    """A call that lasts for long is answered as a stream of events."""
+    """The response to a long call is a stream of events."""
     if b"text/event-stream" in head:
         body = await reader.readuntil(b"\r\n0\r\n\r\n")
         assert b"event: message" in body

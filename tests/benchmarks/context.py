@@ -1,7 +1,5 @@
 """The tokens that tools/list takes of a model's context (o200k), for each tool and in all."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """create_model with more and more numbers in its arguments, over stdio: the cost grows with them and not faster."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import statistics

@@ -1,7 +1,5 @@
 """Server processes for the benchmarks, spoken to without a client in between."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -41,7 +39,7 @@ class Server:
         self._id = 0
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """The answer; notifications before it are passed over."""
+        """The response; notifications before it are passed over."""
         assert self.running.stdin is not None
         assert self.running.stdout is not None
         self._id += 1

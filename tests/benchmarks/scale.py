@@ -1,7 +1,5 @@
 """One HTTP server with more and more calls at a time, and more and more processes: calls a second and memory."""
 
-from __future__ import annotations
-
 import asyncio
 import statistics
 import time

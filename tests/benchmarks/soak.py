@@ -3,8 +3,6 @@
 python tests/benchmarks/soak.py [CALLS]
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -23,7 +21,7 @@ _CANCELLED = 10_000_000
 
 
 async def upstream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Decthings with every kind of answer, chosen by the model's name; lost ones can be looked up."""
+    """Decthings with every kind of response, chosen by the model's name; lost ones can be looked up."""
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
             length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])

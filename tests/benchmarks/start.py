@@ -1,7 +1,5 @@
-"""Seconds from the start of the process to the answers of tools/list and of a first tool call on stdio, and from the
+"""Seconds from the start of the process to the results of tools/list and of a first tool call on stdio, and from the
 end of stdin to the end of the process, next to a bare MCPServer; and its memory at rest (Linux)."""
-
-from __future__ import annotations
 
 import statistics
 import sys

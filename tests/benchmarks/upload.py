@@ -1,7 +1,5 @@
 """Uploading a file to a loopback sink: seconds and memory, next to sendfile, curl and the official client."""
 
-from __future__ import annotations
-
 import shutil
 import socket
 import statistics

@@ -1,7 +1,5 @@
 """The containers of deploy/compose.yaml, against the official schema and the server's own parser."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

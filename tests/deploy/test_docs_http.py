@@ -1,7 +1,5 @@
 """What docs/http.md says, against the real server and its own parser."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

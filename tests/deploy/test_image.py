@@ -1,7 +1,5 @@
 """The image that deploy/Dockerfile makes: what it holds, and how it starts."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The manifests of deploy/kubernetes.yaml, against the official schemas and the real server."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

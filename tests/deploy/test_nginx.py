@@ -1,7 +1,5 @@
 """What deploy/nginx.conf says, and what a real nginx does with it before three replicas."""
 
-from __future__ import annotations
-
 import re
 import socket
 import subprocess
@@ -23,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def replicas() -> Generator[list[support.Upstream]]:
-    """Three that answer."""
+    """Three that respond."""
     with ExitStack() as stack:
         answer = support.http_response(b"{}", "200 OK", "application/json")
         yield [stack.enter_context(support.upstream(answer)) for _ in range(3)]
@@ -38,7 +36,7 @@ def asked(replicas: list[support.Upstream]) -> int:
 
 
 HANG_UP = b"HTTP/1.1 200 OK\r\nConnection: close"
-"""In the middle of the answer, as a process that dies over a call."""
+"""In the middle of the response, as a process that dies over a call."""
 
 
 @needs_nginx

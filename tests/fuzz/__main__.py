@@ -3,8 +3,6 @@
 What ends a target is kept in tests/fuzz/findings/TARGET, which the tests read from then on.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import tempfile

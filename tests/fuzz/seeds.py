@@ -1,7 +1,5 @@
 """Bytes that a fuzzer starts from: small, whole, and of every kind that the readers know."""
 
-from __future__ import annotations
-
 from decthings_mcp.tools.decthings import Media, Tensor
 from decthings_mcp.tools.decthings.json_codec import encode_json
 from decthings_mcp.tools.decthings.tensors import encode_tensors

@@ -3,8 +3,6 @@
 A target returns when the bytes were read or refused as they should be. Everything else it raises is a finding.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable, Iterator
@@ -40,7 +38,7 @@ _WITHOUT_FILES = Services(Unavailable("", ""), AllowedFiles([]))
 
 
 def wire(data: bytes) -> None:
-    """An answer. The first byte picks its status, and whether the rest is its body or the JSON of a frame."""
+    """A response. The first byte picks its status, and whether the rest is its body or the JSON of a frame."""
     first, rest = data[0] if data else 0, data[1:]
     status = _STATUSES[first % len(_STATUSES)]
     body = encode_varint(len(rest)) + rest if first & 0x80 else rest

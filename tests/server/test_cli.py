@@ -1,6 +1,4 @@
-"""The commands a person types."""
-
-from __future__ import annotations
+"""The commands a user types."""
 
 import json
 import shlex

@@ -1,6 +1,4 @@
-"""Whole chats over stdio: every tool, at both revisions, with a client that can ask the person and one that cannot."""
-
-from __future__ import annotations
+"""Whole chats over stdio: every tool, at both revisions, with a client that can ask the user and one that cannot."""
 
 from pathlib import Path
 
@@ -8,7 +6,7 @@ import pytest
 import support
 from decthings_mcp.server.sandbox.seed import DATASET_ID
 from mcp import Client
-from support import CREATE_STATE, YES, Chat, Person
+from support import CREATE_STATE, YES, Chat, User
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.usefixtures("quick_creations")]
 
@@ -21,9 +19,9 @@ async def test_a_whole_chat_uses_every_tool(
     can_ask: bool, mode: str, tmp_path: Path, sandbox_url: str, onnx_file: bytes
 ) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx_file)
-    person = Person(YES)
+    user = User(YES)
     server = support.stdio("--api-url", sandbox_url, cwd=tmp_path, DECTHINGS_API_KEY=support.KEY)
-    async with Client(server, mode=mode, elicitation_callback=person if can_ask else None) as client:
+    async with Client(server, mode=mode, elicitation_callback=user if can_ask else None) as client:
         chat = Chat(client)
         assert (await chat("find_models"))["total"] == 1
         definitions = (await chat("inspect_model_file", path="m.onnx"))["parameterDefinitions"]
@@ -49,4 +47,4 @@ async def test_a_whole_chat_uses_every_tool(
         for model_id, name in ((third, "third"), (second, "second"), (first, "first")):
             assert "result" in await chat("delete_model", modelId=model_id, confirmName=name)
         assert (await chat("find_models"))["total"] == 1
-    assert len(person.questions) == (4 if can_ask else 0)
+    assert len(user.questions) == (4 if can_ask else 0)

@@ -1,7 +1,5 @@
 """What the server does on the network besides speaking to Decthings: proxies, certificates, headers."""
 
-from __future__ import annotations
-
 import datetime
 import ipaddress
 import json

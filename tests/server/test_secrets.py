@@ -1,7 +1,5 @@
 """The API key on every path, echoed back in every place: it comes out nowhere."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

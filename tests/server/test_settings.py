@@ -1,7 +1,5 @@
 """Where settings come from, and which are refused."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Chats on the sandbox, at both revisions."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from decthings_mcp.server.app import create_server
 from decthings_mcp.server.settings import Settings
 from mcp import Client
 from mcp.server import MCPServer
-from support import Chat, Person
+from support import Chat, User
 
 
 @pytest.fixture(params=["legacy", "auto"])
@@ -24,14 +22,14 @@ def server(tmp_path: Path) -> MCPServer:
 
 
 @pytest.fixture
-def person() -> Person:
-    return Person()
+def user() -> User:
+    return User()
 
 
 @pytest.fixture
-async def sandbox_chat(server: MCPServer, mode: str, person: Person) -> AsyncGenerator[Chat]:
-    """With a client that can ask the person."""
-    async with Client(server, mode=mode, elicitation_callback=person) as client:
+async def sandbox_chat(server: MCPServer, mode: str, user: User) -> AsyncGenerator[Chat]:
+    """With a client that can ask the user."""
+    async with Client(server, mode=mode, elicitation_callback=user) as client:
         yield Chat(client)
 
 

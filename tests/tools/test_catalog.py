@@ -1,7 +1,5 @@
 """Every tool as tools/list shows it."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

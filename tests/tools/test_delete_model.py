@@ -1,19 +1,17 @@
 """delete_model on the sandbox: only with the name of the model, and with the consent of the user."""
 
-from __future__ import annotations
-
 import pytest
-from support import YES, Chat, Person
+from support import YES, Chat, User
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_user_is_asked_before_a_model_is_deleted(sandbox_chat: Chat, person: Person) -> None:
+async def test_the_user_is_asked_before_a_model_is_deleted(sandbox_chat: Chat, user: User) -> None:
     model_id = await sandbox_chat.new_model("mine")
-    person.answer = YES
+    user.answer = YES
     answer = await sandbox_chat("delete_model", modelId=model_id, confirmName="mine")
     assert answer["result"] == {"deleted": model_id}
-    (question,) = person.questions
+    (question,) = user.questions
     assert '"mine"' in question
     assert "states (0) and snapshots (0)" in question
     assert "final" in question
@@ -21,18 +19,18 @@ async def test_the_user_is_asked_before_a_model_is_deleted(sandbox_chat: Chat, p
 
 
 @pytest.mark.parametrize(("confirm", "code"), [("other", "name_differs"), ("MINE", "name_differs")])
-async def test_delete_model_refuses_another_name(confirm: str, code: str, sandbox_chat: Chat, person: Person) -> None:
+async def test_delete_model_refuses_another_name(confirm: str, code: str, sandbox_chat: Chat, user: User) -> None:
     model_id = await sandbox_chat.new_model("mine")
     assert (await sandbox_chat("delete_model", modelId=model_id, confirmName=confirm))["error"]["code"] == code
     unknown = await sandbox_chat("delete_model", modelId="none", confirmName="mine")
     assert unknown["error"]["code"] == "model_not_found"
-    assert person.questions == []
+    assert user.questions == []
     assert (await sandbox_chat("find_models", ids=[model_id]))["total"] == 1
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "model\u200f-1"])
-async def test_delete_model_accepts_the_name_of_find_models(name: str, sandbox_chat: Chat, person: Person) -> None:
+async def test_delete_model_accepts_the_name_of_find_models(name: str, sandbox_chat: Chat, user: User) -> None:
     model_id = await sandbox_chat.new_model(name)
-    person.answer = YES
+    user.answer = YES
     shown = (await sandbox_chat("find_models", ids=[model_id]))["models"][0]["name"]
     assert "result" in await sandbox_chat("delete_model", modelId=model_id, confirmName=shown)

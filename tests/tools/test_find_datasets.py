@@ -1,7 +1,5 @@
 """find_datasets on the sandbox."""
 
-from __future__ import annotations
-
 import pytest
 from decthings_mcp.server.sandbox.seed import DATASET_ID
 from support import Chat

@@ -1,7 +1,5 @@
 """find_models, most on the sandbox at both revisions."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

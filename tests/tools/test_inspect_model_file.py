@@ -1,7 +1,5 @@
 """inspect_model_file through an MCP client."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any

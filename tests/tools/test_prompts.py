@@ -1,7 +1,5 @@
 """The prompt that leads through setting up a model, at both revisions."""
 
-from __future__ import annotations
-
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError

@@ -1,7 +1,5 @@
 """The resources that a client can read, at both revisions."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

@@ -1,7 +1,5 @@
 """snapshot_model on the sandbox, and its outcome when Decthings' response is lost."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator
 from pathlib import Path
 

@@ -1,16 +1,14 @@
 """update_model on the sandbox."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
-from support import Chat, Person
+from support import Chat, User
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_update_model_changes_only_what_is_given(sandbox_chat: Chat, person: Person) -> None:
+async def test_update_model_changes_only_what_is_given(sandbox_chat: Chat, user: User) -> None:
     model_id = await sandbox_chat.new_model("a")
     definition = {"name": "x", "rules": {"shape": "[1]", "allowedTypes": "f32"}}
     answer = await sandbox_chat(
@@ -20,7 +18,7 @@ async def test_update_model_changes_only_what_is_given(sandbox_chat: Chat, perso
     (model,) = (await sandbox_chat("find_models", ids=[model_id], detail=True))["models"]
     assert (model["name"], model["description"]) == ("b", "d")
     assert model["parameterDefinitions"]["evaluateInput"][0]["required"] is True
-    assert person.questions == []
+    assert user.questions == []
 
 
 async def test_update_model_refuses_an_empty_update(sandbox_chat: Chat) -> None:

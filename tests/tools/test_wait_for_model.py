@@ -1,7 +1,5 @@
 """wait_for_model: it ends when the model is ready, or with the time that a call has."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 

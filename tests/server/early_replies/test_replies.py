@@ -1,7 +1,5 @@
 """The prepared results are those of the server, and when they are used."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

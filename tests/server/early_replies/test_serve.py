@@ -1,7 +1,5 @@
 """Early replies equal those of the server, but for the time."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

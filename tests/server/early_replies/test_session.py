@@ -1,7 +1,5 @@
 """Replies before the server is loaded are those of the SDK."""
 
-from __future__ import annotations
-
 import anyio
 import pytest
 from decthings_mcp.server.early_replies import replies as prepared

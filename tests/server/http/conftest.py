@@ -1,7 +1,5 @@
 """Servers that the tests over HTTP share."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 
 import pytest

@@ -1,7 +1,5 @@
 """Who may call over HTTP, with which key, and how often: and nothing of one caller in anything of another."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os
@@ -199,7 +197,7 @@ def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("stateless", [False, True])
 def test_callers_see_nothing_of_each_other(stateless: bool, tmp_path: Path) -> None:
-    """A hundred at a time; Decthings echoes the key in every place that an answer has, and sets a cookie with it."""
+    """A hundred at a time; Decthings echoes the key in every place that a response has, and sets a cookie with it."""
     keys = {"anna": "canary-anna-51f0c2", "bert": "canary-bert-93d7aa"}
 
     def echo(connection: socket.socket, request: support.Request | None) -> None:

@@ -1,7 +1,5 @@
 """The access log: one line of JSON for each request."""
 
-from __future__ import annotations
-
 from http_support import HttpServer, call, post
 
 

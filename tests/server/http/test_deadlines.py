@@ -1,7 +1,5 @@
 """Clients that take their time, and connections that carry nothing."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time
@@ -90,7 +88,7 @@ def test_a_client_that_does_not_read_is_disconnected(tmp_path: Path, monkeypatch
 
 
 def ask_without_end(connection: socket.socket) -> None:
-    """Answers pile up, and nobody takes them."""
+    """Responses pile up, and nobody takes them."""
     while True:
         connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
 

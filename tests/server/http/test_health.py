@@ -1,7 +1,5 @@
 """The health of the server, and of Decthings, as a load balancer asks for it."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 

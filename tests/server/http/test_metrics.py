@@ -1,7 +1,5 @@
 """Metrics, as Prometheus reads them."""
 
-from __future__ import annotations
-
 import base64
 import signal
 from pathlib import Path

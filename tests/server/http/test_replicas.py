@@ -1,7 +1,5 @@
 """Several servers at one address: nothing ties a request to one of them, and one can be lost."""
 
-from __future__ import annotations
-
 import secrets
 import signal
 import threading
@@ -49,7 +47,7 @@ def key_file(path: Path, *keys: str) -> tuple[str, ...]:
 
 
 def question(server: HttpServer, model_id: str) -> dict[str, Any]:
-    """What delete_model asks first, and answers to it that say yes."""
+    """What delete_model asks first, and the reply that says yes."""
     asked = call(server.url, "delete_model", {"modelId": model_id, "confirmName": "n"}, bearer("anna"))["result"]
     yes = {name: {"action": "accept", "content": {"confirm": True}} for name in asked["inputRequests"]}
     return {"requestState": asked["requestState"], "inputResponses": yes}
@@ -93,7 +91,7 @@ def gateway(folder: Path, servers: list[HttpServer]) -> Generator[Gateway]:
 
 
 def served_by(nginx: Gateway) -> Counter[str]:
-    """How many requests each replica has answered."""
+    """How many requests each replica has served."""
     return Counter(line["replica"] for line in nginx.access_log())
 
 

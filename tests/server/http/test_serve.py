@@ -1,7 +1,5 @@
 """The server over Streamable HTTP, as a process: both revisions, its limits, and how it ends."""
 
-from __future__ import annotations
-
 import base64
 import json
 import signal
@@ -123,7 +121,7 @@ def test_other_paths_get_404(path: str, server: HttpServer) -> None:
 
 
 def end_meanwhile(server: HttpServer, held: support.HeldReply, number: signal.Signals) -> None:
-    """The signal comes during a call, which Decthings answers when the server takes no more connections."""
+    """The signal comes during a call, to which Decthings responds when the server takes no more connections."""
     assert held.started.wait(30)
     server.process.send_signal(number)
     with suppress(httpx.TransportError):

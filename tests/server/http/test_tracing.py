@@ -1,7 +1,5 @@
 """Traces, as a collector receives them."""
 
-from __future__ import annotations
-
 import re
 import signal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The official Python client against the sandbox, in everything that it does right."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Generator
 from typing import Any

@@ -1,7 +1,5 @@
 """The embedded Decthings over HTTP: strict about the wire, and honest about what it refuses."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import AsyncGenerator

@@ -1,7 +1,5 @@
 """The store of the sandbox when its files cannot be used: what was not done is reported as such."""
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What became of a call that was cancelled is logged."""
 
-from __future__ import annotations
-
 import signal
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """The client's pipes, as the parent process hands them over."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

@@ -1,7 +1,5 @@
 """Lines as they are read from stdin."""
 
-from __future__ import annotations
-
 import io
 
 from decthings_mcp.server.stdio.lines import Lines

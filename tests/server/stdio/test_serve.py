@@ -1,7 +1,5 @@
 """The server as clients start it: a process that speaks on stdin and stdout."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -127,7 +125,7 @@ def test_a_closed_stdout_ends_the_server_quietly(tmp_path: Path) -> None:
 def test_a_client_that_stops_reading_does_not_hold_the_process(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)
-        for number in range(40):  # more answers than a pipe holds
+        for number in range(40):  # more responses than a pipe holds
             send(running, request(number + 10, "tools/list"))
         pipe(running.stdin).close()
         assert running.wait(30) == 0

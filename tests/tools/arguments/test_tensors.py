@@ -1,7 +1,5 @@
 """Tensors as arguments: every type reaches the wire, and what cannot is reported with its path."""
 
-from __future__ import annotations
-
 import base64
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Every problem of the arguments is reported with its path, and nothing is sent."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

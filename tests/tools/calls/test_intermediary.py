@@ -1,7 +1,5 @@
 """Responses of proxies and caches in front of Decthings: what they say proves nothing about what Decthings did."""
 
-from __future__ import annotations
-
 import socket
 from dataclasses import dataclass, field
 from pathlib import Path

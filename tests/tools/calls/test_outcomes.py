@@ -1,7 +1,5 @@
 """The outcome of snapshot_model, update_model and delete_model when Decthings' response is lost."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Which calls are repeated by themselves, and which are not."""
 
-from __future__ import annotations
-
 import socket
 from itertools import count
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whatever breaks between us and Decthings, the reported outcome is true, and there is at most one model."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from collections import Counter

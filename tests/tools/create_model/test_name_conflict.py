@@ -1,7 +1,5 @@
 """What create_model says of a model that already has the name."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

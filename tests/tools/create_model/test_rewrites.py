@@ -1,7 +1,5 @@
 """Arguments in other forms than the schema has are read as what they mean."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The inputSchema as clients take it, and its types, which must mean the same."""
 
-from __future__ import annotations
-
 import json
 from copy import deepcopy
 from typing import Any

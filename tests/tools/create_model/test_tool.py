@@ -1,7 +1,5 @@
 """create_model through an MCP client, with the requests that reach Decthings."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import hashlib

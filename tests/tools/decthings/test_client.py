@@ -1,6 +1,4 @@
-"""The client against a loopback upstream that answers in every way Decthings should not."""
-
-from __future__ import annotations
+"""The client against a loopback upstream that responds in every way Decthings should not."""
 
 import asyncio
 import gc

@@ -1,7 +1,5 @@
 """Sending a request: what happens here after its last byte changes nothing about its outcome."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from typing import Any
 

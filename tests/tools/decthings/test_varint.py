@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 from decthings_mcp.tools.decthings.errors import InvalidRequest
 from decthings_mcp.tools.decthings.varint import MalformedFrame, decode_varint, encode_varint

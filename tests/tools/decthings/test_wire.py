@@ -1,7 +1,5 @@
 """Our requests against those that the official clients were seen to send."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from typing import Any

@@ -1,7 +1,5 @@
 """Whether a file is the model that it is called."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path

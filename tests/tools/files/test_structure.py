@@ -1,7 +1,5 @@
 """inspect_model_file against onnx's own reader and TFLite's, and against files that are broken or hostile."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path

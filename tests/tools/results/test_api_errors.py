@@ -1,7 +1,5 @@
 """Every error code of the API page, through a real stdio client."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any

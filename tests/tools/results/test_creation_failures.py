@@ -1,7 +1,5 @@
 """What wait_for_model reports of each way in which creating a model can fail."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import anyio

@@ -1,7 +1,5 @@
 """The errors when no usable response comes from Decthings."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 from typing import Any
