@@ -9,6 +9,7 @@ import pytest
 import support
 from decthings_mcp.server.sandbox import methods
 from decthings_mcp.tools.calls import outcomes as call_outcomes
+from decthings_mcp.tools.calls import writes
 from decthings_mcp.tools.decthings import ClientPool
 from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper
@@ -80,8 +81,9 @@ def sandbox_url(tmp_path: Path) -> Generator[str]:
 
 @pytest.fixture
 def fast_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks a lost model up a few times, as ever, but at once."""
+    """Looks a lost model up a few times, and repeats what was lost, as ever, but at once."""
     monkeypatch.setattr(call_outcomes, "_PAUSES", (0.0, 0.0, 0.01))
+    monkeypatch.setattr(writes, "_PAUSES", (0.0, 0.0))
 
 
 @pytest.fixture

@@ -195,6 +195,8 @@ class FaultProxy:
     fault: Talk
     url: str = ""
     method: str = "createModel"
+    times: int | None = None
+    """How many calls are broken; None means all."""
     calls: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     acting: threading.Lock = field(default_factory=threading.Lock)
@@ -202,10 +204,10 @@ class FaultProxy:
 
     def talk(self, connection: socket.socket) -> None:
         with suppress(OSError), connection:
-            stop_at = self.fault.at if isinstance(self.fault, CutRequest) else None
+            stop_at = self.fault.at if isinstance(self.fault, CutRequest) and not self._is_healed() else None
             pause = self.fault.pause if isinstance(self.fault, SlowRequest) else 0
             while (request := read_request(connection, stop_at, pause=pause)) is not None:
-                if not request.path.endswith(self.method):
+                if not request.path.endswith(self.method) or self._is_healed():
                     with self.acting:
                         response = self._forward(request)
                     connection.sendall(response)
@@ -216,6 +218,9 @@ class FaultProxy:
                     request = replace(request, body=self.fault.change(request.body))
                 self.fault(connection, lambda request=request: self._act(request))
                 return
+
+    def _is_healed(self) -> bool:
+        return self.times is not None and self.calls >= self.times
 
     def _act(self, request: Request) -> Response:
         with self.acting:
@@ -254,9 +259,11 @@ def timeouts_for(fault: str, proxy: FaultProxy) -> Timeouts:
 
 
 @contextmanager
-def fault_proxy(target: str, fault: Talk, method: str = "createModel") -> Generator[FaultProxy]:
+def fault_proxy(
+    target: str, fault: Talk, method: str = "createModel", times: int | None = None
+) -> Generator[FaultProxy]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        proxy = FaultProxy(target, fault, f"http://127.0.0.1:{listening.getsockname()[1]}/v0", method)
+        proxy = FaultProxy(target, fault, f"http://127.0.0.1:{listening.getsockname()[1]}/v0", method, times)
         with serve(listening, proxy.talk):
             yield proxy
 

@@ -39,7 +39,7 @@ async def test_a_lost_response_with_a_new_snapshot_is_done(sandbox_url: str, dir
         async with support.connect_chat(Upstream(url=proxy.url), tmp_path) as chat:
             answer = await chat("snapshot_model", modelId=model_id, snapshotName="v1")
     (model,) = (await direct("find_models", ids=[model_id]))["models"]
-    assert answer["outcome"] == "done"
+    assert answer["outcome"] == "exists"
     assert answer["result"]["snapshotId"] == model["snapshots"][0]["id"]
 
 

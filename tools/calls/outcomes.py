@@ -106,7 +106,7 @@ class OutcomeLookup:
             finding = f"Decthings did not respond to the lookup either, for {monotonic() - self._started:.0f} s."
         details = {**self._status, "lookUp": self.evidence()}
         return LostResponse(
-            self.error.code,
+            self._code,
             f"{self._message} {finding}",
             next_step,
             details,

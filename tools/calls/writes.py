@@ -76,7 +76,7 @@ class Write(Generic[T]):
 
     async def _repeat(self, lookup: OutcomeLookup, until: float) -> tuple[T, dict[str, Any] | None]:
         """Looks for the outcome and sends the request again, in turns, until Decthings says something."""
-        for pause in _PAUSES:
+        for repeat, pause in enumerate(_PAUSES, 1):
             if self.sending.lost:
                 try:
                     return await self._look(lookup, until)
@@ -94,10 +94,9 @@ class Write(Generic[T]):
             except DecthingsError as error:
                 self.sending.lost = self.sending.lost or error.may_have_acted
                 lookup.note_error(error)
-                if not self.sending.lost and not (_is_accident(error) and self._has_time(until)):
+                goes_on = repeat < len(_PAUSES) and _is_accident(error) and self._has_time(until)
+                if not (self.sending.lost or goes_on):
                     raise
-        if not self.sending.lost:
-            return await self._send(), None
         return await self._look(lookup, until)
 
     async def _look(self, lookup: OutcomeLookup, until: float) -> tuple[T, dict[str, Any] | None]:

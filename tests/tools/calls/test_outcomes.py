@@ -54,11 +54,12 @@ async def test_a_write_outcome_is_true(fault: str, tool: str, sandbox_url: str, 
         timeouts = timeouts_for(fault, proxy)
         async with support.connect_chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, timeouts=timeouts) as chat:
             answer = await chat(tool, **arguments(tool, model_id, name))
-        assert proxy.calls == 1
+        assert proxy.calls == 1 if tool == "snapshot_model" or fault.startswith("acted") else proxy.calls <= 3
     done = is_done(tool, (await direct("find_models", ids=[model_id], detail=True))["models"])
     outcome = answer.get("error", answer)["outcome"]
     assert done == fault.startswith("acted")
-    assert outcome == "done" if done else outcome in ("not_done", "unknown")
+    found = "exists" if tool == "snapshot_model" else "done"
+    assert outcome == found if done else outcome in ("not_done", "unknown")
     if done:
         assert answer["lookUp"]["answers"] == 1
     elif outcome == "unknown":
