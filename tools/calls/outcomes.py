@@ -56,10 +56,10 @@ class OutcomeLookup:
     async def models(self, filter_: types.Filter) -> AsyncGenerator[list[dict[str, Any]]]:
         """What Decthings lists, request after request."""
         for pause in _PAUSES:
-            await anyio.sleep(pause)
-            left = self.until - monotonic()
+            left = self.until - monotonic() - pause
             if left <= 0:
                 return
+            await anyio.sleep(pause)
             try:
                 with anyio.fail_after(min(_REQUEST_SECONDS, left)):
                     models = await self._all_models(filter_)
