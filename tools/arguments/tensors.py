@@ -28,7 +28,8 @@ from .limits import ELEMENTS, MAX_PROBLEMS, require_time, slices
 from .validation import invalid, prefixed
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")
-_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?|nan", re.IGNORECASE)
+# Possessive quantifiers, since going back over a million digits takes long.
+_FLOAT = re.compile(r"[+-]?([0-9]++(\.[0-9]*+)?+|\.[0-9]++)(e[+-]?[0-9]++)?+|[+-]?inf(inity)?|nan", re.IGNORECASE)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
