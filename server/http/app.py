@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -30,6 +31,8 @@ from .tokens import Tokens
 
 _MAX_SESSIONS = 2_000
 _SESSION_SECONDS = 600
+_MAX_DIGITS = 640
+"""Of an integer, the least that Python allows: the time to parse one grows with the square of its length."""
 
 
 def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) -> ASGIApp:
@@ -50,6 +53,7 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
     app = Starlette(routes=routes, lifespan=_lifespan(manager, endpoint))
     app.router.redirect_slashes = False  # behind a proxy it would redirect from https to http, with the key
     relax_gc()
+    sys.set_int_max_str_digits(_MAX_DIGITS)
     return AccessLog(app)
 
 

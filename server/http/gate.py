@@ -18,6 +18,8 @@ from .access import Access, Refusal
 MAX_SESSIONS_OF_CALLER = 50
 _TOO_MANY_SESSIONS = "Too many sessions for this caller; close some or retry in ten minutes."
 MAX_BODY_BYTES = 4 * 1024 * 1024
+MAX_VALUES = 100_000
+"""Parsing JSON blocks the event loop, and how long depends on the number of values more than on their size."""
 BODY_SECONDS = 30.0
 _LAST_SECONDS = 2.0
 _SHUTTING_DOWN = (
@@ -25,6 +27,10 @@ _SHUTTING_DOWN = (
     "before you repeat another call that changes something, check with find_models what it did."
 )
 _TOO_LARGE = f"A request may have at most {MAX_BODY_BYTES >> 20} MiB. Larger data must come from a file."
+_TOO_MANY_VALUES = (
+    f"A request may have at most {MAX_VALUES:,} values, counted by its commas and brackets. "
+    "Larger data must come from a file."
+)
 
 
 class AccessMiddleware:
@@ -123,6 +129,8 @@ async def _read(receive: Receive, content_length: str) -> Message:
         if len(body) > MAX_BODY_BYTES:
             raise Refusal(413, _TOO_LARGE, {"Connection": "close"})
         if not message.get("more_body", False):
+            if len(body) > MAX_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MAX_VALUES:
+                raise Refusal(413, _TOO_MANY_VALUES)
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
 

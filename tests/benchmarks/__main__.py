@@ -1,7 +1,7 @@
 """All measurements, as one table and, with matplotlib, as plots.
 
 python tests/benchmarks [ROUNDS] [FOLDER FOR benchmarks.md AND benchmarks.svg]
-python tests/benchmarks calls|context|linear|scale|start|upload [ROUNDS]
+python tests/benchmarks calls|context|hostile|linear|scale|start|upload [ROUNDS]
 """
 
 import os
@@ -14,6 +14,7 @@ from typing import Any
 
 import calls
 import context
+import hostile
 import linear
 import scale
 import start
@@ -26,7 +27,7 @@ _WAYS = {"limit": "sendfile", "sha256": "sha256 alone", "curl": "curl -T", "ours
 """Of uploading."""
 _MEASURED: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "start": start.rows, "calls": calls.rows, "upload": upload.rows, "linear": linear.rows, "scale": scale.rows,
-    "context": context.rows,
+    "context": context.rows, "hostile": hostile.rows,
 }  # fmt: skip
 """Rows of what was measured in so many rounds."""
 
@@ -85,6 +86,14 @@ def _others(linears: list[dict[str, Any]], scales: list[dict[str, Any]], tools: 
     ]  # fmt: skip
 
 
+def _hostile(rows: list[dict[str, Any]]) -> Table:
+    return [
+        [f"{row['what']} ({row['MB']:.2f} MB, {row['outcome']}): others wait, ms; MiB above rest",
+         f"{_number(row['others wait, ms'])}, {_number(row['MiB above rest'])}", "", ""]
+        for row in rows
+    ]  # fmt: skip
+
+
 def _markdown(table: Table, rounds: int) -> str:
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     head = ["what", "ours", "next to it", "ratio"]
@@ -133,7 +142,16 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     rows = {name: measured(rounds) for name, measured in _MEASURED.items()}
     others = _others(rows["linear"], rows["scale"], rows["context"])
-    text = _markdown([*_starts(rows["start"]), *_calls(rows["calls"]), *_uploads(rows["upload"]), *others], rounds)
+    text = _markdown(
+        [
+            *_starts(rows["start"]),
+            *_calls(rows["calls"]),
+            *_uploads(rows["upload"]),
+            *others,
+            *_hostile(rows["hostile"]),
+        ],
+        rounds,
+    )
     print(text)
     if len(sys.argv) > 2:
         folder = Path(sys.argv[2])

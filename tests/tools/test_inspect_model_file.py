@@ -8,11 +8,11 @@ import pytest
 from create_model_arguments import arguments
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.settings import Settings
+from decthings_mcp.tools.arguments.limits import LimitedValidator
 from decthings_mcp.tools.arguments.validation import check
 from decthings_mcp.tools.create_model.arguments import READER, CreateModelArguments
 from mcp import Client
 from onnx import TensorProto, helper
-from pydantic import TypeAdapter
 from tflite_files import tflite_model
 
 
@@ -37,7 +37,7 @@ async def test_definitions_are_ready_for_create_model(inspect: Inspect, onnx_fil
     answer = await inspect("m.onnx", onnx_file)
     definitions = answer["parameterDefinitions"]
     options = {"type": "upload", "format": "onnx", "data": {"path": "m"}, "parameterDefinitions": definitions}
-    check(arguments(options), TypeAdapter(CreateModelArguments), READER.schema, READER.unions)
+    check(arguments(options), LimitedValidator(CreateModelArguments), READER.schema, READER.unions)
     rules = {"shape": [1, 4], "allowedTypes": ["f32"], "annotations": []}
     assert definitions["evaluateInput"] == [{"name": "input", "required": True, "rules": rules}]
     assert answer["inputs"] == [{"name": "input", "elementType": "float", "shape": [1, 4]}]

@@ -6,13 +6,13 @@ import pytest
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.seed import MODEL_ID
 from decthings_mcp.server.settings import Settings
+from decthings_mcp.tools.arguments.limits import LimitedValidator
 from decthings_mcp.tools.arguments.validation import check
 from decthings_mcp.tools.create_model.arguments import READER, CreateModelArguments
 from decthings_mcp.tools.create_model.guide import EXAMPLES
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceTemplateReference, TextResourceContents
-from pydantic import TypeAdapter
 
 pytestmark = pytest.mark.anyio
 
@@ -59,6 +59,6 @@ async def test_the_guide_has_an_example_for_every_way(client: Client) -> None:
     for title, given in EXAMPLES.items():
         assert title in text
         arguments, ignored = READER.read(given)
-        check(arguments, TypeAdapter(CreateModelArguments), READER.schema, READER.unions)
+        check(arguments, LimitedValidator(CreateModelArguments), READER.schema, READER.unions)
         assert ignored == []
     assert {given["options"]["type"] for given in EXAMPLES.values()} == set(READER.unions["options"].members)

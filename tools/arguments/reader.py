@@ -9,11 +9,12 @@ for forms of its own, and `unions`, whose fields depend on a type. Values that c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..decthings.json_codec import is_list, is_object, parse_if_json
+from .limits import MAX_PROBLEMS, require_time
 
 Schema = Mapping[str, Any]
 Members = dict[str, Any]
@@ -50,9 +51,11 @@ class Reader:
         """The arguments as they were meant, and the paths of the fields that were ignored."""
         ignored: list[str] = []
         meant = self._value(arguments, self.schema, "", "", ignored)
-        return meant, sorted(p for p in ignored if not any(p.startswith(f"{outer}.") for outer in ignored))
+        outer = frozenset(ignored)
+        return meant, sorted(path for path in ignored if outer.isdisjoint(_parents(path)))
 
     def _value(self, value: Any, schema: Schema, schema_path: str, instance_path: str, ignored: list[str]) -> Any:
+        require_time()
         value = _converted(value, schema)
         if rewrite := self.rewrites.get(schema_path):
             value = rewrite(value)
@@ -73,6 +76,7 @@ class Reader:
     ) -> Members:
         properties, required = schema["properties"], schema.get("required", ())
         members: Members = {}
+        unknown = 0
         for name, value in given.items():
             if name in properties:
                 if _is_absent(value, properties[name]):
@@ -85,10 +89,19 @@ class Reader:
                 optional = optional and not (read == "" and len(given) == 1)
                 if not (optional and _is_empty(read)):
                     members[name] = read
-            elif value is not None:
+            elif value is not None and unknown < MAX_PROBLEMS:  # each of them is a problem
                 members[name] = value
+                unknown += 1
         union = self.unions.get(schema_path)
         return members if union is None else _drop_foreign_fields(members, union, properties, instance_path, ignored)
+
+
+def _parents(path: str) -> Iterator[str]:
+    """The paths of the objects around a field."""
+    end = path.rfind(".")
+    while end > 0:
+        yield path[:end]
+        end = path.rfind(".", 0, end)
 
 
 def _is_absent(value: Any, schema: Schema) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -18,14 +19,17 @@ from ..decthings.tensors import (
     MEDIA_TYPES,
     TensorType,
     describe_type,
+    dimensions_problem,
     integer_range,
     shape_problem,
 )
 from .binary_data import parse_binary, parse_media
+from .limits import ELEMENTS, MAX_PROBLEMS, require_time, slices
 from .validation import invalid, prefixed
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")
-_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf(inity)?|nan", re.IGNORECASE)
+# Possessive quantifiers, since going back over a million digits takes long.
+_FLOAT = re.compile(r"[+-]?([0-9]++(\.[0-9]*+)?+|\.[0-9]++)(e[+-]?[0-9]++)?+|[+-]?inf(inity)?|nan", re.IGNORECASE)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -39,11 +43,12 @@ class TensorFields(TypedDict):
 
 def check_tensor(tensor: TensorFields) -> TensorFields:
     """Flatten `data` and convert its elements for `decthings.tensors.Tensor`; files are not opened yet."""
+    if (problem := dimensions_problem(tensor["shape"])) is not None:
+        raise invalid(problem)
     elements = _flatten(tensor["data"], tensor["shape"])
     if (problem := shape_problem(tensor["shape"], len(elements))) is not None:
         raise invalid(problem)
-    converted = _convert_fast(elements, tensor["type"])
-    return {**tensor, "data": _convert_each(elements, tensor["type"]) if converted is None else converted}
+    return {**tensor, "data": _convert(elements, tensor["type"])}
 
 
 TensorArgument = Annotated[TensorFields, AfterValidator(check_tensor)]
@@ -51,14 +56,47 @@ TensorArgument = Annotated[TensorFields, AfterValidator(check_tensor)]
 
 def _flatten(data: list[Any], shape: Sequence[int]) -> list[Any]:
     """Flatten nested arrays, after checking their depth and lengths against the shape."""
-    if list not in set(map(type, data)):
+    if not any(list in set(map(type, part)) for part in slices(data)):
         return data
     rows: list[Any] = [data]
     for depth, dimension in enumerate(shape):
+        require_time()
         if any(not is_list(row) or len(row) != dimension for row in rows):
             raise invalid(f"has nested arrays that do not fit its shape {list(shape)} at depth {depth + 1}")
         rows = [item for row in rows for item in row]
     return rows
+
+
+def _convert(elements: list[Any], type_: TensorType) -> list[Any]:
+    """Convert the elements.
+
+    Raises:
+        PydanticCustomError: for the first element that does not fit, with the number of the others.
+    """
+    converted: list[Any] = []
+    misfits = _Misfits()
+    for number, part in enumerate(slices(elements)):
+        fast = _convert_fast(part, type_)
+        converted += _convert_each(part, type_, number * ELEMENTS, misfits) if fast is None else fast
+        if misfits.count >= MAX_PROBLEMS:
+            break
+    if misfits.first is not None:
+        at_least = "at least " if misfits.count >= MAX_PROBLEMS else ""
+        others = f", nor do {at_least}{misfits.count - 1} later elements" if misfits.count > 1 else ""
+        raise prefixed(misfits.first, (), others)
+    return converted
+
+
+@dataclass
+class _Misfits:
+    """The elements that do not fit: how many there are, and what is wrong with the first one."""
+
+    first: PydanticCustomError | None = None
+    count: int = 0
+
+    def add(self, error: PydanticCustomError) -> None:
+        self.first = self.first or error
+        self.count += 1
 
 
 def _convert_fast(elements: list[Any], type_: TensorType) -> list[Any] | None:
@@ -101,25 +139,19 @@ def _is_within(values: list[Any], type_: TensorType) -> bool:
     return all(map(math.isfinite, values)) and -limit < min(values) and max(values) < limit
 
 
-def _convert_each(elements: list[Any], type_: TensorType) -> list[Any]:
-    """Convert the elements one after the other.
-
-    Raises:
-        PydanticCustomError: for the first element that does not fit, with the number of the others.
-    """
+def _convert_each(elements: list[Any], type_: TensorType, offset: int, misfits: _Misfits) -> list[Any]:
+    """Convert the elements one after the other, until there are too many misfits."""
     convert = _converter(type_)
     converted: list[Any] = []
-    errors: list[PydanticCustomError] = []
-    for index, element in enumerate(elements):
+    for index, element in enumerate(elements, offset):
         try:
             converted.append(convert(element))
         except _DoesNotFit:
-            errors.append(invalid(f"does not fit {describe_type(type_)}", at=("data", index)))
+            misfits.add(invalid(f"does not fit {describe_type(type_)}", at=("data", index)))
         except PydanticCustomError as error:
-            errors.append(prefixed(error, ("data", index)))
-    if errors:
-        others = f", nor do {len(errors) - 1} later elements" if len(errors) > 1 else ""
-        raise prefixed(errors[0], (), others)
+            misfits.add(prefixed(error, ("data", index)))
+        if misfits.count >= MAX_PROBLEMS:
+            break
     return converted
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from itertools import islice
+from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from ..decthings.json_codec import is_list, is_object
 from ..results.errors import InvalidArguments, Problem
 from ..results.text import closest_match, join_words, sanitize
+from .limits import MAX_PROBLEMS, UNCHECKED, LimitedValidator, require_time, slices
 from .reader import Schema, TaggedUnion
-
-T = TypeVar("T")
-
-_MAX_PROBLEMS = 20
 
 _TYPES = {"object": "an object", "array": "an array", "string": "a string", "integer": "an integer",
           "number": "a number", "boolean": "a boolean"}  # fmt: skip
@@ -33,38 +31,64 @@ def prefixed(error: PydanticCustomError, at: Sequence[str | int], more: str = ""
     return invalid(context["problem"] + more, at=(*at, *context["at"]), allowed=context["allowed"])
 
 
-def check(value: Any, adapter: TypeAdapter[T], schema: Schema, unions: Mapping[str, TaggedUnion]) -> T:
-    """Validate a value with a pydantic adapter.
+def check(value: Any, validator: LimitedValidator, schema: Schema, unions: Mapping[str, TaggedUnion]) -> Any:
+    """Validate a value.
 
     Raises:
-        InvalidArguments: with a `Problem` for each error.
+        InvalidArguments: with a `Problem` for each error, up to `MAX_PROBLEMS`.
+        ArgumentsTooLarge
     """
-    problems = [_problem(names, _SURROGATE) for names in _not_utf8(value, [])]
+    problems = [_problem(names, _SURROGATE) for names in islice(_not_utf8(value), MAX_PROBLEMS)]
+    errors: list[ErrorDetails] = []
     try:
-        checked = adapter.validate_python(value)
+        checked = validator.validate(value)
     except ValidationError as error:
-        problems += [_explain(details, value, schema, unions) for details in error.errors(include_url=False)]
+        errors = [details for details in error.errors(include_url=False) if details["type"] != UNCHECKED]
     else:
         if not problems:
             return checked
-    count = "One argument is" if len(problems) == 1 else f"{len(problems)} arguments are"
-    raise InvalidArguments(problems[:_MAX_PROBLEMS], f"{count} wrong; nothing was sent to Decthings.")
+    found = len(problems) + len(errors)
+    problems += [_explain(details, value, schema, unions) for details in errors[: MAX_PROBLEMS - len(problems)]]
+    count = "One argument is" if found == 1 else f"{found} arguments are"
+    at_least = "At least " if found >= MAX_PROBLEMS else ""
+    raise InvalidArguments(problems, f"{at_least}{count} wrong; nothing was sent to Decthings.")
 
 
 _SURROGATE = "has an unpaired surrogate, which UTF-8 cannot encode; leave that character out"
 
 
-def _not_utf8(value: Any, names: list[Any]) -> Iterator[list[Any]]:
-    """The paths of strings that UTF-8 cannot encode. Arrays of plain items are checked all at once."""
-    if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-            yield names
-    elif is_object(value):
-        for name, member in value.items():
-            yield from _not_utf8(member, [*names, name])
-    elif is_list(value) and not _all_utf8(value):
-        for index, item in enumerate(value):
-            yield from _not_utf8(item, [*names, index])
+def _not_utf8(arguments: Any) -> Iterator[list[Any]]:
+    """The paths of strings that UTF-8 cannot encode. Arrays of plain items are checked many at a time."""
+    rest: list[tuple[Any, _Path]] = [(arguments, None)]
+    while rest:
+        value, path = rest.pop()
+        require_time()
+        if isinstance(value, str):
+            if not _is_utf8(value):
+                yield _names_of(path)
+        elif is_object(value):
+            rest += [(member, (path, name)) for name, member in reversed(value.items())]
+        elif is_list(value) and not _all_utf8(value):
+            rest += [(value[index], (path, index)) for index in reversed(range(len(value)))]
+
+
+_Path = tuple[Any, str | int] | None
+"""Of the outer value, and the name in it: a copy of the whole path for each value would be quadratic in the depth."""
+
+
+def _names_of(path: _Path) -> list[Any]:
+    names: list[Any] = []
+    while path is not None:
+        path, name = path
+        names.append(name)
+    return names[::-1]
+
+
+def _is_utf8(string: str) -> bool:
+    try:
+        return string.isascii() or bool(string.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 _PLAIN = frozenset({int, float, bool, type(None)})
@@ -72,8 +96,12 @@ _PLAIN = frozenset({int, float, bool, type(None)})
 
 def _all_utf8(items: list[Any]) -> bool:
     """A fast check for long arrays of tensor elements."""
+    return all(map(_are_plain_utf8, slices(items)))
+
+
+def _are_plain_utf8(items: list[Any]) -> bool:
     kinds = set(map(type, items))
-    return kinds <= _PLAIN or (kinds == {str} and "".join(items).isascii())
+    return kinds <= _PLAIN or (kinds == {str} and _is_utf8("".join(items)))
 
 
 def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapping[str, TaggedUnion]) -> Problem:

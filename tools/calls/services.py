@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+from anyio import CapacityLimiter
 from mcp.server.context import ServerRequestContext
 from mcp.server.mcpserver import Context
 from pydantic import SecretStr
@@ -72,6 +73,8 @@ class Services:
     """For a whole call of a tool, unless it uploads."""
     background: Background | None = None
     uploads: UploadSlots = field(default_factory=UploadSlots)
+    large_checks: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    """How many large arguments are checked at a time."""
     caller: Caller = field(default_factory=lambda: Caller("stdio"))
 
     @property

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import anyio
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
-from pydantic import TypeAdapter
 
+from ..arguments.limits import LimitedValidator, are_large, time_limit
 from ..arguments.reader import Reader
 from ..arguments.validation import check
 from ..decthings import DecthingsError
@@ -64,9 +65,17 @@ class DecthingsTool:
 
         Raises:
             InvalidArguments: they are not what the schema says, read generously.
+            ArgumentsTooLarge
         """
-        read, ignored = self.reader.read(arguments)
-        return check(read, self._adapter, self.reader.schema, self.reader.unions), ignored
+        with time_limit():
+            read, ignored = self.reader.read(arguments)
+            return check(read, self._validator, self.reader.schema, self.reader.unions), ignored
+
+    async def _checked(self, arguments: dict[str, Any], call: Call) -> tuple[Any, list[str]]:
+        """The same; in a thread if it takes long. One at a time, since the threads of Python take turns."""
+        if not are_large(arguments):
+            return self.checked(arguments)
+        return await anyio.to_thread.run_sync(self.checked, arguments, limiter=call.services.large_checks)
 
     def for_sdk(self) -> Tool:
         annotations = ToolAnnotations(
@@ -87,7 +96,7 @@ class DecthingsTool:
 
     async def _run(self, arguments: dict[str, Any], call: Call) -> CallToolResult | InputRequiredResult:
         try:
-            checked, ignored = self.checked(arguments)
+            checked, ignored = await self._checked(arguments, call)
             if self._confirmation and (question := await self._confirmation.require(checked, call)):
                 return question
             with call.time_limit():
@@ -106,8 +115,8 @@ class DecthingsTool:
             return failure(InternalError(may_have_acted=call.may_have_acted), self.effect)
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[Any]:  # takes a while to make, so only for tools that are called
-        return TypeAdapter(self.arguments)
+    def _validator(self) -> LimitedValidator:  # takes a while to make, so only for tools that are called
+        return LimitedValidator(self.arguments)
 
     @cached_property
     def _confirmation(self) -> Confirmation | None:

@@ -56,9 +56,11 @@ def _within_frame(files: list[StateFileArgument]) -> list[StateFileArgument]:
     keys = [file["key"] for file in files]
     if len(keys) > MAX_BLOBS:
         raise invalid(f"has {len(keys)} files, and one call carries at most {MAX_BLOBS}")
+    earlier = set[str]()
     for index, key in enumerate(keys):
-        if key in keys[:index]:
+        if key in earlier:
             raise invalid("has the same key as an earlier file", at=(index,))
+        earlier.add(key)
     return files
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..arguments import parameter_definitions as definitions
 from ..arguments.parameter_definitions import is_unset, with_default
 from ..decthings.json_codec import is_list, is_object, parse_if_json
+from ..decthings.tensors import dimensions_problem
 from ..decthings.types import FORMATS, PRESETS
 from .schema import INPUT_SCHEMA
 
@@ -65,7 +66,8 @@ def _tensor(tensor: Any) -> Any:
     if not is_object(tensor) or tensor.get("type") != "string" or not isinstance(tensor.get("data"), str):
         return tensor
     shape, listed = parse_if_json(tensor.get("shape")), parse_if_json(tensor["data"])
-    count = math.prod(shape) if is_list(shape) and all(type(n) is int for n in shape) else None
+    plain = is_list(shape) and all(type(n) is int for n in shape) and dimensions_problem(shape) is None
+    count = math.prod(shape) if plain else None
     return {**tensor, "data": listed if is_list(listed) and len(listed) == count else [tensor["data"]]}
 
 

@@ -103,14 +103,23 @@ def _encode_strings(strings: Sequence[str]) -> Iterator[bytes]:
 
 def shape_problem(shape: Sequence[int], count: int) -> str | None:
     """Why a tensor of that shape cannot have that many elements; None if it can."""
+    if (problem := dimensions_problem(shape)) is not None:
+        return problem
+    if (needed := math.prod(shape)) != count:
+        # The product of 255 dimensions would be too long to print.
+        stated = needed if needed < 1 << 64 else "more than 2^64"
+        return f"has the shape {list(shape)}, which needs {stated} elements, but {count} are given"
+    return None
+
+
+def dimensions_problem(shape: Sequence[int]) -> str | None:
+    """Why no tensor can have that shape; None if one can."""
     if len(shape) > _MAX_DIMENSIONS:
         return f"has {len(shape)} dimensions; at most {_MAX_DIMENSIONS} are possible"
     if any(dimension < 0 for dimension in shape):
         return "has a negative dimension in its shape, which is only possible in a parameter definition"
     if any(dimension >> 64 for dimension in shape):
         return "has a dimension in its shape that does not fit into 64 bits"
-    if math.prod(shape) != count:
-        return f"has the shape {list(shape)}, which needs {math.prod(shape)} elements, but {count} are given"
     return None
 
 

@@ -2,6 +2,7 @@
 
 ToolFailure
 ├── InvalidArguments            invalid_arguments
+├── ArgumentsTooLarge           arguments_too_large: to check them in time
 ├── NotConfigured               not_configured
 ├── UserDeclined                declined: the user was asked and did not agree
 ├── NameMismatch                name_differs
@@ -48,6 +49,16 @@ class InvalidArguments(ToolFailure):
             summary,
             "Correct what is listed and call again; ask the user for values you do not know.",
             {"problems": problems},
+        )
+
+
+class ArgumentsTooLarge(ToolFailure):
+    code = "arguments_too_large"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"The arguments are too large: they could not be checked within {seconds:g} seconds. Nothing was sent.",
+            "Put the data into a file and give its path, or make several smaller calls.",
         )
 
 

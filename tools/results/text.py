@@ -91,7 +91,7 @@ def closest_match(word: object, known: Iterable[str]) -> str | None:
     if not isinstance(word, str):
         return None
     by_folded = {option.casefold(): option for option in known}
-    matches = difflib.get_close_matches(word.casefold()[:100], by_folded, n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(word[:100].casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[matches[0]] if matches else None
 
 

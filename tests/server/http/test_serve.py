@@ -105,6 +105,14 @@ def test_a_request_that_is_too_large_gets_413(chunked: bool, server: HttpServer)
     assert "4 MiB" in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("value", ["1", "[]", "{}", '{"x":1}'])
+def test_a_request_with_too_many_values_gets_413(value: str, server: HttpServer) -> None:
+    body = f'{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"x":[{",".join([value] * 100_001)}]}}}}'
+    response = httpx.post(server.url, content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 413
+    assert "100,000 values" in response.json()["error"]["message"]
+
+
 def test_a_large_request_within_the_limit_is_served(server: HttpServer) -> None:
     data = base64.b64encode(b"\x1c\0\0\0TFL3" + bytes(100_000)).decode()
     upload = {"type": "upload", "format": "tflite", "data": {"base64": data}}

@@ -1,5 +1,6 @@
 """Every problem of the arguments is reported with its path, and nothing is sent."""
 
+import re
 from typing import Any
 
 import pytest
@@ -101,10 +102,13 @@ async def test_every_problem_is_reported_and_nothing_sent(
     assert upstream.connections == 0
 
 
-async def test_too_many_problems_are_counted_and_the_first_reported(chat: Chat) -> None:
-    answer = await chat.create(arguments({**CODE, "tags": [{}] * 500}))
-    assert len(answer["error"]["problems"]) == 20
-    assert "1000 arguments are wrong" in answer["error"]["message"]
+async def test_checking_stops_after_twenty_problems_and_the_message_says_so(chat: Chat) -> None:
+    for count in (10, 30, 500_000):
+        answer = await chat.create(arguments({**CODE, "tags": [{}] * count}))
+        assert len(answer["error"]["problems"]) == 20
+        found = re.match("At least ([0-9]+) arguments are wrong;", answer["error"]["message"])
+        assert found
+        assert 20 <= int(found[1]) <= 2 * min(count, 100)
 
 
 async def test_an_unpaired_surrogate_is_reported_with_its_path(chat: Chat, upstream: Upstream) -> None:

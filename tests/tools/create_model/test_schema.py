@@ -6,6 +6,7 @@ from typing import Any
 
 import bpe_openai
 import pytest
+from decthings_mcp.tools.arguments.limits import LimitedValidator
 from decthings_mcp.tools.arguments.validation import check
 from decthings_mcp.tools.create_model.arguments import READER, CreateModelArguments
 from decthings_mcp.tools.create_model.tool import CREATE_MODEL
@@ -13,10 +14,9 @@ from decthings_mcp.tools.results.errors import InvalidArguments, Problem
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from pydantic import TypeAdapter
 from support import Chat, schema_nodes
 
-ARGUMENTS = TypeAdapter(CreateModelArguments)
+ARGUMENTS = LimitedValidator(CreateModelArguments)
 
 SCHEMA = dict(CREATE_MODEL.input_schema)
 
