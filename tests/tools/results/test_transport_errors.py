@@ -32,7 +32,7 @@ async def test_an_unusable_response_has_code_and_outcome(
     assert {name: error[name] for name in members} == members
     assert ("same name" in answered["nextStep"]) == (outcome == "unknown")
     created = [request for request in upstream.requests if request.path.endswith("createModel")]
-    assert len(created) == 1
+    assert len(created) == (3 if outcome == "unknown" else 1)  # repeated twice while it is open
 
 
 async def test_a_failed_connection_created_nothing(tmp_path: Any) -> None:
