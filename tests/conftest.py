@@ -19,7 +19,6 @@ from onnx import TensorProto, helper
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
-
 OUTCOMES = pytest.StashKey[dict[str, Counter[str]]]()
 
 
@@ -82,16 +81,16 @@ def sandbox_url(tmp_path: Path) -> Generator[str]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def fast_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks a lost model up a few times, as ever, but at once."""
     monkeypatch.setattr(settling, "_PAUSES", (0.0, 0.0, 0.01))
 
 
 @pytest.fixture
-async def chat(upstream: support.Upstream, tmp_path: Path, impatient: None) -> AsyncGenerator[support.Chat]:
+async def chat(upstream: support.Upstream, tmp_path: Path, fast_lookups: None) -> AsyncGenerator[support.Chat]:
     """Its files are those of `tmp_path`."""
     upstream.reply = support.created()
-    async with support.chat(upstream, tmp_path, retry_seconds=0) as connected:
+    async with support.connect_chat(upstream, tmp_path, retry_seconds=0) as connected:
         yield connected
 
 

@@ -6,18 +6,13 @@ from typing import Any
 
 SNAPSHOT = {"type": "basedOnModelSnapshot", "modelId": "m", "snapshotId": "s"}
 
-
 LAUNCHER = {"cpus": 0.5, "memoryMebibytes": 512}
-
 
 DATASET = {"name": "images", "data": {"type": "dataset", "datasetId": "d", "datasetKey": "k"}}
 
-
 DEFINITION = {"name": "x", "required": True, "rules": {"shape": [-1], "allowedTypes": ["f32"], "annotations": []}}
 
-
 DEFINITIONS: dict[str, Any] = {"createState": [], "train": [], "evaluateInput": [DEFINITION], "evaluateOutput": []}
-
 
 TAGS = [{"tag": "type", "value": ""}]
 

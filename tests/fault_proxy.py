@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from decthings_mcp.tools.decthings import Timeouts
 from support import Request, read_request, serve
-from support import http as respond
+from support import http_response as respond
 
 Answer = bytes
 Talk = Callable[[socket.socket, Callable[[], Answer]], None]

@@ -19,11 +19,11 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 TOKENS = {"anna": "token-of-anna-0123456789", "bert": "token-of-bert-0123456789"}
+ACCEPT = {"Accept": "application/json, text/event-stream"}
 MODERN: dict[str, Any] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
 }
-CREATE: dict[str, Any] = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
 
 
 @dataclass
@@ -31,11 +31,15 @@ class HttpServer:
     url: str
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list[str])
-    """What it has said on stderr."""
+    """Its stderr."""
 
     @property
     def root(self) -> str:
         return self.url.removesuffix("/mcp")
+
+    @property
+    def port(self) -> int:
+        return int(self.root.rpartition(":")[2])
 
     def access_log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lines if line.startswith("{")]
@@ -60,14 +64,13 @@ def http_server(*arguments: str, cwd: Path, **variables: str) -> Generator[HttpS
         support.server_command("--http", "--port", "0", *arguments), cwd=cwd, env=support.environment(**variables),
         text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
-        assert process.stderr is not None
         server = HttpServer("", process)
-        for line in process.stderr:
+        for line in support.pipe(process.stderr):
             server.lines.append(line)
             if found := re.search(r"Serving on (\S+)", line):
                 server.url = found[1]
                 break
-        reader = threading.Thread(target=lambda: server.lines.extend(process.stderr or ()))
+        reader = threading.Thread(target=lambda: server.lines.extend(support.pipe(process.stderr)))
         reader.start()
         try:
             assert server.url, "".join(server.lines)
@@ -81,6 +84,13 @@ def http_server(*arguments: str, cwd: Path, **variables: str) -> Generator[HttpS
 @contextmanager
 def sandbox_server(*arguments: str, cwd: Path, **variables: str) -> Generator[HttpServer]:
     with http_server("--sandbox", "--sandbox-data", str(cwd / "sandbox"), *arguments, cwd=cwd, **variables) as server:
+        yield server
+
+
+@contextmanager
+def keyed_server(upstream: support.Upstream, cwd: Path, *arguments: str) -> Generator[HttpServer]:
+    """With a key of its own for the upstream."""
+    with http_server("--api-url", upstream.url, *arguments, cwd=cwd, DECTHINGS_API_KEY=support.KEY) as server:
         yield server
 
 
@@ -110,13 +120,7 @@ def post(url: str, method: str, headers: Mapping[str, str] | None = None, **para
     return httpx.post(
         url,
         json={"jsonrpc": "2.0", "id": 7, "method": method, "params": {"_meta": MODERN, **params}},
-        headers={
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": "2026-07-28",
-            "Mcp-Method": method,
-            **named,
-            **(headers or {}),
-        },
+        headers={**ACCEPT, "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method, **named, **(headers or {})},
         timeout=60,
         verify=support.NO_CERTIFICATES,
     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from conversations import envelope, handshake, notification, request
 from hypothesis import strategies as st
+from stdio_support import INITIALIZED, envelope, handshake, notification, request
 
 LISTS = ("tools/list", "prompts/list", "resources/list", "resources/templates/list")
 VERSIONS = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
-INITIALIZED = notification("notifications/initialized")
 CALL: dict[str, Any] = {"name": "find_models", "arguments": {}}
 
 _PING = request(1, "ping")

@@ -1,29 +1,46 @@
-"""Servers over stdio as processes, spoken to in single messages."""
+"""Servers over stdio as processes, spoken to in single messages or in whole conversations."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import support
+from decthings_mcp.server.early_replies.generate import is_request
+from support import CREATE, pipe
 
-ARGUMENTS: dict[str, Any] = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
-
-
-INITIALIZE: dict[str, Any] = {
-    "jsonrpc": "2.0", "id": 1, "method": "initialize",
-    "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
-}  # fmt: skip
+WITHOUT_EARLY_REPLIES = {"DECTHINGS_MCP_EARLY_REPLIES": "0"}
 
 
-MODERN = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
+def request(number: int | str, method: str, params: Any = ...) -> str:
+    rest = {} if params is ... else {"params": params}
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, **rest}, ensure_ascii=False)
+
+
+def notification(method: str, **rest: Any) -> str:
+    return json.dumps({"jsonrpc": "2.0", "method": method, **rest})
+
+
+def handshake(number: int | str = 1, version: str = "2025-11-25", **params: Any) -> str:
+    info = {"name": "t", "version": "1"}
+    return request(number, "initialize", {"protocolVersion": version, "capabilities": {}, "clientInfo": info, **params})
+
+
+def envelope(version: str = "2026-07-28", **params: Any) -> dict[str, Any]:
+    keys = ("io.modelcontextprotocol/protocolVersion", "io.modelcontextprotocol/clientCapabilities")
+    return {**params, "_meta": dict(zip(keys, (version, {}), strict=True))}
+
+
+def create_call(number: int, arguments: Mapping[str, Any] = CREATE, **params: Any) -> str:
+    return request(number, "tools/call", {"name": "create_model", "arguments": arguments, **params})
+
+
+INITIALIZED = notification("notifications/initialized")
 
 
 @contextmanager
@@ -38,24 +55,51 @@ def process(*arguments: str, cwd: Path, **variables: str) -> Generator[subproces
             running.kill()
 
 
-def send(running: subprocess.Popen[str], *messages: dict[str, Any]) -> None:
-    assert running.stdin is not None
-    for message in messages:
-        running.stdin.write(json.dumps(message) + "\n")
-    running.stdin.flush()
+def keyed_process(
+    upstream: support.Upstream, cwd: Path, *arguments: str, **variables: str
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    """With a key for the upstream."""
+    return process("--api-url", upstream.url, *arguments, cwd=cwd, DECTHINGS_API_KEY="k", **variables)
+
+
+def send(running: subprocess.Popen[str], *messages: str) -> None:
+    print(*messages, sep="\n", file=running.stdin, flush=True)
 
 
 def receive(running: subprocess.Popen[str]) -> dict[str, Any]:
-    assert running.stdout is not None
-    return json.loads(running.stdout.readline())
+    return json.loads(pipe(running.stdout).readline())
 
 
 def connect(running: subprocess.Popen[str]) -> dict[str, Any]:
-    send(running, INITIALIZE)
-    answer = receive(running)
-    send(running, {"jsonrpc": "2.0", "method": "notifications/initialized"})
-    return answer["result"]
+    send(running, handshake())
+    response = receive(running)
+    send(running, INITIALIZED)
+    return response["result"]
 
 
-def modern(method: str, **params: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": 7, "method": method, "params": {**params, "_meta": MODERN}}
+@dataclass
+class Transcript:
+    """What a client sees: lines of stdout, the exit status, and what stands in the log but for the time."""
+
+    answers: list[str]
+    status: int
+    log: list[str]
+
+
+def converse(
+    lines: Sequence[str], cwd: Path, *options: str, at_once: bool = False, variables: Mapping[str, str] | None = None
+) -> Transcript:
+    """Until all is answered. Answers to what was sent at once come in any order, so they are sorted."""
+    with subprocess.Popen(
+        support.server_command(*options), cwd=cwd, env=support.environment(**(variables or {})),
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        answers: list[str] = []
+        for some in [lines] if at_once else [[line] for line in lines]:
+            pipe(running.stdin).write("".join(f"{line}\n" for line in some).encode())
+            pipe(running.stdin).flush()
+            answers += [pipe(running.stdout).readline().decode() for line in some if is_request(line)]
+        rest, log = running.communicate(timeout=60)
+        answers += rest.decode().splitlines(keepends=True)
+    told = [line.partition(" ")[2].partition(" ")[2] for line in log.decode().splitlines()]
+    return Transcript(sorted(answers) if at_once else answers, running.returncode, told)

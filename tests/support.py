@@ -15,9 +15,10 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, AnyStr
 
 from decthings_mcp.server.app import create_server
+from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
 from decthings_mcp.server.sandbox.serving import listen, sandbox_server
 from decthings_mcp.server.settings import Secret, Settings
 from decthings_mcp.tools.decthings import ClientPool, DecthingsClient
@@ -29,6 +30,10 @@ from pydantic import SecretStr
 
 KEY = "test-key-4f1d"
 CODE = {"type": "code", "language": "go"}
+CREATE: dict[str, Any] = {"name": "n", "description": "d", "options": CODE}
+EXAMPLE_SNAPSHOT = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID}
+"""The sandbox's own."""
+CREATE_STATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """`verify` of HTTP clients of loopback servers: loading the system's certificates takes longer than most calls."""
 
@@ -116,6 +121,35 @@ def read_request(
     return Request(start.split(" ")[1], headers, bytes(body))
 
 
+def free_port() -> int:
+    """Where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
+
+
+def unreachable() -> Upstream:
+    return Upstream(url=f"http://127.0.0.1:{free_port()}/v0")
+
+
+def pipe(stream: IO[AnyStr] | None) -> IO[AnyStr]:
+    """One that a process was started with."""
+    assert stream is not None
+    return stream
+
+
+class HeldReply:
+    """A reply that waits until it is let go: the call is in progress meanwhile."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+        self.started, self.released = threading.Event(), threading.Event()
+
+    def __call__(self, connection: socket.socket, _: Request) -> None:
+        self.started.set()
+        assert self.released.wait(30)
+        connection.sendall(self._reply)
+
+
 @contextmanager
 def serve(listening: socket.socket, talk: Callable[[socket.socket], None]) -> Generator[None]:
     """Until the block ends, with a thread for each connection."""
@@ -154,13 +188,15 @@ def upstream(
             yield server
 
 
-def http(body: bytes, status: str = "200 OK", content_type: str = "application/octet-stream", *headers: str) -> bytes:
+def http_response(
+    body: bytes, status: str = "200 OK", content_type: str = "application/octet-stream", *headers: str
+) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", f"Content-Type: {content_type}", *headers]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 def frame(reply: Mapping[str, Any]) -> bytes:
-    return http(encode_response(reply))
+    return http_response(encode_response(reply))
 
 
 def created(model_id: str = "m-1") -> bytes:
@@ -268,7 +304,7 @@ class Chat:
 
 
 @asynccontextmanager
-async def chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
+async def connect_chat(upstream: Upstream, files: Path, mode: str = "auto", **settings: Any) -> AsyncGenerator[Chat]:
     """With a server in memory, whose Decthings is `upstream`."""
     own = Settings(api_url=upstream.url, api_key=Secret(KEY), files=[files])._replace(**settings)
     server = create_server(own, load_certificates=lambda: NO_CERTIFICATES)

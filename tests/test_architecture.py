@@ -12,22 +12,13 @@ import pytest
 from generated import ROOT, assert_up_to_date
 
 TOOLS = [
-    ["decthings_defaults"],
-    ["decthings"],
-    ["results"],
-    ["arguments", "files"],
-    ["calls"],
-    ["tools", "create_model"],
+    ["decthings_defaults"], ["decthings"], ["results"], ["arguments", "files"], ["calls"], ["tools", "create_model"],
     ["catalog"],
-]
+]  # fmt: skip
 SERVER = [
-    ["settings, logs, …"],
-    ["stdio", "sandbox"],
-    ["app"],
-    ["http", "call", "demo", "early_replies"],
-    ["cli"],
+    ["settings, logs, …"], ["stdio", "sandbox"], ["app"], ["http", "call", "demo", "early_replies"], ["cli"],
     ["__main__"],
-]
+]  # fmt: skip
 LAYERS = {
     f"{package}: {group}": (package, number)
     for package, layers in (("tools", TOOLS), ("server", SERVER))
@@ -129,7 +120,7 @@ def test_no_imports_run_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=module_of)
-def test_a_folder_says_in_a_sentence_what_it_is(path: Path) -> None:
+def test_a_package_has_a_docstring(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert docstring
     assert docstring.partition("\n")[0].endswith((".", ":")), docstring

@@ -28,9 +28,7 @@ def module_of(document: str, name: str) -> ModuleType:
 
 
 @pytest.mark.anyio
-async def test_the_example_of_adding_a_tool_is_a_tool_that_works(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_example_of_adding_a_tool_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app, "TOOLS", (*TOOLS, module_of("adding-a-tool.md", "count_models").COUNT_MODELS))
     async with Client(app.create_server(Settings(sandbox=True, sandbox_data=tmp_path))) as client:
         chat = Chat(client)

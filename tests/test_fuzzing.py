@@ -25,7 +25,7 @@ def test_a_seed_or_a_finding_is_read_or_refused(name: str, data: bytes) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 @given(data=st.binary(max_size=200), seed=st.integers(0), at=st.integers(0))
-def test_whatever_is_put_into_a_seed_is_read_or_refused(name: str, data: bytes, seed: int, at: int) -> None:
+def test_a_changed_seed_is_read_or_refused(name: str, data: bytes, seed: int, at: int) -> None:
     whole = SEEDS[name][seed % len(SEEDS[name])]
     at %= len(whole) + 1
     TARGETS[name](whole[:at] + data + whole[at + len(data) :])

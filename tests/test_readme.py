@@ -53,7 +53,7 @@ def test_there_is_a_snippet_for_every_client() -> None:
 @pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("server", [*SERVERS, claude_code()])
-async def test_a_snippet_starts_a_server_that_has_its_key_and_files(
+async def test_a_snippet_starts_a_server_with_key_and_files(
     server: dict[str, Any], filled_in: Callable[[str], str]
 ) -> None:
     assert server["command"] == COMMAND

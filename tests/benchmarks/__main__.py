@@ -1,6 +1,7 @@
 """All measurements, as one table and, with matplotlib, as plots.
 
 python tests/benchmarks [ROUNDS] [FOLDER FOR benchmarks.md AND benchmarks.svg]
+python tests/benchmarks calls|context|linear|scale|start|upload [ROUNDS]
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,14 +23,14 @@ import upload
 
 Table = list[list[str]]
 
-_WAYS = {
-    "limit": "sendfile",
-    "sha256": "sha256 alone",
-    "curl": "curl -T",
-    "ours": "decthings-mcp",
-    "official": "official client",
-}
+_WAYS = {"limit": "sendfile", "sha256": "sha256 alone", "curl": "curl -T", "ours": "decthings-mcp",
+         "official": "official client"}  # fmt: skip
 """Of uploading."""
+_MEASURED: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+    "start": start.rows, "calls": calls.rows, "upload": upload.rows, "linear": linear.rows, "scale": scale.rows,
+    "context": context.rows,
+}  # fmt: skip
+"""Rows of what was measured in so many rounds."""
 
 
 def _number(value: float) -> str:
@@ -36,10 +38,11 @@ def _number(value: float) -> str:
 
 
 def _starts(rows: list[dict[str, Any]]) -> Table:
-    ours, _, bare, *others = rows
-    table = [_start(name, ours, bare) for name in bare if name != "server"]
-    with_key, posting = others
-    return [*table, _start("first call, s", with_key, posting)]
+    ours, _, bare, with_key, posting = rows
+    return [
+        *(_start(name, ours, bare) for name in bare if name != "server"),
+        _start("first call, s", with_key, posting),
+    ]
 
 
 def _start(name: str, ours: dict[str, Any], peer: dict[str, Any]) -> list[str]:
@@ -125,20 +128,19 @@ def _draw(folder: Path, starts: Any, uploads: Any, scales: Any) -> None:
 
 
 def main() -> None:
+    if sys.argv[1:] and sys.argv[1] in _MEASURED:
+        for row in _MEASURED[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 5):
+            print(*(f"{name} {value if isinstance(value, str) else _number(value)}" for name, value in row.items()))
+        return
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    starts, uploads, scales = start.rows(rounds), upload.rows(rounds), scale.rows(rounds)
-    table = [
-        *_starts(starts),
-        *_calls(calls.rows(rounds)),
-        *_uploads(uploads),
-        *_others(linear.rows(rounds), scales, context.rows()),
-    ]
-    text = _markdown(table, rounds)
+    rows = {name: measured(rounds) for name, measured in _MEASURED.items()}
+    others = _others(rows["linear"], rows["scale"], rows["context"])
+    text = _markdown([*_starts(rows["start"]), *_calls(rows["calls"]), *_uploads(rows["upload"]), *others], rounds)
     print(text)
     if len(sys.argv) > 2:
         folder = Path(sys.argv[2])
         (folder / "benchmarks.md").write_text(text, encoding="utf-8")
-        _draw(folder, starts, uploads, scales)
+        _draw(folder, rows["start"], rows["upload"], rows["scale"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""create_model of type code against a local upstream, over stdio and HTTP, next to a bare MCPServer with the same POST.
-
-python tests/benchmarks/calls.py [ROUNDS]
-"""
+"""create_model of type code against a local upstream, over stdio and HTTP, next to a bare MCPServer with its POST."""
 
 from __future__ import annotations
 
@@ -15,19 +12,13 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from processes import INITIALIZE, OURS, environment
+from processes import CREATED, INITIALIZE, OURS, environment
 
 CONCURRENCY = (1, 10, 100)
 CALLS = {1: 300, 10: 600, 100: 1_000}
 
 ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
 _FRAME = json.dumps(ARGUMENTS).encode()
-_RESULT = b'{"result":{"modelId":"m","isNowCreating":false}}'
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % (len(_RESULT) + 1)
-    + bytes([len(_RESULT)])
-    + _RESULT
-)
 POSTING = f"""
 import sys
 import httpx
@@ -51,10 +42,7 @@ async def create_model(name: str, description: str, options: dict, ctx: Context)
 server.run(**({{"transport": "streamable-http", "port": int(sys.argv[2])}} if len(sys.argv) > 2 else {{}}))
 """
 """A bare MCPServer that makes the same request to Decthings as ours, and checks nothing."""
-META = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
+META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 
 
 class Call(Protocol):
@@ -67,7 +55,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         while head := await reader.readuntil(b"\r\n\r\n"):
             length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
             await reader.readexactly(length)
-            writer.write(_ANSWER)
+            writer.write(CREATED)
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
 
@@ -212,7 +200,6 @@ def rows(rounds: int) -> list[dict[str, Any]]:
     return [
         {
             "what": f"call over {transport}, {concurrency} at a time",
-            "unit": "ms",
             "ours": statistics.median(times[transport, "decthings-mcp", concurrency]),
             "ours p99": _p99(times[transport, "decthings-mcp", concurrency]),
             "bare": statistics.median(times[transport, "bare MCPServer", concurrency]),
@@ -232,16 +219,3 @@ def _rate(times: list[float], concurrency: int) -> float:
 
 def _p99(times: list[float]) -> float:
     return sorted(times)[int(len(times) * 0.99)]
-
-
-def main() -> None:
-    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
-        print(
-            f"{row['what']:32} median {row['ours']:7.2f} ms, bare {row['bare']:7.2f}, "
-            f"ratio {row['ours'] / row['bare']:.2f}; 99 % {row['ours p99']:7.2f} ms, bare {row['bare p99']:7.2f}; "
-            f"{row['ours rate']:4.0f} calls a second, bare {row['bare rate']:4.0f}"
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,10 @@
-"""create_model with more and more numbers in its arguments, over stdio: the cost grows with them and not faster.
-
-python tests/benchmarks/linear.py [ROUNDS]
-"""
+"""create_model with more and more numbers in its arguments, over stdio: the cost grows with them and not faster."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import statistics
-import sys
 import time
 from typing import Any
 
@@ -28,11 +24,11 @@ def _arguments(elements: int) -> dict[str, Any]:
     return {"name": "n", "description": "d", "options": options}
 
 
-async def measure(rounds: int) -> dict[int, tuple[int, float]]:
+async def measure(rounds: int) -> list[dict[str, Any]]:
     """Bytes of the arguments and milliseconds, by the number of elements."""
     listening = await asyncio.start_server(answer, "127.0.0.1", 0, limit=1 << 26)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v0"
-    found: dict[int, tuple[int, float]] = {}
+    found: list[dict[str, Any]] = []
     async with over_stdio([*OURS, "--api-url", url]) as (call, _):
         await call(1)
         for elements in ELEMENTS:
@@ -41,24 +37,10 @@ async def measure(rounds: int) -> dict[int, tuple[int, float]]:
                 begun = time.perf_counter()
                 await call(elements * 100 + number, given)
                 times.append((time.perf_counter() - begun) * 1000)
-            found[elements] = len(json.dumps(given)), statistics.median(times)
+            found.append({"elements": elements, "bytes": len(json.dumps(given)), "ms": statistics.median(times)})
     listening.close()
     return found
 
 
 def rows(rounds: int) -> list[dict[str, Any]]:
-    return [
-        {"elements": elements, "bytes": size, "ms": ms} for elements, (size, ms) in asyncio.run(measure(rounds)).items()
-    ]
-
-
-def main() -> None:
-    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 7):
-        print(
-            f"{row['elements']:7,} numbers, {row['bytes'] / 1e6:5.2f} MB: {row['ms']:8.1f} ms, "
-            f"{row['ms'] / row['bytes'] * 1e6:6.1f} ns a byte"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    return asyncio.run(measure(rounds))

@@ -13,23 +13,26 @@ from pathlib import Path
 from typing import Any
 
 OURS = [sys.executable, "-m", "decthings_mcp.server"]
-BARE = [
-    sys.executable,
-    "-c",
-    "from mcp.server import MCPServer\n"
-    "server = MCPServer('bare')\n"
-    "@server.tool()\n"
-    "async def create_model(name: str, description: str, options: dict) -> str:\n"
-    "    return name\n"
-    "server.run()\n",
-]
+_BARE = """
+from mcp.server import MCPServer
+server = MCPServer('bare')
+@server.tool()
+async def create_model(name: str, description: str, options: dict) -> str:
+    return name
+server.run()
+"""
+BARE = [sys.executable, "-c", _BARE]
 """An MCPServer with one tool and nothing else: what the SDK costs by itself."""
 
-INITIALIZE = {
-    "protocolVersion": "2025-11-25",
-    "capabilities": {},
-    "clientInfo": {"name": "benchmark", "version": "1"},
-}
+INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "benchmark", "version": "1"}}
+
+_RESULT = b'{"result":{"modelId":"m","isNowCreating":false}}'
+CREATED = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n%c%s" % (
+    len(_RESULT) + 1,
+    len(_RESULT),
+    _RESULT,
+)
+"""What Decthings says of a model that was created."""
 
 
 class Server:

@@ -1,13 +1,9 @@
-"""One HTTP server with more and more calls at a time, and more and more processes: calls a second and memory.
-
-python tests/benchmarks/scale.py [ROUNDS]
-"""
+"""One HTTP server with more and more calls at a time, and more and more processes: calls a second and memory."""
 
 from __future__ import annotations
 
 import asyncio
 import statistics
-import sys
 import time
 from typing import Any
 
@@ -38,7 +34,7 @@ async def measure(processes: int, url: str) -> dict[int, tuple[float, float]]:
     return found
 
 
-async def measure_all(rounds: int) -> dict[tuple[int, int], tuple[float, float]]:
+async def measure_all(rounds: int) -> list[dict[str, Any]]:
     listening = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=2_048)
     url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v0"
     runs: dict[tuple[int, int], list[tuple[float, float]]] = {}
@@ -47,23 +43,12 @@ async def measure_all(rounds: int) -> dict[tuple[int, int], tuple[float, float]]
             for concurrency, measured in (await measure(processes, url)).items():
                 runs.setdefault((processes, concurrency), []).append(measured)
     listening.close()
-    return {at: (statistics.median(r for r, _ in seen), max(m for _, m in seen)) for at, seen in runs.items()}
+    return [
+        {"processes": processes, "concurrency": concurrency,
+         "calls a second": statistics.median(rate for rate, _ in seen), "MiB": max(mib for _, mib in seen)}
+        for (processes, concurrency), seen in runs.items()
+    ]  # fmt: skip
 
 
 def rows(rounds: int) -> list[dict[str, Any]]:
-    return [
-        {"processes": processes, "concurrency": concurrency, "calls a second": rate, "MiB": mib}
-        for (processes, concurrency), (rate, mib) in asyncio.run(measure_all(rounds)).items()
-    ]
-
-
-def main() -> None:
-    for row in rows(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
-        print(
-            f"{row['processes']} processes, {row['concurrency']:5} at a time: "
-            f"{row['calls a second']:6.0f} calls a second, {row['MiB']:.0f} MiB"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    return asyncio.run(measure_all(rounds))

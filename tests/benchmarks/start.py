@@ -1,8 +1,5 @@
 """Seconds from the start of the process to the answers of tools/list and of a first tool call on stdio, and from the
-end of stdin to the end of the process, next to a bare MCPServer; and its memory at rest (Linux).
-
-python tests/benchmarks/start.py [ROUNDS]
-"""
+end of stdin to the end of the process, next to a bare MCPServer; and its memory at rest (Linux)."""
 
 from __future__ import annotations
 
@@ -56,17 +53,3 @@ def rows(rounds: int) -> list[dict[str, Any]]:
         {"server": name, **dict(zip(_NAMES, map(statistics.median, zip(*of, strict=True)), strict=True))}
         for name, of in runs.items()
     ]
-
-
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 11
-    measured = rows(rounds)
-    bare = measured[2]
-    print(f"medians of {rounds} alternating runs, and their ratios to the bare server's")
-    print(" " * 25, *(f"{name:>20}" for name in _NAMES))
-    for row in measured:
-        print(f"{row['server']:25}", *(f"{row[name]:13.3f} ({row[name] / bare[name]:.2f})" for name in _NAMES))
-
-
-if __name__ == "__main__":
-    main()

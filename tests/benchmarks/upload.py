@@ -1,7 +1,4 @@
-"""Uploading a file to a loopback sink: seconds and memory, next to sendfile, curl and the official client.
-
-python tests/benchmarks/upload.py [ROUNDS] [MIB ...]
-"""
+"""Uploading a file to a loopback sink: seconds and memory, next to sendfile, curl and the official client."""
 
 from __future__ import annotations
 
@@ -18,16 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from processes import OURS, peak_mib, server
+from processes import CREATED, OURS, peak_mib, server
 
 SIZES = (64, 256, 1024)
 
-_RESULT = b'{"result":{"modelId":"m","isNowCreating":false}}'
-_ANSWER = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % (len(_RESULT) + 1)
-    + bytes([len(_RESULT)])
-    + _RESULT
-)
 _SENDFILE = """
 import os, socket, sys
 print("at rest", flush=True)
@@ -97,7 +88,7 @@ def _swallow(connection: socket.socket) -> None:
         received, length = len(body), int(lengths[0].split(b":")[1])
         while received < length:
             received += connection.recv_into(buffer)
-        connection.sendall(_ANSWER)
+        connection.sendall(CREATED)
         connection.recv(1)
 
 
@@ -136,7 +127,7 @@ def curl(url: str, path: Path) -> Measured:
     return float(told.stdout), 0.0
 
 
-def rows(rounds: int, sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
+def rows(rounds: int) -> list[dict[str, Any]]:
     ways: dict[str, Callable[[str, Path], Measured]] = {
         "ours": ours,
         "limit": lambda url, path: script(_SENDFILE, url, path),
@@ -145,7 +136,7 @@ def rows(rounds: int, sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
         **({"curl": curl} if shutil.which("curl") else {}),
     }
     found: list[dict[str, Any]] = []
-    for mib in sizes:
+    for mib in SIZES:
         with tempfile.TemporaryDirectory() as folder, sink() as url:
             path = Path(folder) / "model.tflite"
             path.write_bytes(b"\x1c\0\0\0TFL3" + bytes((mib << 20) - 8))
@@ -153,25 +144,9 @@ def rows(rounds: int, sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
             for _ in range(rounds):
                 for name, way in ways.items():
                     times[name].append(way(url, path))
-        row: dict[str, Any] = {"what": f"upload of {mib} MiB", "unit": "s"}
+        row: dict[str, Any] = {"what": f"upload of {mib} MiB"}
         for name, measured in times.items():
             row[name] = statistics.median(seconds for seconds, _ in measured)
             row[f"{name} MiB"] = statistics.median(peak for _, peak in measured)
         found.append(row)
     return found
-
-
-def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    for row in rows(rounds, tuple(map(int, sys.argv[2:])) or SIZES):
-        print(
-            f"{row['what']:20} {row['ours']:.2f} s, {row['ours'] / row['limit']:.1f} x sendfile's {row['limit']:.2f}; "
-            f"curl {row.get('curl', float('nan')) / row['limit']:.1f} x; sha256 alone "
-            f"{row['sha256'] / row['limit']:.1f} x; official client "
-            f"{row['official'] / row['limit']:.1f} x; {row['ours MiB']:.0f} MiB above rest, official client "
-            f"{row['official MiB']:.0f}"
-        )
-
-
-if __name__ == "__main__":
-    main()

@@ -20,7 +20,7 @@ def compose_errors(path: Path) -> str:
     return done.stdout if done.returncode else ""
 
 
-def test_the_compose_file_is_one(tmp_path: Path) -> None:
+def test_the_compose_file_is_valid(tmp_path: Path) -> None:
     assert compose_errors(DEPLOY / "compose.yaml") == ""
     wrong = {**COMPOSE, "services": {**SERVICES, "nginx": {**SERVICES["nginx"], "stop_grace": "20s"}}}
     (tmp_path / "compose.yaml").write_text(yaml.safe_dump(wrong))

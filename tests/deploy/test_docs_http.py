@@ -58,7 +58,7 @@ def test_every_kind_of_client_and_both_tenancies_are_shown() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("client", [*CLIENTS, claude_code()])
-def test_what_a_client_is_told_to_send_lets_it_in(
+def test_headers_of_a_shown_client_are_accepted(
     client: dict[str, Any], callers_server: HttpServer, tmp_path: Path
 ) -> None:
     assert client.get("type", "http") == "http"
@@ -78,7 +78,7 @@ def test_what_a_client_is_told_to_send_lets_it_in(
         assert post(server.url, "tools/list", {"Host": "mcp.example.com"}).status_code == 401
 
 
-def test_the_tokens_that_are_shown_are_ones(tmp_path: Path) -> None:
+def test_the_tokens_that_are_shown_are_accepted(tmp_path: Path) -> None:
     (text,) = blocks("text")
     path = tmp_path / "tokens"
     path.write_text(text)
@@ -114,7 +114,7 @@ def test_every_option_that_is_named_exists() -> None:
     assert {"--http", "--state-key-file"} <= own <= set(re.findall(r"--[a-z-]+", DOCS))
 
 
-def test_an_option_that_lets_anybody_in_would_be_noticed(tmp_path: Path) -> None:
+def test_shown_options_are_checked_as_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
         load(["--http", "--host", "0.0.0.0"], tmp_path)  # noqa: S104 - to be refused
     with pytest.raises(SystemExit):

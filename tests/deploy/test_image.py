@@ -30,7 +30,7 @@ def test_the_image_runs_as_a_user_who_is_not_root_whatever_the_host_calls_it() -
     assert not {"RUN", "COPY", "ADD"} & set(after)
 
 
-def test_what_the_image_starts_is_compiled_before_its_file_system_is_read_only() -> None:
+def test_programs_of_the_image_are_compiled_when_it_is_built() -> None:
     assert "PYTHONDONTWRITEBYTECODE=1" in last("ENV").split()
     compiled = [value for name, value in DOCKERFILE if name == "RUN" and "compileall" in value]
     assert any("/opt/decthings-mcp/lib" in value for value in compiled)
@@ -38,7 +38,7 @@ def test_what_the_image_starts_is_compiled_before_its_file_system_is_read_only()
     assert len({value for name, value in DOCKERFILE if name == "FROM" and ":3.13-slim" in value}) == 2
 
 
-def test_what_the_image_is_built_from_is_in_the_build_context() -> None:
+def test_sources_of_the_image_are_in_the_build_context() -> None:
     copied = {
         source
         for name, value in DOCKERFILE

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -22,67 +16,16 @@ from decthings_mcp.server.cli import parser
 from decthings_mcp.server.http import serve as serving
 from deploy_support import NGINX_CONF, REPLICAS, SERVICES
 from http_support import post, sandbox_server
+from nginx_support import gateway, needs_nginx, nginx_command, nginx_conf
 
 pytestmark = pytest.mark.slow
-
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-
-
-@dataclass
-class Gateway:
-    url: str
-    folder: Path
-
-    def logs(self) -> str:
-        return "".join(path.read_text() for path in self.folder.glob("*.log"))
-
-    def access_log(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in (self.folder / "access.log").read_text().splitlines()]
-
-
-def nginx_conf(folder: Path, port: int, replicas: list[int], text: str = NGINX_CONF) -> Path:
-    """The file itself, with addresses of this machine, and logs that can be read."""
-    for old, new in [
-        ("listen 8080;", f"listen 127.0.0.1:{port};"),
-        ("/tmp/nginx", f"{folder}/nginx"),  # noqa: S108 - of the file
-        ("/dev/stdout", f"{folder}/access.log"),
-        ("error_log stderr error;", f"error_log {folder}/error.log error;"),
-        *((f"{name}:8000", f"127.0.0.1:{replica}") for name, replica in zip(REPLICAS, replicas, strict=True)),
-    ]:
-        assert old in text
-        text = text.replace(old, new)
-    path = folder / "nginx.conf"
-    path.write_text(text)
-    return path
-
-
-def nginx_command(path: Path, *arguments: str) -> list[str]:
-    as_owner = "user root; " if os.getuid() == 0 else ""  # whose folders these are
-    return [NGINX or "nginx", "-p", str(path.parent), "-c", str(path), "-g", f"{as_owner}daemon off;", *arguments]
-
-
-@contextmanager
-def gateway(folder: Path, *replicas: int, conf: str = NGINX_CONF) -> Generator[Gateway]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    command = nginx_command(nginx_conf(folder, port, list(replicas), conf))
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            until = time.monotonic() + 30
-            while time.monotonic() < until:
-                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                    break
-                time.sleep(0.02)
-            yield Gateway(f"http://127.0.0.1:{port}/mcp", folder)
-        finally:
-            process.terminate()
 
 
 @pytest.fixture
 def replicas() -> Generator[list[support.Upstream]]:
     """Three that answer."""
     with ExitStack() as stack:
-        answer = support.http(b"{}", "200 OK", "application/json")
+        answer = support.http_response(b"{}", "200 OK", "application/json")
         yield [stack.enter_context(support.upstream(answer)) for _ in range(3)]
 
 
@@ -98,9 +41,6 @@ HANG_UP = b"HTTP/1.1 200 OK\r\nConnection: close"
 """In the middle of the answer, as a process that dies over a call."""
 
 
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-
-
 @needs_nginx
 def test_nginx_understands_the_file(tmp_path: Path) -> None:
     path = nginx_conf(tmp_path, 8080, [1, 2, 3])
@@ -112,7 +52,9 @@ def test_nginx_understands_the_file(tmp_path: Path) -> None:
 
 
 @needs_nginx
-def test_a_post_that_reached_a_replica_is_sent_to_no_other(replicas: list[support.Upstream], tmp_path: Path) -> None:
+def test_nginx_sends_a_post_that_reached_a_replica_to_no_other(
+    replicas: list[support.Upstream], tmp_path: Path
+) -> None:
     with gateway(tmp_path, *map(port_of, replicas)) as nginx:
         for name in ("a", "b", "c"):
             assert post(nginx.url, "tools/list", {"Decthings-Api-Key": name}).status_code == 200  # kept connections
@@ -127,7 +69,7 @@ def test_a_post_that_reached_a_replica_is_sent_to_no_other(replicas: list[suppor
 
 
 @needs_nginx
-def test_a_post_passes_over_replicas_that_take_no_connection(
+def test_nginx_skips_replicas_that_refuse_connections(
     replicas: list[support.Upstream], closed_port: int, tmp_path: Path
 ) -> None:
     with gateway(tmp_path, closed_port, closed_port, port_of(replicas[2])) as nginx:
@@ -166,7 +108,7 @@ def test_replicas_hear_who_asks_for_which_name_with_which_key(replicas: list[sup
 
 @needs_nginx
 @pytest.mark.parametrize("header", ["Decthings-Api-Key", "Authorization"])
-def test_calls_are_counted_by_caller(header: str, replicas: list[support.Upstream], tmp_path: Path) -> None:
+def test_nginx_limits_calls_by_caller(header: str, replicas: list[support.Upstream], tmp_path: Path) -> None:
     conf = NGINX_CONF.replace("$http_decthings_api_key", f"$http_{header.lower().replace('-', '_')}")
     with gateway(tmp_path, *map(port_of, replicas), conf=conf) as nginx, httpx.Client() as client:
         answers = [client.post(nginx.url, headers={header: "busy"}) for _ in range(200)]
@@ -180,7 +122,7 @@ def test_calls_are_counted_by_caller(header: str, replicas: list[support.Upstrea
 
 
 @needs_nginx
-def test_events_come_through_one_by_one(replicas: list[support.Upstream], tmp_path: Path) -> None:
+def test_nginx_passes_events_on_one_by_one(replicas: list[support.Upstream], tmp_path: Path) -> None:
     def stream(connection: socket.socket, _: support.Request) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
         connection.sendall(b"data: 1\n\n")
@@ -203,7 +145,7 @@ def test_replicas_behind_nginx_serve_mcp_and_know_who_calls(tmp_path: Path) -> N
         servers = [stack.enter_context(sandbox_server(*arguments, cwd=tmp_path)) for _ in range(3)]
         folder = tmp_path / "gateway"
         folder.mkdir()
-        nginx = stack.enter_context(gateway(folder, *(int(server.root.rpartition(":")[2]) for server in servers)))
+        nginx = stack.enter_context(gateway(folder, *(server.port for server in servers)))
         headers = {"Host": "mcp.example.com", "X-Forwarded-For": "192.0.2.7"}
         answers = [post(nginx.url, "tools/list", headers) for _ in range(6)]
         assert [answer.status_code for answer in answers] == [200] * 6
@@ -215,7 +157,7 @@ def test_replicas_behind_nginx_serve_mcp_and_know_who_calls(tmp_path: Path) -> N
     assert {line["client"] for line in lines} == {"192.0.2.7"}
 
 
-def test_nginx_is_never_told_to_repeat_calls_that_may_have_done_something() -> None:
+def test_nginx_retries_no_call_that_may_have_acted() -> None:
     directives = [line.split("#")[0] for line in NGINX_CONF.splitlines()]
     (named,) = re.findall(r"proxy_next_upstream ([^;]*);", "\n".join(directives))
     assert set(named.split()) <= {"error", "timeout"}

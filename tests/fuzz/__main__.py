@@ -33,14 +33,9 @@ def main() -> None:
     words = Path(tempfile.mkdtemp()) / "words"
     words.write_text("".join(f"{json.dumps(word)}\n" for word in WORDS))
     options = [
-        f"-dict={words}",
-        f"-max_total_time={seconds}",
-        "-timeout=5",
-        "-rss_limit_mb=2048",
-        "-max_len=4096",
-        "-print_final_stats=1",
-        f"-artifact_prefix={findings}/",
-    ]
+        f"-dict={words}", f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=2048", "-max_len=4096",
+        "-print_final_stats=1", f"-artifact_prefix={findings}/",
+    ]  # fmt: skip
     atheris.Setup([sys.argv[0], *options, str(corpus), str(findings)], TARGETS[name])
     atheris.Fuzz()
 

@@ -10,14 +10,10 @@ from onnx import TensorProto, helper
 from tflite_files import tflite_model
 
 _ALL_KINDS = [
-    Tensor("f32", [3], [1.0, -2.5, 0.0]),
-    Tensor("i64", [2, 1], [1, -1]),
-    Tensor("boolean", [], [True]),
-    Tensor("string", [2], ["a", "ä"]),
-    Tensor("binary", [1], [b"\x00\x01"]),
-    Tensor("image", [1], [Media("png", b"x" * 300)]),
-    Tensor("u8", [0, 5], []),
-]
+    Tensor("f32", [3], [1.0, -2.5, 0.0]), Tensor("i64", [2, 1], [1, -1]), Tensor("boolean", [], [True]),
+    Tensor("string", [2], ["a", "ä"]), Tensor("binary", [1], [b"\x00\x01"]),
+    Tensor("image", [1], [Media("png", b"x" * 300)]), Tensor("u8", [0, 5], []),
+]  # fmt: skip
 
 
 def _tensors(*tensors: Tensor) -> bytes:
@@ -43,20 +39,8 @@ _REPLIES = [
 ]
 
 WORDS = (
-    '"error":',
-    '"code":',
-    '"result":',
-    '{"',
-    '"}',
-    "[{",
-    "}]",
-    "null",
-    "\\ud800",
-    "1e999",
-    "TFL3",
-    "ai.onnx",
-    "NaN",
-)
+    '"error":', '"code":', '"result":', '{"', '"}', "[{", "}]", "null", "\\ud800", "1e999", "TFL3", "ai.onnx", "NaN",
+)  # fmt: skip
 
 SEEDS: dict[str, list[bytes]] = {
     "wire": [

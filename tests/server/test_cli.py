@@ -12,23 +12,22 @@ from typing import Any
 
 import pytest
 import support
+from support import CREATE, pipe
 from support import run_server as run
-
-ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
 
 
 def sandboxed(folder: Path) -> list[str]:
     return ["--sandbox", "--sandbox-data", str(folder / "data")]
 
 
-def test_the_version_is_told(tmp_path: Path) -> None:
+def test_version_prints_the_version(tmp_path: Path) -> None:
     finished = run("--version", cwd=tmp_path)
     assert (finished.stdout, finished.returncode) == ("decthings-mcp 0.1.0\n", 0)
 
 
 @pytest.mark.parametrize("form", ["argument", "file", "stdin"])
-def test_call_prints_the_structured_answer(form: str, tmp_path: Path) -> None:
-    text = json.dumps(ARGUMENTS)
+def test_call_prints_the_structured_result(form: str, tmp_path: Path) -> None:
+    text = json.dumps(CREATE)
     (tmp_path / "arguments.json").write_text(text)
     argument = {"argument": text, "file": "@arguments.json", "stdin": "-"}[form]
     finished = run(*sandboxed(tmp_path), "call", "create_model", argument, cwd=tmp_path, given=text)
@@ -44,22 +43,19 @@ def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "status", "said"),
-    [
-        (["call", "create_model", "not json"], 1, "cannot be read"),
-        (["call", "create_model", "[]"], 1, "JSON object"),
-        (["call", "create_model", "@none.json"], 1, "cannot be read"),
-        (["call", "no_such_tool"], 1, "Unknown tool 'no_such_tool'. Available: find_models, find_datasets"),
-        (["--api-url", "http://example.com/v0"], 2, "https://"),
-        (["--files", "none"], 2, "none is not a folder"),
-        (["--log-level", "loud"], 2, "invalid choice"),
-        (["--tools", "create_model,none"], 2, "Unknown tools in --tools: none. Available: find_models, "),
-        (["--tools", "find_models", "call", "create_model"], 1, "Available: find_models."),
-        (["--read-only", "call", "delete_model"], 1, "Unknown tool 'delete_model'."),
-    ],
-)
-def test_what_is_wrong_is_said_on_stderr_in_a_line(arguments: Any, status: int, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("arguments", "status", "said"), [
+    (["call", "create_model", "not json"], 1, "cannot be read"),
+    (["call", "create_model", "[]"], 1, "JSON object"),
+    (["call", "create_model", "@none.json"], 1, "cannot be read"),
+    (["call", "no_such_tool"], 1, "Unknown tool 'no_such_tool'. Available: find_models, find_datasets"),
+    (["--api-url", "http://example.com/v0"], 2, "https://"),
+    (["--files", "none"], 2, "none is not a folder"),
+    (["--log-level", "loud"], 2, "invalid choice"),
+    (["--tools", "create_model,none"], 2, "Unknown tools in --tools: none. Available: find_models, "),
+    (["--tools", "find_models", "call", "create_model"], 1, "Available: find_models."),
+    (["--read-only", "call", "delete_model"], 1, "Unknown tool 'delete_model'."),
+])  # fmt: skip
+def test_a_usage_error_is_printed_on_stderr_in_a_line(arguments: Any, status: int, said: str, tmp_path: Path) -> None:
     finished = run(*arguments, cwd=tmp_path)
     assert finished.returncode == status
     assert said in finished.stderr
@@ -91,20 +87,18 @@ def test_the_sandbox_serves_a_port_until_it_is_interrupted(tmp_path: Path) -> No
     command = support.server_command("sandbox", "--port", "0", "--sandbox-data", str(tmp_path / "data"))
     streams: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, cwd=tmp_path, env=support.environment(), **streams) as server:
-        assert server.stdout is not None
-        assert server.stderr is not None
-        url = server.stdout.readline().split()[4]
-        arguments = ["--api-url", url, "call", "create_model", json.dumps(ARGUMENTS)]
+        url = pipe(server.stdout).readline().split()[4]
+        arguments = ["--api-url", url, "call", "create_model", json.dumps(CREATE)]
         # A proxy that is not there does no harm: nobody is asked for what is on this machine.
         finished = run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="k", http_proxy="http://127.0.0.1:9")
         assert json.loads(finished.stdout)["sandbox"] is True
         server.send_signal(signal.SIGINT)
         assert server.wait(30) == 130
-        assert server.stderr.read() == ""
+        assert pipe(server.stderr).read() == ""
 
 
 @pytest.mark.slow
-def test_a_port_that_is_in_use_is_told_in_a_line(tmp_path: Path) -> None:
+def test_the_sandbox_reports_a_port_in_use_in_a_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         finished = run("sandbox", "--port", port, "--sandbox-data", "data", cwd=tmp_path)
@@ -113,18 +107,15 @@ def test_a_port_that_is_in_use_is_told_in_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "variables"),
-    [
-        ([], {"ALL_PROXY": "socks5://127.0.0.1:9"}),
-        ([], {"HTTPS_PROXY": "nonsense://127.0.0.1:9"}),
-        ([], {"SSL_CERT_FILE": "/none.pem"}),
-        (["--sandbox", "--sandbox-data", "/proc/none"], {}),
-        (["--sandbox", "--sandbox-data", "/dev/null"], {}),
-    ],
-)
-def test_what_cannot_be_set_up_is_told_by_the_call(arguments: Any, variables: dict[str, str], tmp_path: Path) -> None:
-    call = [*arguments, "call", "create_model", json.dumps(ARGUMENTS)]
+@pytest.mark.parametrize(("arguments", "variables"), [
+    ([], {"ALL_PROXY": "socks5://127.0.0.1:9"}),
+    ([], {"HTTPS_PROXY": "nonsense://127.0.0.1:9"}),
+    ([], {"SSL_CERT_FILE": "/none.pem"}),
+    (["--sandbox", "--sandbox-data", "/proc/none"], {}),
+    (["--sandbox", "--sandbox-data", "/dev/null"], {}),
+])  # fmt: skip
+def test_a_failed_set_up_is_reported_by_the_call(arguments: Any, variables: dict[str, str], tmp_path: Path) -> None:
+    call = [*arguments, "call", "create_model", json.dumps(CREATE)]
     finished = run(*call, cwd=tmp_path, DECTHINGS_API_KEY="k", **variables)
     error = json.loads(finished.stdout)["error"]
     assert (error["code"], error["outcome"]) in (
@@ -136,7 +127,7 @@ def test_what_cannot_be_set_up_is_told_by_the_call(arguments: Any, variables: di
 
 @pytest.mark.slow
 @pytest.mark.parametrize("redirection", [">&-", "<&-", "| true", "| head -n 4"])
-def test_nobody_who_listens_or_speaks_ends_it_quietly(redirection: str, tmp_path: Path) -> None:
+def test_closed_standard_streams_end_the_server_quietly(redirection: str, tmp_path: Path) -> None:
     for arguments in (["demo"], ["--version"], []):
         command = f"{shlex.join(support.server_command(*arguments))} {redirection}"
         finished = subprocess.run(
@@ -162,7 +153,7 @@ def test_an_option_cannot_be_shortened_into_another(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_bad_key_is_told_by_the_sandbox(tmp_path: Path, sandbox_url: str) -> None:
-    arguments = ["--api-url", sandbox_url, "call", "create_model", json.dumps(ARGUMENTS)]
+def test_the_sandbox_reports_bad_credentials(tmp_path: Path, sandbox_url: str) -> None:
+    arguments = ["--api-url", sandbox_url, "call", "create_model", json.dumps(CREATE)]
     answer = json.loads(run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="bad-key").stdout)
     assert answer["error"]["code"] == "bad_credentials"

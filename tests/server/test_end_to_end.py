@@ -8,17 +8,16 @@ import pytest
 import support
 from decthings_mcp.server.sandbox.seed import DATASET_ID
 from mcp import Client
-from support import YES, Chat, Person
+from support import CREATE_STATE, YES, Chat, Person
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.usefixtures("quick_creations")]
 
 DATASET = {"name": "images", "data": {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": "image"}}
-LAUNCHER = {"cpus": 1, "memoryMebibytes": 512}
 
 
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
 @pytest.mark.parametrize("can_ask", [True, False])
-async def test_from_what_models_do_i_have_to_their_end(
+async def test_a_whole_chat_uses_every_tool(
     can_ask: bool, mode: str, tmp_path: Path, sandbox_url: str, onnx_file: bytes
 ) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx_file)
@@ -33,7 +32,7 @@ async def test_from_what_models_do_i_have_to_their_end(
         snapshot = (await chat("snapshot_model", modelId=first, snapshotName="v1"))["result"]["snapshotId"]
 
         assert (await chat("find_datasets"))["datasets"][0]["id"] == DATASET_ID
-        state = {"method": "create", "name": "s", "params": [DATASET], "launcherSpec": LAUNCHER}
+        state = {**CREATE_STATE, "params": [DATASET]}
         based = {"type": "basedOnModelSnapshot", "modelId": first, "snapshotId": snapshot, "initialState": state}
         second = (await chat("create_model", name="second", description="d", options=based))["result"]["modelId"]
         assert (await chat("wait_for_model", modelId=second))["state"] == "ready"

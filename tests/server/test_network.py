@@ -15,15 +15,13 @@ import support
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from support import Chat, Upstream
+from support import CREATE, Chat, Upstream
 from support import run_server as run
-
-ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
 
 
 @pytest.mark.anyio
 async def test_a_request_says_who_sends_it_and_carries_the_key_once(chat: Chat, upstream: Upstream) -> None:
-    await chat.create(ARGUMENTS)
+    await chat.create(CREATE)
     (request,) = upstream.requests
     assert request.headers["user-agent"] == "decthings-mcp/0.1.0"
     assert request.headers["authorization"] == f"Bearer {support.KEY}"
@@ -32,7 +30,7 @@ async def test_a_request_says_who_sends_it_and_carries_the_key_once(chat: Chat, 
 
 
 @pytest.mark.slow
-def test_the_systems_proxy_is_used(tmp_path: Path) -> None:
+def test_the_proxy_of_the_system_is_used(tmp_path: Path) -> None:
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -46,17 +44,8 @@ def test_the_systems_proxy_is_used(tmp_path: Path) -> None:
         proxy = f"http://127.0.0.1:{listening.getsockname()[1]}"
         url = "https://decthings.invalid/v0"
         variables = {"DECTHINGS_API_KEY": "k-secret", "https_proxy": proxy, "HTTPS_PROXY": proxy}
-        finished = run(
-            "--retry-seconds",
-            "0",
-            "--api-url",
-            url,
-            "call",
-            "create_model",
-            json.dumps(ARGUMENTS),
-            cwd=tmp_path,
-            **variables,
-        )
+        arguments = ["--retry-seconds", "0", "--api-url", url, "call", "create_model", json.dumps(CREATE)]
+        finished = run(*arguments, cwd=tmp_path, **variables)
     assert asked[0].startswith(b"CONNECT decthings.invalid:443")
     assert b"k-secret" not in asked[0]
     error = json.loads(finished.stdout)["error"]
@@ -111,7 +100,7 @@ def test_certificates_come_from_ssl_cert_file(trusted: bool, tmp_path: Path) -> 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     with support.upstream(support.created(), context) as upstream:
-        arguments = ["--api-url", upstream.url, "call", "create_model", json.dumps(ARGUMENTS)]
+        arguments = ["--api-url", upstream.url, "call", "create_model", json.dumps(CREATE)]
         variables = {"SSL_CERT_FILE": str(path)} if trusted else {}
         finished = run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="k", **variables)
     answer = json.loads(finished.stdout)

@@ -36,7 +36,12 @@ async def sandbox_chat(server: MCPServer, mode: str, person: Person) -> AsyncGen
 
 
 @pytest.fixture
-async def quiet_chat(server: MCPServer, mode: str) -> AsyncGenerator[Chat]:
-    """With a client that cannot."""
+async def client(server: MCPServer, mode: str) -> AsyncGenerator[Client]:
+    """One that cannot ask."""
     async with Client(server, mode=mode) as client:
-        yield Chat(client)
+        yield client
+
+
+@pytest.fixture
+def chat_without_elicitation(client: Client) -> Chat:
+    return Chat(client)

@@ -36,7 +36,7 @@ async def test_only_the_tools_that_are_offered_are_listed_and_can_be_called(mode
         assert names == {"find_models", "find_datasets", "inspect_model_file", "wait_for_model"}
 
 
-async def test_hints_tell_what_a_tool_does(sandbox_chat: Chat) -> None:
+async def test_tool_hints_mark_only_delete_model_destructive(sandbox_chat: Chat) -> None:
     hints = {tool.name: tool.annotations for tool in (await sandbox_chat.client.list_tools()).tools}
     destructive = {name for name, hint in hints.items() if hint and hint.destructive_hint}
     assert destructive == {"delete_model"}
@@ -71,7 +71,7 @@ async def test_every_tool_is_what_its_schema_file_shows(chat: Chat) -> None:
         assert_up_to_date(SCHEMAS / f"{tool.name}.json", text)
 
 
-async def test_all_tools_together_are_small_enough(chat: Chat) -> None:
+async def test_tool_schemas_fit_their_token_budget(chat: Chat) -> None:
     tools = (await chat.client.list_tools()).tools
     sent = [tool.model_dump_json(by_alias=True, exclude_none=True) for tool in tools]
     assert all(len(json.dumps(tool.input_schema, separators=(",", ":"))) < 4_900 for tool in tools)

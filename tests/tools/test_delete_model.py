@@ -8,7 +8,7 @@ from support import YES, Chat, Person
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_person_is_asked_before_a_model_is_deleted(sandbox_chat: Chat, person: Person) -> None:
+async def test_the_user_is_asked_before_a_model_is_deleted(sandbox_chat: Chat, person: Person) -> None:
     model_id = await sandbox_chat.new_model("mine")
     person.answer = YES
     answer = await sandbox_chat("delete_model", modelId=model_id, confirmName="mine")
@@ -21,9 +21,7 @@ async def test_the_person_is_asked_before_a_model_is_deleted(sandbox_chat: Chat,
 
 
 @pytest.mark.parametrize(("confirm", "code"), [("other", "name_differs"), ("MINE", "name_differs")])
-async def test_a_wrong_name_deletes_nothing_and_asks_nothing(
-    confirm: str, code: str, sandbox_chat: Chat, person: Person
-) -> None:
+async def test_delete_model_refuses_another_name(confirm: str, code: str, sandbox_chat: Chat, person: Person) -> None:
     model_id = await sandbox_chat.new_model("mine")
     assert (await sandbox_chat("delete_model", modelId=model_id, confirmName=confirm))["error"]["code"] == code
     unknown = await sandbox_chat("delete_model", modelId="none", confirmName="mine")
@@ -33,7 +31,9 @@ async def test_a_wrong_name_deletes_nothing_and_asks_nothing(
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "model\u200f-1"])
-async def test_a_model_is_deleted_by_the_name_that_was_told(name: str, sandbox_chat: Chat, person: Person) -> None:
+async def test_delete_model_accepts_the_name_that_find_models_shows(
+    name: str, sandbox_chat: Chat, person: Person
+) -> None:
     model_id = await sandbox_chat.new_model(name)
     person.answer = YES
     told = (await sandbox_chat("find_models", ids=[model_id]))["models"][0]["name"]

@@ -13,7 +13,7 @@ from support import Chat
 pytestmark = pytest.mark.anyio
 
 
-async def test_models_are_found_and_told_compactly(sandbox_chat: Chat) -> None:
+async def test_find_models_returns_compact_models(sandbox_chat: Chat) -> None:
     await sandbox_chat.new_model("a", tags=[{"tag": "type", "value": "x"}])
     answer = await sandbox_chat("find_models", sort="name", sortDirection="asc")
     assert answer["total"] == 2
@@ -27,19 +27,16 @@ async def test_models_are_found_and_told_compactly(sandbox_chat: Chat) -> None:
     assert SNAPSHOT_ID in answer["text"]
 
 
-@pytest.mark.parametrize(
-    ("narrowing", "names"),
-    [
-        ({"searchName": "FLOWER"}, ["example-flower-classifier"]),
-        ({"names": ["b", "c"]}, ["b"]),
-        ({"ids": [MODEL_ID]}, ["example-flower-classifier"]),
-        ({"tags": [{"tag": "t", "value": "1"}]}, ["b"]),
-        ({"owners": ["decthings-examples"]}, ["example-flower-classifier"]),
-        ({"limit": 1, "offset": 1}, ["b"]),
-        ({"names": "none"}, []),
-    ],
-)
-async def test_models_are_narrowed_down(narrowing: dict[str, Any], names: list[str], sandbox_chat: Chat) -> None:
+@pytest.mark.parametrize(("narrowing", "names"), [
+    ({"searchName": "FLOWER"}, ["example-flower-classifier"]),
+    ({"names": ["b", "c"]}, ["b"]),
+    ({"ids": [MODEL_ID]}, ["example-flower-classifier"]),
+    ({"tags": [{"tag": "t", "value": "1"}]}, ["b"]),
+    ({"owners": ["decthings-examples"]}, ["example-flower-classifier"]),
+    ({"limit": 1, "offset": 1}, ["b"]),
+    ({"names": "none"}, []),
+])  # fmt: skip
+async def test_find_models_filters(narrowing: dict[str, Any], names: list[str], sandbox_chat: Chat) -> None:
     await sandbox_chat.new_model("a")
     await sandbox_chat.new_model("b", tags=[{"tag": "t", "value": "1"}])
     found = await sandbox_chat("find_models", **{"sort": "name", "sortDirection": "asc", **narrowing})
@@ -48,20 +45,20 @@ async def test_models_are_narrowed_down(narrowing: dict[str, Any], names: list[s
         assert (found["total"], found["nextStep"]) == (3, "1 more: call again with offset 2, or filter.")
 
 
-async def test_detail_tells_everything(sandbox_chat: Chat) -> None:
+async def test_find_models_with_detail_returns_definitions(sandbox_chat: Chat) -> None:
     (model,) = (await sandbox_chat("find_models", ids=[MODEL_ID], detail=True))["models"]
     assert model["parameterDefinitions"]["evaluateInput"][0]["rules"]["allowedTypes"] == ["image"]
     assert model["createdAt"] == "2026-01-01T00:00:00Z"
 
 
-async def test_a_limit_out_of_range_is_told(sandbox_chat: Chat) -> None:
+async def test_find_models_refuses_a_limit_out_of_range(sandbox_chat: Chat) -> None:
     (problem,) = (await sandbox_chat("find_models", limit=51))["error"]["problems"]
     assert problem == {"path": "limit", "problem": "must be 50 or less"}
     (problem,) = (await sandbox_chat("find_models", offset=-1))["error"]["problems"]
     assert problem == {"path": "offset", "problem": "must be 0 or more"}
 
 
-async def test_odd_and_large_answers_are_told_bounded(upstream: support.Upstream, tmp_path: Path) -> None:
+async def test_find_models_bounds_odd_and_large_responses(upstream: support.Upstream, tmp_path: Path) -> None:
     odd = {
         "id": "m",
         "name": None,
@@ -72,15 +69,13 @@ async def test_odd_and_large_answers_are_told_bounded(upstream: support.Upstream
         "states": [None],
     }
     large = {
-        "id": "l",
-        "name": "n" * 5_000,
+        "id": "l", "name": "n" * 5_000, "createdAt": 0,
         "snapshots": [{"id": "s" * 190, "name": "x" * 190, "createdAt": 1}] * 500,
         "tags": [{"tag": "t" * 190, "value": "v" * 190}] * 500,
         "parameterDefinitions": {"evaluateInput": [{"name": str(number)} for number in range(120)]},
-        "createdAt": 0,
-    }
+    }  # fmt: skip
     upstream.reply = support.frame({"result": {"models": [odd, large], "total": 3, "offset": 0, "limit": 20}})
-    async with support.chat(upstream, tmp_path) as chat:
+    async with support.connect_chat(upstream, tmp_path) as chat:
         brief = await chat("find_models")
         assert len(brief.pop("text")) < 20_000
         assert len(str(brief)) < 20_000

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from create_model_arguments import arguments
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.arguments.validation import check
@@ -38,12 +39,7 @@ async def test_definitions_are_ready_for_create_model(inspect: Inspect, onnx_fil
     answer = await inspect("m.onnx", onnx_file)
     definitions = answer["parameterDefinitions"]
     options = {"type": "upload", "format": "onnx", "data": {"path": "m"}, "parameterDefinitions": definitions}
-    check(
-        {"name": "n", "description": "d", "options": options},
-        TypeAdapter(CreateModelArguments),
-        READER.schema,
-        READER.unions,
-    )
+    check(arguments(options), TypeAdapter(CreateModelArguments), READER.schema, READER.unions)
     rules = {"shape": [1, 4], "allowedTypes": ["f32"], "annotations": []}
     assert definitions["evaluateInput"] == [{"name": "input", "required": True, "rules": rules}]
     assert answer["inputs"] == [{"name": "input", "elementType": "float", "shape": [1, 4]}]
@@ -51,7 +47,7 @@ async def test_definitions_are_ready_for_create_model(inspect: Inspect, onnx_fil
 
 
 @pytest.mark.anyio
-async def test_what_cannot_be_mapped_is_said(inspect: Inspect) -> None:
+async def test_inspect_model_file_lists_unmapped_values(inspect: Inspect) -> None:
     answer = await inspect("m.tflite", tflite_model([("half", 1, [1], [-1]), ("full", 0, [1], [])]))
     (unmapped,) = answer["unmapped"]
     assert unmapped["reason"] == "Decthings has no element type for it"
@@ -62,7 +58,7 @@ async def test_what_cannot_be_mapped_is_said(inspect: Inspect) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", ["y\u202egpj", "L" * 1_500])
-async def test_a_name_that_cannot_be_told_is_not_passed_on(name: str, inspect: Inspect) -> None:
+async def test_an_input_name_that_is_unsafe_is_unmapped(name: str, inspect: Inspect) -> None:
     values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in (("x", None), (name, [1]))]
     model = helper.make_model(helper.make_graph([], "g", values[:1], values[1:]))
     answer = await inspect("m.onnx", model.SerializeToString())
@@ -76,6 +72,6 @@ async def test_a_name_that_cannot_be_told_is_not_passed_on(name: str, inspect: I
     ("data", "said"),
     [(b"", "an empty file"), (b"my notes", "text"), (b"\x08\x08\x3a\x02\x5a\x50", "malformed onnx model")],
 )
-async def test_what_is_no_model_is_refused(data: bytes, said: str, inspect: Inspect) -> None:
+async def test_inspect_model_file_refuses_other_files(data: bytes, said: str, inspect: Inspect) -> None:
     error = (await inspect("x", data))["error"]
     assert (error["code"], said in error["message"]) == ("not_a_model_file", True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 from decthings_mcp.server.app import create_server
@@ -20,15 +18,7 @@ from pydantic import TypeAdapter
 
 pytestmark = pytest.mark.anyio
 
-
 MODEL = "decthings://models/{modelId}"
-
-
-@pytest.fixture(params=["legacy", "auto"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Client]:
-    settings = Settings(sandbox=True, sandbox_data=tmp_path)
-    async with Client(create_server(settings), mode=request.param) as client:
-        yield client
 
 
 async def read(client: Client, uri: str) -> str:
@@ -50,7 +40,7 @@ async def test_an_unknown_model_is_an_invalid_parameter(client: Client) -> None:
     assert caught.value.error.code == -32602
 
 
-async def test_without_a_key_reading_a_model_says_so() -> None:
+async def test_a_model_resource_without_a_key_is_refused() -> None:
     async with Client(create_server(Settings())) as client:
         with pytest.raises(MCPError, match="no Decthings API key"):
             await client.read_resource(f"decthings://models/{MODEL_ID}")

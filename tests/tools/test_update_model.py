@@ -10,7 +10,7 @@ from support import Chat, Person
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_model_is_mended_instead_of_made_anew(sandbox_chat: Chat, person: Person) -> None:
+async def test_update_model_changes_only_what_is_given(sandbox_chat: Chat, person: Person) -> None:
     model_id = await sandbox_chat.new_model("a")
     definition = {"name": "x", "rules": {"shape": "[1]", "allowedTypes": "f32"}}
     answer = await sandbox_chat(
@@ -23,12 +23,12 @@ async def test_a_model_is_mended_instead_of_made_anew(sandbox_chat: Chat, person
     assert person.questions == []
 
 
-async def test_an_update_of_nothing_is_told(sandbox_chat: Chat) -> None:
+async def test_update_model_refuses_an_empty_update(sandbox_chat: Chat) -> None:
     (problem,) = (await sandbox_chat("update_model", modelId="m"))["error"]["problems"]
     assert "nothing to change" in problem["problem"]
 
 
-async def test_an_update_can_empty_things(sandbox_chat: Chat) -> None:
+async def test_update_model_can_empty_fields(sandbox_chat: Chat) -> None:
     definition = {"name": "x", "rules": {"shape": [], "allowedTypes": ["f32"]}}
     model_id = await sandbox_chat.new_model("a", parameterDefinitions={"train": [definition]})
     nothing: dict[str, Any] = {name: [] for name in ("createState", "train", "evaluateInput", "evaluateOutput")}

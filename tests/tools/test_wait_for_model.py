@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 import support
-from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
-from support import Chat
+from support import CREATE_STATE, EXAMPLE_SNAPSHOT, Chat
 
 pytestmark = pytest.mark.anyio
-
-
-CREATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
 
 
 async def test_a_read_only_failure_has_no_outcome(sandbox_chat: Chat) -> None:
@@ -21,8 +17,8 @@ async def test_a_read_only_failure_has_no_outcome(sandbox_chat: Chat) -> None:
     assert (error["code"], "outcome" in error) == ("model_not_found", False)
 
 
-async def test_waiting_tells_seconds_and_ends_when_the_model_is_ready(sandbox_chat: Chat) -> None:
-    options = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID, "initialState": CREATE}
+async def test_wait_for_model_reports_progress_until_the_model_is_ready(sandbox_chat: Chat) -> None:
+    options = {**EXAMPLE_SNAPSHOT, "initialState": CREATE_STATE}
     created = await sandbox_chat("create_model", name="n", description="d", options=options)
     model_id = created["result"]["modelId"]
     assert "wait_for_model" in created["nextStep"]
@@ -41,7 +37,7 @@ async def test_waiting_tells_seconds_and_ends_when_the_model_is_ready(sandbox_ch
     assert (await sandbox_chat("wait_for_model", modelId=model_id))["state"] == "ready"
 
 
-async def test_the_longest_wait_ends_with_an_ordinary_answer(upstream: support.Upstream, tmp_path: Path) -> None:
+async def test_the_longest_wait_ends_with_an_ordinary_result(upstream: support.Upstream, tmp_path: Path) -> None:
     model = {"id": "m", "name": "n", "beingCreated": True}
     page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
 
@@ -52,7 +48,7 @@ async def test_the_longest_wait_ends_with_an_ordinary_answer(upstream: support.U
             support.stay_silent(connection, request)
 
     upstream.reply = talk
-    async with support.chat(upstream, tmp_path, call_seconds=1) as chat:
+    async with support.connect_chat(upstream, tmp_path, call_seconds=1) as chat:
         answer = await chat("wait_for_model", modelId="m", timeoutSeconds=45)
     assert answer["state"] == "creating"
     assert answer["waitedSeconds"] < 40  # and not the 45 that were asked for

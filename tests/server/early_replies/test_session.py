@@ -27,7 +27,7 @@ def test_early_replies_and_the_state_they_leave_are_those_of_the_server(lines: l
 @pytest.mark.timeout(600)  # many cases in one test
 @given(sessions())
 @settings(max_examples=400)
-def test_so_are_those_to_many_sessions(lines: list[str]) -> None:
+def test_early_replies_to_many_sessions_are_those_of_the_server(lines: list[str]) -> None:
     check_session(lines)
 
 

@@ -21,17 +21,19 @@ from decthings_mcp.server.http.settings import HttpSettings
 from decthings_mcp.server.http.tokens import Tokens
 from decthings_mcp.tools.calls.services import Caller
 from http_support import (
-    CREATE,
+    ACCEPT,
     TOKENS,
     HttpServer,
     bearer,
     call,
     http_server,
+    keyed_server,
     post,
     sandbox_server,
     token_file,
 )
 from starlette.datastructures import Headers
+from support import CREATE
 
 PER_CALLER = ("--tenancy", "per-caller")
 EVERYWHERE = ("--host", "0.0.0.0")  # noqa: S104 - to be refused
@@ -49,22 +51,17 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (EVERYWHERE, "--token-file"),
-        ((*EVERYWHERE, "--token-file", "{tokens}"), "--allowed-host"),
-        (("--tenancy", "per-caller"), "remove the server's own"),
-        (("--token-file", "none"), "cannot be read"),
-        (("--token-file", "{short}"), "16 characters"),
-        (("--token-file", "{empty}"), "lists no callers"),
-        (("--state-key-file", "{short}"), "32 characters"),
-        (("--workers", "0"), "greater than 0"),
-    ],
-)  # fmt: skip
-def test_what_would_let_anybody_in_or_mix_keys_is_refused_at_the_start(
-    arguments: tuple[str, ...], said: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(("arguments", "said"), [
+    (EVERYWHERE, "--token-file"),
+    ((*EVERYWHERE, "--token-file", "{tokens}"), "--allowed-host"),
+    (("--tenancy", "per-caller"), "remove the server's own"),
+    (("--token-file", "none"), "cannot be read"),
+    (("--token-file", "{short}"), "16 characters"),
+    (("--token-file", "{empty}"), "lists no callers"),
+    (("--state-key-file", "{short}"), "32 characters"),
+    (("--workers", "0"), "greater than 0"),
+])  # fmt: skip
+def test_unsafe_options_are_refused_at_the_start(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     (tmp_path / "short").write_text("anna secret\n")
     (tmp_path / "empty").write_text("# nobody\n")
     files = {"tokens": token_file(tmp_path), "short": tmp_path / "short", "empty": tmp_path / "empty"}
@@ -77,12 +74,8 @@ def test_what_would_let_anybody_in_or_mix_keys_is_refused_at_the_start(
 
 
 def test_a_caller_needs_a_token_that_the_server_knows(with_tokens: HttpServer) -> None:
-    for headers in (
-        {},
-        {"Authorization": "Bearer wrong"},
-        {"Authorization": TOKENS["anna"]},
-        {"Authorization": "Basic eA=="},
-    ):
+    for authorization in ("Bearer wrong", TOKENS["anna"], "Basic eA==", None):
+        headers = {} if authorization is None else {"Authorization": authorization}
         refused = post(with_tokens.url, "tools/list", headers)
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"].startswith("Bearer")
@@ -92,12 +85,8 @@ def test_a_caller_needs_a_token_that_the_server_knows(with_tokens: HttpServer) -
 
 @pytest.mark.slow
 def test_a_token_is_not_passed_on_and_a_key_is_not_taken_where_the_server_has_its_own(tmp_path: Path) -> None:
-    with (
-        support.upstream(support.created()) as up,
-        http_server(
-            "--api-url", up.url, "--token-file", str(token_file(tmp_path)), cwd=tmp_path, DECTHINGS_API_KEY=support.KEY
-        ) as server,
-    ):
+    tokens = ("--token-file", str(token_file(tmp_path)))
+    with support.upstream(support.created()) as up, keyed_server(up, tmp_path, *tokens) as server:
         call(server.url, "create_model", CREATE, bearer("anna"))
         refused = post(server.url, "tools/list", {**bearer("anna"), **own_key("somebody's")})
     assert up.requests[0].headers["authorization"] == f"Bearer {support.KEY}"
@@ -105,7 +94,7 @@ def test_a_token_is_not_passed_on_and_a_key_is_not_taken_where_the_server_has_it
     assert refused.status_code == 400
 
 
-def test_the_log_names_callers_and_no_tokens(with_tokens: HttpServer) -> None:
+def test_the_access_log_names_callers_and_no_tokens(with_tokens: HttpServer) -> None:
     post(with_tokens.url, "tools/list", bearer("bert"))
     assert with_tokens.logged("caller", "bert")["status"] == 200
     assert not any(token in "".join(with_tokens.lines) for token in TOKENS.values())
@@ -139,7 +128,7 @@ def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("name", ["Authorization", "Decthings-Api-Key"])
-def test_a_secret_that_stands_there_twice_is_refused(name: str) -> None:
+def test_a_secret_given_twice_is_refused(name: str) -> None:
     raw = [(name.lower().encode(), value) for value in (b"", b"a-key-of-somebody")]
     with pytest.raises(Refusal) as refused:
         Access(HttpSettings(tenancy="per-caller"), None).authenticate(Headers(raw=raw), b"")
@@ -151,7 +140,7 @@ def open_session(url: str, headers: dict[str, str]) -> httpx.Response:
         url,
         json={"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}},
-        headers={**headers, "Accept": "application/json, text/event-stream"},
+        headers={**headers, **ACCEPT},
         verify=support.NO_CERTIFICATES,
     )  # fmt: skip
 
@@ -164,13 +153,10 @@ def test_one_caller_cannot_take_all_sessions(with_tokens: HttpServer) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_completed_is_looked_up_with_the_callers_own_key(tmp_path: Path) -> None:
+def test_completions_use_the_callers_own_key(tmp_path: Path) -> None:
     model = {"id": "model-of-anna", "name": "n", "access": "readwrite"}
     page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
-    with (
-        support.upstream(page) as up,
-        http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server,
-    ):
+    with support.upstream(page) as up, http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server:
         told = post(
             server.url, "completion/complete", own_key("key-of-anna"),
             ref={"type": "ref/resource", "uri": "decthings://models/{modelId}"},
@@ -184,11 +170,7 @@ def test_a_session_is_nobody_elses(with_tokens: HttpServer) -> None:
     opened = open_session(with_tokens.url, bearer("anna"))
     listing = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
     for name, status in [("bert", 404), ("anna", 200)]:
-        headers = {
-            **bearer(name),
-            "Accept": "application/json, text/event-stream",
-            "Mcp-Session-Id": opened.headers["mcp-session-id"],
-        }
+        headers = {**bearer(name), **ACCEPT, "Mcp-Session-Id": opened.headers["mcp-session-id"]}
         assert httpx.post(with_tokens.url, json=listing, headers=headers).status_code == status
 
 
@@ -216,7 +198,7 @@ def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stateless", [False, True])
-def test_nothing_of_one_caller_is_in_anything_of_another(stateless: bool, tmp_path: Path) -> None:
+def test_callers_see_nothing_of_each_other(stateless: bool, tmp_path: Path) -> None:
     """A hundred at a time; Decthings echoes the key in every place that an answer has, and sets a cookie with it."""
     keys = {"anna": "canary-anna-51f0c2", "bert": "canary-bert-93d7aa"}
 
@@ -260,7 +242,7 @@ def test_nothing_of_one_caller_is_in_anything_of_another(stateless: bool, tmp_pa
 
 
 @pytest.mark.slow
-def test_calls_beyond_the_rate_are_told_when_to_come_again(tmp_path: Path) -> None:
+def test_calls_beyond_the_rate_are_refused_with_retry_after(tmp_path: Path) -> None:
     tokens = str(token_file(tmp_path))
     with sandbox_server("--token-file", tokens, "--calls-per-second", "1", cwd=tmp_path) as server:
         answers = [post(server.url, "tools/list", bearer("anna")) for _ in range(4)]
@@ -272,28 +254,16 @@ def test_calls_beyond_the_rate_are_told_when_to_come_again(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_uploads_beyond_those_allowed_at_a_time_are_told(tmp_path: Path) -> None:
-    under_way, go_on = threading.Event(), threading.Event()
-
-    def answer_later(connection: socket.socket, _: support.Request) -> None:
-        under_way.set()
-        assert go_on.wait(30)
-        connection.sendall(support.created())
-
+def test_uploads_beyond_those_allowed_at_a_time_are_refused(tmp_path: Path) -> None:
+    held, first = support.HeldReply(support.created()), list[Any]()
     data = base64.b64encode(b"\x1c\0\0\0TFL3" + bytes(100)).decode()
     upload = {**CREATE, "options": {"type": "upload", "format": "tflite", "data": {"base64": data}}}
-    first: list[Any] = []
-    with (
-        support.upstream(answer_later) as up,
-        http_server(
-            "--api-url", up.url, "--uploads-at-a-time", "1", cwd=tmp_path, DECTHINGS_API_KEY=support.KEY
-        ) as server,
-    ):
+    with support.upstream(held) as up, keyed_server(up, tmp_path, "--uploads-at-a-time", "1") as server:
         calling = threading.Thread(target=lambda: first.append(call(server.url, "create_model", upload)))
         calling.start()
-        assert under_way.wait(30)
+        assert held.started.wait(30)
         second = call(server.url, "create_model", upload)["result"]["structuredContent"]
-        go_on.set()
+        held.released.set()
         calling.join(30)
         third = call(server.url, "create_model", upload)["result"]["structuredContent"]
     assert (second["error"]["code"], second["error"]["outcome"]) == ("too_many_uploads", "not_created")

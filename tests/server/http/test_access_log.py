@@ -5,7 +5,7 @@ from __future__ import annotations
 from http_support import HttpServer, call, post
 
 
-def test_one_line_of_json_tells_of_each_request(server: HttpServer) -> None:
+def test_the_access_log_has_a_json_line_for_each_request(server: HttpServer) -> None:
     call(server.url, "find_models", {}, {"User-Agent": "x"})
     line = server.logged("name", "find_models")
     assert {name: line[name] for name in ("client", "caller", "request", "method", "status")} == {

@@ -19,7 +19,6 @@ from decthings_mcp.server.settings import Settings
 
 HEAD = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
-
 SERVERS: list[uvicorn.Server] = []
 """Those that `served` has started."""
 
@@ -47,7 +46,7 @@ def served(data: Path, buffer: int | None = None) -> Generator[socket.socket]:
         thread.join(20)
 
 
-def test_a_head_without_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_head_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.1)
     for sent in (b"", b"POST /mcp HTT", HEAD):
         with served(tmp_path) as connection:
@@ -66,14 +65,14 @@ def test_a_second_head_is_not_waited_for_longer(tmp_path: Path, monkeypatch: pyt
         assert connection.recv(1000) == b""
 
 
-def test_a_body_that_does_not_come_whole_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_body_gets_a_request_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests, "BODY_SECONDS", 0.1)
     with served(tmp_path) as connection:
         connection.sendall(HEAD + b"Content-Length: 100\r\n\r\n{")
         assert connection.recv(1000).startswith(b"HTTP/1.1 408")
 
 
-def test_a_body_of_a_request_that_is_refused_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_body_of_a_refused_request_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "BODY_SECONDS", 0.1)
     with served(tmp_path) as connection:
         connection.sendall(HEAD.replace(b"/mcp ", b"/mcp?x ") + b"Content-Length: 100\r\n\r\n{")
@@ -84,7 +83,7 @@ def test_a_body_of_a_request_that_is_refused_is_not_waited_for(tmp_path: Path, m
     assert answer.startswith(b"HTTP/1.1 400")
 
 
-def test_a_client_that_does_not_read_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_does_not_read_is_disconnected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "RESPONSE_SECONDS", 0.1)
     with served(tmp_path, buffer=4096) as connection, pytest.raises(ConnectionError):
         ask_without_end(connection)
@@ -108,7 +107,7 @@ def test_headers_without_end_are_refused(tmp_path: Path) -> None:
         assert connection.recv(1000).startswith(b"HTTP/1.1 400")
 
 
-def test_a_request_that_crosses_the_end_on_a_kept_connection_is_still_answered(tmp_path: Path) -> None:
+def test_a_request_on_a_kept_connection_during_shutdown_is_served(tmp_path: Path) -> None:
     with served(tmp_path) as connection:
         ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
         connection.sendall(ask)
@@ -132,7 +131,7 @@ def listens(address: tuple[str, int]) -> bool:
         return False
 
 
-def test_connections_beyond_the_limit_are_told_to_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_beyond_the_limit_get_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_module, "_MAX_CONNECTIONS", 3)
     with served(tmp_path) as first:
         address = first.getpeername()

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import base64
 import signal
-import socket
 from pathlib import Path
 
 import httpx
 import pytest
 import support
-from http_support import CREATE, call, http_server, sandbox_server
+from http_support import call, keyed_server, sandbox_server
+from support import CREATE
 
 pytestmark = pytest.mark.slow
 
 
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return str(listening.getsockname()[1])
-
-
-def metrics_at(port: str) -> dict[str, float]:
+def metrics_at(port: int) -> dict[str, float]:
     lines = httpx.get(f"http://127.0.0.1:{port}/metrics").text.splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
-def test_metrics_tell_calls_outcomes_and_what_decthings_said(tmp_path: Path) -> None:
-    port = free_port()
-    with sandbox_server("--metrics-port", port, cwd=tmp_path) as server:
+def test_metrics_count_calls_outcomes_and_decthings_requests(tmp_path: Path) -> None:
+    port = support.free_port()
+    with sandbox_server("--metrics-port", str(port), cwd=tmp_path) as server:
         call(server.url, "create_model", CREATE)
         call(server.url, "create_model", CREATE)
         call(server.url, "create_model", {"name": "n"})
         data = base64.b64encode(b"\x1c\0\0\0TFL3" + bytes(50_000)).decode()
-        call(
-            server.url,
-            "create_model",
-            {**CREATE, "name": "u", "options": {"type": "upload", "format": "tflite", "data": {"base64": data}}},
-        )
+        upload = {"type": "upload", "format": "tflite", "data": {"base64": data}}
+        call(server.url, "create_model", {**CREATE, "name": "u", "options": upload})
         call(server.url, "find_models", {})
         call(server.url, "x" * 200, {})
         seen = metrics_at(port)
@@ -53,11 +45,9 @@ def test_metrics_tell_calls_outcomes_and_what_decthings_said(tmp_path: Path) -> 
 
 
 def test_codes_that_decthings_makes_up_are_one_label(tmp_path: Path) -> None:
-    port = free_port()
-    with (
-        support.upstream(support.frame({"error": {"code": "brand_new_42"}})) as up,
-        http_server("--api-url", up.url, "--metrics-port", port, cwd=tmp_path, DECTHINGS_API_KEY=support.KEY) as server,
-    ):
+    port = support.free_port()
+    error = support.frame({"error": {"code": "brand_new_42"}})
+    with support.upstream(error) as up, keyed_server(up, tmp_path, "--metrics-port", str(port)) as server:
         call(server.url, "create_model", CREATE)
         seen = metrics_at(port)
     assert seen['decthings_mcp_tool_errors_total{code="other",tool="create_model"}'] == 1
@@ -65,9 +55,9 @@ def test_codes_that_decthings_makes_up_are_one_label(tmp_path: Path) -> None:
 
 
 def test_workers_are_counted_together_and_leave_nothing_behind(tmp_path: Path) -> None:
-    port, temporary = free_port(), tmp_path / "temporary"
+    port, temporary = support.free_port(), tmp_path / "temporary"
     temporary.mkdir()
-    arguments = ("--metrics-port", port, "--workers", "2")
+    arguments = ("--metrics-port", str(port), "--workers", "2")
     with sandbox_server(*arguments, cwd=tmp_path, TMPDIR=str(temporary)) as server:
         for number in range(10):
             call(server.url, "create_model", {**CREATE, "name": str(number)})

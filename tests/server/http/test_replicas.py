@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import re
 import secrets
-import shutil
 import signal
-import socket
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
+import nginx_support
 import pytest
 import support
+from deploy_support import NGINX_CONF
 from fault_proxy import models_named
-from http_support import CREATE, HttpServer, bearer, call, connected, http_server, token_file
+from http_support import HttpServer, bearer, call, connected, http_server, token_file
+from nginx_support import Gateway, needs_nginx
+from support import CREATE
 
 pytestmark = pytest.mark.slow
 
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-CONFIGURATION = Path(__file__).parents[3] / "deploy" / "nginx.conf"
 CALLS, AT_A_TIME = 200, 20
 
 
@@ -63,7 +59,7 @@ def create(server: HttpServer) -> str:
     return call(server.url, "create_model", CREATE, bearer("anna"))["result"]["structuredContent"]["result"]["modelId"]
 
 
-def test_a_question_of_one_is_answered_through_another(
+def test_a_reply_to_one_replica_may_go_through_another(
     replicas: Callable[..., list[HttpServer]], tmp_path: Path
 ) -> None:
     old, new = secrets.token_hex(32), secrets.token_hex(32)
@@ -87,41 +83,20 @@ def test_a_question_of_one_is_answered_through_another(
     assert deleted["result"]["structuredContent"]["outcome"] == "done"
 
 
-@dataclass
-class Gateway:
-    url: str
-    log: Path
-
-    def served_by(self) -> Counter[str]:
-        """How many requests each replica has answered."""
-        return Counter(re.findall(r'"replica":"([0-9.:]+)"', self.log.read_text()))
+CONF = NGINX_CONF.replace("rate=20r/s", "rate=10000r/s").replace("burst=40", "burst=10000").replace("least_conn;", "")
+"""Without limits, and so that each replica has its share."""
 
 
 @contextmanager
 def gateway(folder: Path, servers: list[HttpServer]) -> Generator[Gateway]:
-    """nginx with the configuration that we ship, in front of the servers."""
-    assert NGINX is not None
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    text = CONFIGURATION.read_text().replace("/tmp/", f"{folder}/").replace("listen 8080", f"listen 127.0.0.1:{port}")  # noqa: S108 - of the file
-    text = text.replace("/dev/stdout", f"{folder}/access.log").replace("rate=20r/s", "rate=10000r/s")
-    text = text.replace("burst=40", "burst=10000").replace("least_conn;", "")  # so that each has its share
-    for number, server in enumerate(servers, 1):
-        text = text.replace(f"mcp-{number}:8000", server.root.removeprefix("http://"))
-    (folder / "nginx.conf").write_text(text)
-    command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr", "-g", "daemon off;"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            while True:
-                assert process.poll() is None, process.stderr and process.stderr.read()
-                try:
-                    httpx.get(f"http://127.0.0.1:{port}/healthz", verify=support.NO_CERTIFICATES)
-                    break
-                except httpx.TransportError:
-                    pass
-            yield Gateway(f"http://127.0.0.1:{port}/mcp", folder / "access.log")
-        finally:
-            process.terminate()
+    folder.mkdir()
+    with nginx_support.gateway(folder, *(server.port for server in servers), conf=CONF) as nginx:
+        yield nginx
+
+
+def served_by(nginx: Gateway) -> Counter[str]:
+    """How many requests each replica has answered."""
+    return Counter(line["replica"] for line in nginx.access_log())
 
 
 def outcome_of(url: str, name: str) -> str:
@@ -159,13 +134,10 @@ def load(url: str, in_the_middle: Callable[[], None]) -> dict[str, str]:
     return told
 
 
-@pytest.mark.skipif(NGINX is None, reason="needs nginx")
+@needs_nginx
 @pytest.mark.parametrize("event", ["nothing", "SIGKILL", "SIGTERM"])
-def test_a_replica_that_goes_takes_nothing_with_it_but_what_it_had_in_hand(
-    event: str,
-    replicas: Callable[..., list[HttpServer]],
-    tmp_path: Path,
-    outcomes: dict[str, Counter[str]],
+def test_a_lost_replica_loses_only_its_calls_in_progress(
+    event: str, replicas: Callable[..., list[HttpServer]], tmp_path: Path, outcomes: dict[str, Counter[str]]
 ) -> None:
     servers = replicas(*[("--stateless", *key_file(tmp_path / "key", "k" * 64))] * 3)
 
@@ -173,10 +145,9 @@ def test_a_replica_that_goes_takes_nothing_with_it_but_what_it_had_in_hand(
         if event != "nothing":
             servers[0].process.send_signal(getattr(signal, event))
 
-    (tmp_path / "nginx").mkdir()
     with gateway(tmp_path / "nginx", servers) as front:
         told = load(front.url, happen)
-        shares = front.served_by()
+        shares = served_by(front)
     for name, outcome in told.items():
         models = models_named(tmp_path / "sandbox", name)
         outcomes[f"replica: {event}"][f"{outcome}, {len(models)} model"] += 1
@@ -192,16 +163,15 @@ def test_a_replica_that_goes_takes_nothing_with_it_but_what_it_had_in_hand(
 
 
 @pytest.mark.anyio
-@pytest.mark.skipif(NGINX is None, reason="needs nginx")
+@needs_nginx
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_one_conversation_goes_through_all_of_them(
+async def test_a_session_may_use_all_replicas(
     mode: str, replicas: Callable[..., list[HttpServer]], tmp_path: Path
 ) -> None:
     servers = replicas(*[("--stateless", *key_file(tmp_path / "key", "k" * 64))] * 3)
-    (tmp_path / "nginx").mkdir()
     with gateway(tmp_path / "nginx", servers) as front:
         async with connected(front.url, bearer("anna"), mode=mode) as client:
             for number in range(6):
                 created = await client.call_tool("create_model", {**CREATE, "name": str(number)})
                 assert (created.structured_content or {})["outcome"] == "created"
-        assert len(front.served_by()) == 3
+        assert len(served_by(front)) == 3

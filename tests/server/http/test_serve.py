@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import httpx2
 import pytest
 import support
 from decthings_mcp.tools.catalog import TOOL_NAMES
-from http_support import CREATE, HttpServer, call, connected, http_server, post, sandbox_server
+from http_support import HttpServer, call, connected, keyed_server, post, sandbox_server
 from mcp.shared.exceptions import MCPError
+from support import CREATE, CREATE_STATE, EXAMPLE_SNAPSHOT
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("mode", "revision"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
-async def test_both_revisions_create_a_model(mode: str, revision: str, server: HttpServer) -> None:
+async def test_both_revisions_over_http_create_a_model(mode: str, revision: str, server: HttpServer) -> None:
     async with connected(server.url, mode=mode) as client:
         assert client.protocol_version == revision
         assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOL_NAMES)
@@ -35,11 +37,8 @@ async def test_both_revisions_create_a_model(mode: str, revision: str, server: H
 @pytest.mark.slow
 @pytest.mark.anyio
 @pytest.mark.parametrize("mode", ["legacy", "auto"])
-async def test_progress_is_told_while_a_call_lasts(mode: str, server: HttpServer) -> None:
-    from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
-
-    state = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
-    options = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID, "initialState": state}
+async def test_a_long_call_reports_progress(mode: str, server: HttpServer) -> None:
+    options = {**EXAMPLE_SNAPSHOT, "initialState": CREATE_STATE}
     steps: list[float] = []
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
@@ -48,9 +47,8 @@ async def test_progress_is_told_while_a_call_lasts(mode: str, server: HttpServer
     async with connected(server.url, mode=mode) as client:
         given = {**CREATE, "name": f"waiting {mode}", "options": options}
         created = (await client.call_tool("create_model", given)).structured_content or {}
-        waited = await client.call_tool(
-            "wait_for_model", {"modelId": created["result"]["modelId"]}, progress_callback=note
-        )
+        waiting = {"modelId": created["result"]["modelId"]}
+        waited = await client.call_tool("wait_for_model", waiting, progress_callback=note)
     assert (waited.structured_content or {})["state"] == "ready"
     assert len(steps) >= 2
     assert steps == sorted(set(steps))
@@ -88,13 +86,12 @@ def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
         ]:  # fmt: skip
             assert post(server.url, "tools/list", headers).status_code == status, headers
         asked = httpx.options(
-            server.url,
-            headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"},
+            server.url, headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
         )
     assert asked.headers["access-control-allow-origin"] == "https://app.example.com"
 
 
-def test_a_key_in_the_address_is_refused_and_stands_in_no_log(server: HttpServer) -> None:
+def test_a_key_in_the_url_is_refused_and_not_logged(server: HttpServer) -> None:
     response = post(f"{server.url}?decthings_api_key=canary-in-the-query", "tools/list")
     assert response.status_code == 400
     assert "headers" in response.json()["error"]["message"]
@@ -102,7 +99,7 @@ def test_a_key_in_the_address_is_refused_and_stands_in_no_log(server: HttpServer
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_a_request_that_is_too_large_is_told_so(chunked: bool, server: HttpServer) -> None:
+def test_a_request_that_is_too_large_gets_413(chunked: bool, server: HttpServer) -> None:
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"x": "x" * (5 << 20)}}).encode()
     content = iter([body[:1_000_000], body[1_000_000:]]) if chunked else body
     response = httpx.post(server.url, content=content, headers={"Content-Type": "application/json"})
@@ -118,43 +115,31 @@ def test_a_large_request_within_the_limit_is_served(server: HttpServer) -> None:
 
 
 @pytest.mark.parametrize("path", ["mcp/", "mcp/?key=canary", "healthz/", "mcp%3fkey=canary"])
-def test_no_other_address_leads_anywhere(path: str, server: HttpServer) -> None:
+def test_other_paths_get_404(path: str, server: HttpServer) -> None:
     answer = httpx.post(f"{server.root}/{path}", json={}, headers={"Host": "evil.example"})
     assert answer.status_code == 404
     assert "location" not in answer.headers
     assert "canary" not in "".join(server.lines)
 
 
-def listens(server: HttpServer) -> bool:
-    try:
-        httpx.get(f"{server.root}/healthz", timeout=1, verify=support.NO_CERTIFICATES)
-    except httpx.TransportError:
-        return False
-    return True
+def end_meanwhile(server: HttpServer, held: support.HeldReply, number: signal.Signals) -> None:
+    """The signal comes during a call, which Decthings answers when the server takes no more connections."""
+    assert held.started.wait(30)
+    server.process.send_signal(number)
+    with suppress(httpx.TransportError):
+        while httpx.get(f"{server.root}/healthz", timeout=1, verify=support.NO_CERTIFICATES):
+            assert server.process.poll() is None
+    held.released.set()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status: int, tmp_path: Path) -> None:
-    under_way, go_on = threading.Event(), threading.Event()
-
-    def answer_later(connection: socket.socket, _: support.Request) -> None:
-        under_way.set()
-        assert go_on.wait(30)
-        connection.sendall(support.created())
-
-    answers: list[Any] = []
-    with (
-        support.upstream(answer_later) as up,
-        http_server("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
-    ):
+def test_a_call_in_progress_is_finished_before_shutdown(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    held, answers = support.HeldReply(support.created()), list[Any]()
+    with support.upstream(held) as up, keyed_server(up, tmp_path) as server:
         calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
         calling.start()
-        assert under_way.wait(30)
-        server.process.send_signal(number)
-        while listens(server):
-            assert server.process.poll() is None
-        go_on.set()
+        end_meanwhile(server, held, number)
         calling.join(30)
         assert server.process.wait(30) == status
     assert answers[0]["result"]["structuredContent"]["outcome"] == "created"
@@ -162,26 +147,10 @@ def test_an_open_call_is_finished_before_the_end(number: signal.Signals, status:
 
 @pytest.mark.slow
 @pytest.mark.anyio
-async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None:
-    under_way, go_on = threading.Event(), threading.Event()
-
-    def answer_later(connection: socket.socket, _: support.Request) -> None:
-        under_way.set()
-        assert go_on.wait(30)
-        connection.sendall(support.created())
-
-    def end_meanwhile() -> None:
-        assert under_way.wait(30)
-        server.process.send_signal(signal.SIGTERM)
-        while listens(server):
-            assert server.process.poll() is None
-        go_on.set()
-
-    with (
-        support.upstream(answer_later) as up,
-        http_server("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
-    ):
-        ending = threading.Thread(target=end_meanwhile)
+async def test_a_call_in_progress_of_a_session_is_finished_before_shutdown(tmp_path: Path) -> None:
+    held = support.HeldReply(support.created())
+    with support.upstream(held) as up, keyed_server(up, tmp_path) as server:
+        ending = threading.Thread(target=end_meanwhile, args=(server, held, signal.SIGTERM))
         ending.start()
         try:
             async with connected(server.url, mode="legacy") as client:
@@ -194,12 +163,9 @@ async def test_an_open_call_of_a_session_is_finished_too(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_call_that_outlasts_the_end_is_told_and_settled_in_the_log(tmp_path: Path) -> None:
+def test_a_call_that_outlasts_shutdown_gets_503_and_a_log_line(tmp_path: Path) -> None:
     answers: list[Any] = []
-    with (
-        support.upstream(support.stay_silent) as silent,
-        http_server("--api-url", silent.url, cwd=tmp_path, DECTHINGS_API_KEY="k" * 20) as server,
-    ):
+    with support.upstream(support.stay_silent) as silent, keyed_server(silent, tmp_path) as server:
         calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
         calling.start()
         while not silent.requests:
@@ -237,7 +203,7 @@ async def test_several_workers_serve_one_address_without_sessions(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+def test_the_http_server_reports_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = support.run_server("--http", "--sandbox", "--sandbox-data", str(tmp_path), "--port", port, cwd=tmp_path)

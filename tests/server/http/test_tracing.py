@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import support
-from http_support import CREATE, MODERN, call, http_server
+from http_support import MODERN, call, http_server
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from support import CREATE
 
 pytestmark = pytest.mark.slow
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-
 
 PARENT = "b7ad6b7169203331"
 
@@ -28,7 +28,7 @@ def spans_of(requests: list[support.Request]) -> dict[str, Span]:
 def test_a_trace_goes_through_the_server_to_decthings_and_holds_no_key(tmp_path: Path) -> None:
     parent = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
     with (
-        support.upstream(support.http(b"", "200 OK", "application/x-protobuf")) as collector,
+        support.upstream(support.http_response(b"", "200 OK", "application/x-protobuf")) as collector,
         support.upstream(support.created()) as up,
         http_server(
             "--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY=support.KEY,

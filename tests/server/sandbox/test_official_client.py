@@ -7,13 +7,12 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from decthings_mcp.server.sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID, SNAPSHOT_ID
+from decthings_mcp.server.sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID
+from support import CREATE_STATE, EXAMPLE_SNAPSHOT
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own dependencies' affair
     from decthings_api.client_sync import DecthingsClientSync
-
-SNAPSHOT = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID}
 
 
 @pytest.fixture
@@ -35,25 +34,20 @@ def names(client: Any, **params: Any) -> list[str]:
     return [model["name"] for model in result["models"]]
 
 
-def test_it_creates_models_in_all_the_ways_it_can(client: Any) -> None:
+def test_the_official_client_creates_models_in_all_its_ways(client: Any) -> None:
     create(client, "code", type="code", language="python", preset="pytorch")
     create(client, "upload", type="upload", format="onnx", data=bytes(300))
     create(client, "duplicate", type="fromExisting", modelId=MODEL_ID)
-    create(client, "copy", **SNAPSHOT, initialState={"method": "copy"})
+    create(client, "copy", **EXAMPLE_SNAPSHOT, initialState={"method": "copy"})
     files = [{"key": "w", "data": b"weights"}, {"key": "b", "data": b""}]
-    create(client, "state", **SNAPSHOT, initialState={"method": "upload", "name": "s", "data": files})
+    create(client, "state", **EXAMPLE_SNAPSHOT, initialState={"method": "upload", "name": "s", "data": files})
     assert set(names(client)) == {"code", "upload", "duplicate", "copy", "state", "example-flower-classifier"}
 
 
-def test_it_waits_for_an_initial_state(client: Any) -> None:
+def test_the_official_client_waits_for_an_initial_state(client: Any) -> None:
     dataset = {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": DATASET_KEY}
-    state = {
-        "method": "create",
-        "name": "s",
-        "params": [{"name": "images", "data": dataset}],
-        "launcherSpec": {"cpus": 1, "memoryMebibytes": 512},
-    }
-    model_id = create(client, "created", **SNAPSHOT, initialState=state)
+    state = {**CREATE_STATE, "params": [{"name": "images", "data": dataset}]}
+    model_id = create(client, "created", **EXAMPLE_SNAPSHOT, initialState=state)
     assert client.model.get_models({"filter": {"ids": [model_id]}})[0]["models"][0]["beingCreated"] is True
     result, error = client.model.wait_for_model_to_be_created({"modelId": model_id})
     assert error is None
@@ -62,18 +56,18 @@ def test_it_waits_for_an_initial_state(client: Any) -> None:
     assert client.model.wait_for_model_to_be_created({"modelId": model_id}) == (None, {"code": "model_already_created"})
 
 
-def test_it_snapshots_and_builds_on_that(client: Any) -> None:
+def test_the_official_client_builds_on_a_snapshot(client: Any) -> None:
     model_id = create(client, "mine", type="code", language="go")
     result, error = client.model.snapshot_model({"modelId": model_id, "snapshotName": "v1"})
     assert error is None
-    options = {**SNAPSHOT, "modelId": model_id, "snapshotId": result["snapshotId"]}
+    options = {**EXAMPLE_SNAPSHOT, "modelId": model_id, "snapshotId": result["snapshotId"]}
     create(client, "next", **options, initialState={"method": "copy"})
     (model,) = client.model.get_models({"filter": {"names": ["next"]}})[0]["models"]
     expected = {"modelId": model_id, "snapshotId": result["snapshotId"], "noLongerExists": False}
     assert model["basedOnSnapshot"] == expected
 
 
-def test_it_updates_and_deletes(client: Any) -> None:
+def test_the_official_client_updates_and_deletes(client: Any) -> None:
     model_id = create(client, "mine", type="code", language="go")
     assert client.model.update_model({"modelId": model_id, "properties": {"name": "renamed"}}) == ({}, None)
     assert names(client, filter={"searchName": "NAME"}) == ["renamed"]
@@ -81,15 +75,14 @@ def test_it_updates_and_deletes(client: Any) -> None:
     assert client.model.delete_model({"modelId": model_id}) == (None, {"code": "model_not_found"})
 
 
-def test_it_finds_datasets(client: Any) -> None:
-    result, error = client.dataset.get_datasets(
-        {"filter": {"tags": [{"tag": "type", "value": "image-classification"}]}}
-    )
+def test_the_official_client_finds_datasets(client: Any) -> None:
+    tags = [{"tag": "type", "value": "image-classification"}]
+    result, error = client.dataset.get_datasets({"filter": {"tags": tags}})
     assert error is None
     assert [dataset["id"] for dataset in result["datasets"]] == [DATASET_ID]
 
 
-def test_it_is_told_of_bad_credentials(sandbox_url: str) -> None:
+def test_the_official_client_gets_bad_credentials(sandbox_url: str) -> None:
     for key in (None, "bad-key"):
         client = DecthingsClientSync(key, http_server_address=sandbox_url)
         assert client.model.get_models({}) == (None, {"code": "bad_credentials"})

@@ -16,13 +16,11 @@ from decthings_mcp.server.sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID,
 from decthings_mcp.server.sandbox.store import Store
 from decthings_mcp.tools.decthings import ApiError, ClientPool, DecthingsClient, Tensor
 from decthings_mcp.tools.decthings.types import CreateModelParams
+from support import CODE, CREATE_STATE, EXAMPLE_SNAPSHOT
 
 pytestmark = pytest.mark.anyio
 
-CODE: Any = {"type": "code", "language": "go"}
-SNAPSHOT = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID}
 COPY = {"method": "copy"}
-LAUNCHER = {"cpus": 1, "memoryMebibytes": 512}
 
 
 def params(options: Any, name: str = "n") -> CreateModelParams:
@@ -30,8 +28,7 @@ def params(options: Any, name: str = "n") -> CreateModelParams:
 
 
 def from_params(*providers: Any) -> Any:
-    state = {"method": "create", "name": "s", "params": list(providers), "launcherSpec": LAUNCHER}
-    return {**SNAPSHOT, "initialState": state}
+    return {**EXAMPLE_SNAPSHOT, "initialState": {**CREATE_STATE, "params": list(providers)}}
 
 
 @pytest.fixture
@@ -48,7 +45,7 @@ def client(client_pool: ClientPool, sandbox_url: str) -> DecthingsClient:
 REFUSED: list[tuple[Any, dict[str, Any]]] = [
     ({"type": "fromExisting", "modelId": "none"}, {"code": "model_not_found"}),
     ({"type": "fromExisting", "modelId": MODEL_ID, "snapshotId": "none"}, {"code": "snapshot_not_found"}),
-    ({**SNAPSHOT, "snapshotId": "none", "initialState": COPY}, {"code": "snapshot_not_found"}),
+    ({**EXAMPLE_SNAPSHOT, "snapshotId": "none", "initialState": COPY}, {"code": "snapshot_not_found"}),
     (from_params({"name": "p", "data": {"type": "dataset", "datasetId": "none", "datasetKey": "k"}}),
      {"code": "dataset_not_found", "datasetId": "none"}),
     (from_params({"name": "p", "data": {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": "none"}}),
@@ -64,7 +61,7 @@ REFUSED: list[tuple[Any, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("options", "error"), REFUSED)
-async def test_what_is_wrong_is_refused_with_the_documented_code(
+async def test_the_sandbox_refuses_with_documented_codes(
     options: Any, error: dict[str, Any], client: DecthingsClient
 ) -> None:
     with pytest.raises(ApiError) as caught:
@@ -166,14 +163,14 @@ HTTP_ERRORS: dict[str, tuple[str, bytes, int]] = {
 
 
 @pytest.mark.parametrize(("path", "body", "status"), HTTP_ERRORS.values(), ids=HTTP_ERRORS)
-async def test_what_is_no_call_is_an_http_error(
+async def test_the_sandbox_refuses_malformed_calls(
     path: str, body: bytes, status: int, http: httpx.AsyncClient, sandbox_url: str
 ) -> None:
     headers = {"Content-Type": "application/octet-stream", "Authorization": "Bearer k"}
     assert (await http.post(f"{sandbox_url}/{path}", content=body, headers=headers)).status_code == status
 
 
-async def test_another_content_type_is_an_http_error(http: httpx.AsyncClient, sandbox_url: str) -> None:
+async def test_the_sandbox_refuses_another_content_type(http: httpx.AsyncClient, sandbox_url: str) -> None:
     response = await http.post(f"{sandbox_url}/Model/getModels", content=FRAME, headers={"Authorization": "Bearer k"})
     assert response.status_code == 400
     assert response.headers["server"].startswith("decthings-mcp-sandbox/")

@@ -7,34 +7,30 @@ import socket
 import subprocess
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 import support
 from fault_proxy import FAULTS, fault_proxy, models_named
-from stdio_support import ARGUMENTS, connect, process, receive, send
+from stdio_support import connect, create_call, keyed_process, notification, process, receive, request, send
+from support import CREATE, pipe
 
 pytestmark = pytest.mark.slow
 
-CALL: dict[str, Any] = {
-    "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "create_model", "arguments": ARGUMENTS},
-}  # fmt: skip
-CANCEL: dict[str, Any] = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
+CALL = create_call(2)
+CANCEL = notification("notifications/cancelled", params={"requestId": 2})
 
 
 def log_line(running: subprocess.Popen[str]) -> str:
-    assert running.stderr is not None
-    return running.stderr.readline().partition(": ")[2]
+    return pipe(running.stderr).readline().partition(": ")[2]
 
 
 def finish(running: subprocess.Popen[str]) -> None:
-    assert running.stdin is not None
-    running.stdin.close()
+    pipe(running.stdin).close()
     assert running.wait(30) == 0
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "EOF", "SIGTERM"])
-def test_what_was_done_all_the_same_is_found_out(ending: str, tmp_path: Path) -> None:
+def test_a_cancelled_call_that_was_done_is_looked_up_and_logged(ending: str, tmp_path: Path) -> None:
     with (
         support.sandbox(tmp_path / "sandbox") as sandbox,
         fault_proxy(sandbox, FAULTS["acted, silence"]) as proxy,
@@ -47,8 +43,7 @@ def test_what_was_done_all_the_same_is_found_out(ending: str, tmp_path: Path) ->
         if ending == "cancelled":
             send(running, CANCEL)
         elif ending == "EOF":
-            assert running.stdin is not None
-            running.stdin.close()
+            pipe(running.stdin).close()
         else:
             running.send_signal(signal.SIGTERM)
         line = log_line(running)
@@ -56,37 +51,31 @@ def test_what_was_done_all_the_same_is_found_out(ending: str, tmp_path: Path) ->
         assert models_named(tmp_path / "sandbox", "n")[0] in line
 
 
-def test_a_call_that_was_cancelled_before_it_was_sent_did_nothing(tmp_path: Path) -> None:
+def test_a_call_cancelled_before_it_was_sent_did_nothing(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(30 << 20))
     options = {"type": "upload", "format": "tflite", "data": {"path": "m.tflite"}}
-    params = {"name": "create_model", "arguments": {**ARGUMENTS, "options": options}}
     begun = threading.Event()
 
     def take_a_little(connection: socket.socket, request: support.Request) -> None:
         begun.set()
         support.stay_silent(connection, request)
 
-    with (
-        support.upstream(take_a_little, stop_at=1000) as up,
-        process("--api-url", up.url, "--files", str(tmp_path), cwd=tmp_path, DECTHINGS_API_KEY="k") as running,
-    ):
+    sharing = ("--files", str(tmp_path))
+    with support.upstream(take_a_little, stop_at=1000) as up, keyed_process(up, tmp_path, *sharing) as running:
         connect(running)
-        send(running, {**CALL, "params": params})
+        send(running, create_call(2, {**CREATE, "options": options}))
         assert begun.wait(30)
-        send(running, CANCEL, {"jsonrpc": "2.0", "id": 3, "method": "ping"})
+        send(running, CANCEL, request(3, "ping"))
         assert receive(running)["id"] in (2, 3)
         assert "before Decthings took it: nothing was done" in log_line(running)
         finish(running)
 
 
-def test_a_call_that_was_cancelled_while_it_waits_after_a_refusal_did_nothing(tmp_path: Path) -> None:
-    refusal = support.http(b"", "429 Too Many Requests", "text/plain", "Retry-After: 5")
-    with (
-        support.upstream(refusal) as up,
-        process("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running,
-    ):
+def test_a_call_cancelled_before_its_retry_did_nothing(tmp_path: Path) -> None:
+    refusal = support.http_response(b"", "429 Too Many Requests", "text/plain", "Retry-After: 5")
+    with support.upstream(refusal) as up, keyed_process(up, tmp_path) as running:
         connect(running)
-        send(running, {**CALL, "params": {**CALL["params"], "_meta": {"progressToken": "p"}}})
+        send(running, create_call(2, _meta={"progressToken": "p"}))
         assert "trying again" in receive(running)["params"]["message"]
         send(running, CANCEL)
         assert "before Decthings took it: nothing was done" in log_line(running)
@@ -94,11 +83,8 @@ def test_a_call_that_was_cancelled_while_it_waits_after_a_refusal_did_nothing(tm
         assert len(up.requests) == 1
 
 
-def test_a_call_whose_outcome_cannot_be_found_out_is_told_as_open(tmp_path: Path) -> None:
-    with (
-        support.upstream(support.stay_silent) as silent,
-        process("--api-url", silent.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running,
-    ):
+def test_a_cancelled_call_without_a_lookup_is_logged_as_open(tmp_path: Path) -> None:
+    with support.upstream(support.stay_silent) as silent, keyed_process(silent, tmp_path) as running:
         connect(running)
         send(running, CALL)
         while not silent.requests:

@@ -14,18 +14,19 @@ import support
 from decthings_mcp.tools.catalog import TOOL_NAMES
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from stdio_support import ARGUMENTS, connect, modern, process, receive, send
+from stdio_support import connect, create_call, envelope, keyed_process, process, receive, request, send
+from support import CREATE, pipe
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("mode", "revision"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
-async def test_both_revisions_create_a_model(mode: str, revision: str, tmp_path: Path) -> None:
+async def test_both_revisions_over_stdio_create_a_model(mode: str, revision: str, tmp_path: Path) -> None:
     server = support.stdio("--sandbox", "--sandbox-data", str(tmp_path), cwd=tmp_path)
     async with Client(server, mode=mode) as client:
         assert client.protocol_version == revision
         assert [tool.name for tool in (await client.list_tools()).tools] == list(TOOL_NAMES)
-        created = await client.call_tool("create_model", ARGUMENTS)
-        again = await client.call_tool("create_model", ARGUMENTS)
+        created = await client.call_tool("create_model", CREATE)
+        again = await client.call_tool("create_model", CREATE)
     assert (created.structured_content or {})["result"]["isNowCreating"] is False
     assert (created.structured_content or {})["sandbox"] is True
     assert (again.structured_content or {})["error"]["code"] == "name_already_used"
@@ -41,9 +42,9 @@ def test_the_server_introduces_itself(tmp_path: Path) -> None:
     assert len(result["instructions"]) < 1_000
 
 
-def test_without_a_handshake_every_result_is_stamped(tmp_path: Path) -> None:
+def test_a_result_without_a_handshake_is_stamped(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
-        send(running, modern("tools/list"))
+        send(running, request(7, "tools/list", envelope()))
         result = receive(running)["result"]
     assert (result["ttlMs"], result["cacheScope"]) == (3_600_000, "public")
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "decthings"
@@ -58,20 +59,19 @@ def test_without_a_handshake_every_result_is_stamped(tmp_path: Path) -> None:
 def test_unknown_names_and_cursors_are_invalid_params(method: str, params: dict[str, Any], tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)
-        send(running, {"jsonrpc": "2.0", "id": 2, "method": method, "params": params})
+        send(running, request(2, method, params))
         assert receive(running)["error"]["code"] == -32602
     with process(cwd=tmp_path) as running:
-        send(running, modern(method, **params))
+        send(running, request(7, method, envelope(**params)))
         assert receive(running)["error"]["code"] == -32602
 
 
-def test_without_a_key_tools_are_listed_and_a_call_tells_how_to_give_one(tmp_path: Path) -> None:
+def test_a_server_without_a_key_lists_tools_and_explains_how_to_give_one(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)
-        send(running, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+        send(running, request(2, "tools/list"))
         assert receive(running)["result"]["tools"]
-        params = {"name": "create_model", "arguments": ARGUMENTS}
-        send(running, {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": params})
+        send(running, create_call(3))
         answer = receive(running)["result"]["structuredContent"]
     assert answer["error"]["code"] == "not_configured"
     assert "DECTHINGS_API_KEY_FILE" in answer["nextStep"]
@@ -82,12 +82,9 @@ def test_without_a_key_tools_are_listed_and_a_call_tells_how_to_give_one(tmp_pat
 def test_stdout_carries_json_rpc_and_nothing_else_until_stdin_ends(handshake: bool, tmp_path: Path) -> None:
     arguments = ("--sandbox", "--sandbox-data", str(tmp_path), "--log-level", "DEBUG")
     with process(*arguments, cwd=tmp_path) as running:
-        call = {"name": "create_model", "arguments": ARGUMENTS}
         if handshake:
             connect(running)
-            send(running, {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call})
-        else:
-            send(running, modern("tools/call", **call))
+        send(running, create_call(7, **({} if handshake else envelope())))
         assert receive(running)["id"] == 7
         out, err = running.communicate("this is not JSON\n[]\n{}\n", timeout=60)
     for line in out.splitlines():
@@ -99,21 +96,18 @@ def test_stdout_carries_json_rpc_and_nothing_else_until_stdin_ends(handshake: bo
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("busy", [False, True])
-def test_a_signal_ends_it_at_once_and_quietly(number: signal.Signals, status: int, busy: bool, tmp_path: Path) -> None:
-    with (
-        support.upstream(support.stay_silent) as silent,
-        process("--api-url", silent.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running,
-    ):
+def test_a_signal_ends_the_server_at_once_and_quietly(
+    number: signal.Signals, status: int, busy: bool, tmp_path: Path
+) -> None:
+    with support.upstream(support.stay_silent) as silent, keyed_process(silent, tmp_path) as running:
         connect(running)
         if busy:
-            params = {"name": "create_model", "arguments": ARGUMENTS}
-            send(running, {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": params})
+            send(running, create_call(2))
             while not silent.requests:
                 os.sched_yield()
         running.send_signal(number)
         assert running.wait(30) == status
-        assert running.stderr is not None
-        told = running.stderr.read()
+        told = pipe(running.stderr).read()
         # What becomes of a call that was under way stands in the log, and nothing else does.
         assert "Traceback" not in told
         assert [line.partition(": ")[2] for line in told.splitlines()] == (
@@ -122,39 +116,34 @@ def test_a_signal_ends_it_at_once_and_quietly(number: signal.Signals, status: in
 
 
 @pytest.mark.slow
-def test_a_closed_stdout_ends_it_quietly(tmp_path: Path) -> None:
+def test_a_closed_stdout_ends_the_server_quietly(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)
-        assert running.stdout is not None
-        running.stdout.close()
-        send(running, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"})
+        pipe(running.stdout).close()
+        send(running, request(2, "tools/list"))
         assert running.wait(30) == 0
-        assert running.stderr is not None
-        assert running.stderr.read() == ""
+        assert pipe(running.stderr).read() == ""
 
 
 @pytest.mark.slow
 def test_a_client_that_stops_reading_does_not_hold_the_process(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)
-        assert running.stdin is not None
         for number in range(40):  # more answers than a pipe holds
-            send(running, {"jsonrpc": "2.0", "id": number + 10, "method": "tools/list"})
-        running.stdin.close()
+            send(running, request(number + 10, "tools/list"))
+        pipe(running.stdin).close()
         assert running.wait(30) == 0
-        assert running.stderr is not None
-        assert running.stderr.read() == ""
+        assert pipe(running.stderr).read() == ""
 
 
 @pytest.mark.slow
 def test_a_lone_surrogate_from_decthings_does_not_end_the_connection(tmp_path: Path) -> None:
     document = rb'{"error":{"code":"\ud800","hint":"\udfff"}}'
-    reply = support.http(bytes([len(document)]) + document)
-    with support.upstream(reply) as up, process("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k") as running:
+    reply = support.http_response(bytes([len(document)]) + document)
+    with support.upstream(reply) as up, keyed_process(up, tmp_path) as running:
         connect(running)
         for number in (2, 3):
-            params = {"name": "create_model", "arguments": ARGUMENTS}
-            send(running, {"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+            send(running, create_call(number))
             assert receive(running)["id"] == number
 
 
@@ -181,5 +170,5 @@ async def test_a_cancelled_call_ends_the_request_to_decthings(tmp_path: Path) ->
         async with Client(support.stdio("--api-url", up.url, cwd=tmp_path, DECTHINGS_API_KEY="k")) as client:
             await client.get_prompt("set_up_model", {"kind": "code"})  # the server is loaded
             with pytest.raises(MCPError):
-                await client.call_tool("create_model", ARGUMENTS, read_timeout_seconds=0.5)
+                await client.call_tool("create_model", CREATE, read_timeout_seconds=0.5)
             await asyncio.wait_for(closed.wait(), 30)

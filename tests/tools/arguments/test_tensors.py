@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from create_model_arguments import (
-    with_tensor,
-)
+from create_model_arguments import with_tensor
 from decthings_mcp.tools.decthings.tensors import Media, decode_tensors
 from support import Chat, Upstream
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_all_elements_of_all_types_reach_the_wire(chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
+async def test_tensor_elements_of_all_types_reach_the_wire(chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
     (tmp_path / "cat.JPEG").write_bytes(b"cat")
     png = "data:image/png;base64," + base64.b64encode(b"dog").decode()
     cases: dict[str, tuple[list[Any], list[Any]]] = {
@@ -60,18 +58,16 @@ SINGLE_PROBLEMS: list[tuple[Any, str]] = [
     ({"type": "binary", "shape": [1], "data": [{"path": 1}]}, "needs a string for path"),
     ({"type": "binary", "shape": [1], "data": ["file:a\0b"]}, "is not the path of a file"),
     ({"type": "image", "shape": [1], "data": ["file:cat"]}, "has no format"),
-    (
-        {"type": "image", "shape": [1], "data": [{"base64": "AA==", "format": 1}]},
-        "needs a string of at most 255 bytes for format",
-    ),
+    ({"type": "image", "shape": [1], "data": [{"base64": "AA==", "format": 1}]},
+     "needs a string of at most 255 bytes for format"),
     ({"type": "u8", "shape": [-1], "data": []}, "negative dimension"),
     ({"type": "u8", "shape": [1, 2], "data": [[1], [2]]}, "nested arrays that do not fit"),
     ({"type": "f16", "shape": [], "data": ["1"]}, "is not a possible value"),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("tensor", "said"), SINGLE_PROBLEMS)
-async def test_a_tensor_that_cannot_be_sent_is_told(tensor: Any, said: str, chat: Chat) -> None:
+async def test_a_tensor_that_cannot_be_sent_is_reported(tensor: Any, said: str, chat: Chat) -> None:
     (found,) = (await chat.create(with_tensor(tensor)))["error"]["problems"]
     assert said in found["problem"]
     assert found["path"].startswith("options.initialState.params[0].data.data[0]")

@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from create_model_arguments import (
-    arguments,
-    from_snapshot,
-    with_params,
-    with_tensor,
-)
+from create_model_arguments import arguments, from_snapshot, with_params, with_tensor
 from decthings_mcp.tools.decthings.tensors import TENSOR_TYPES
 from support import CODE, Chat, Upstream
 
@@ -23,24 +18,12 @@ def problem(path: str, about: str, **more: Any) -> dict[str, Any]:
 
 LANGUAGES = ["go", "javascript", "typescript", "python", "rust"]
 
-
 OPTIONS = [
-    "type",
-    "language",
-    "preset",
-    "wasm",
-    "format",
-    "data",
-    "modelId",
-    "snapshotId",
-    "initialState",
-    "tags",
+    "type", "language", "preset", "wasm", "format", "data", "modelId", "snapshotId", "initialState", "tags",
     "parameterDefinitions",
-]
-
+]  # fmt: skip
 
 TYPES = ["code", "upload", "basedOnModelSnapshot", "fromExisting"]
-
 
 WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "nothing": ({}, [
@@ -146,7 +129,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
 
 
 @pytest.mark.parametrize(("given", "problems"), WRONG.values(), ids=WRONG)
-async def test_every_problem_is_told_and_nothing_is_sent(
+async def test_every_problem_is_reported_and_nothing_sent(
     given: dict[str, Any], problems: list[dict[str, Any]], chat: Chat, upstream: Upstream
 ) -> None:
     answer = await chat.create(given)
@@ -156,13 +139,13 @@ async def test_every_problem_is_told_and_nothing_is_sent(
     assert upstream.connections == 0
 
 
-async def test_too_many_problems_are_counted_and_the_first_are_told(chat: Chat) -> None:
+async def test_too_many_problems_are_counted_and_the_first_reported(chat: Chat) -> None:
     answer = await chat.create(arguments({**CODE, "tags": [{}] * 500}))
     assert len(answer["error"]["problems"]) == 20
     assert "1000 arguments are wrong" in answer["error"]["message"]
 
 
-async def test_half_of_a_surrogate_pair_is_told_with_its_path(chat: Chat, upstream: Upstream) -> None:
+async def test_an_unpaired_surrogate_is_reported_with_its_path(chat: Chat, upstream: Upstream) -> None:
     given = arguments({**CODE, "tags": [{"tag": "t", "value": "\udfff"}]}, name="\ud800")
     problems = (await chat.create(given))["error"]["problems"]
     assert [problem["path"] for problem in problems] == ["name", "options.tags[0].value"]

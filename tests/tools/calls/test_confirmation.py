@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
     [ElicitResult(action="decline"), ElicitResult(action="cancel"),
      ElicitResult(action="accept", content={"confirm": False})],
 )  # fmt: skip
-async def test_without_consent_nothing_happens(answer: ElicitResult, sandbox_chat: Chat, person: Person) -> None:
+async def test_a_call_without_consent_does_nothing(answer: ElicitResult, sandbox_chat: Chat, person: Person) -> None:
     model_id = await sandbox_chat.new_model("mine")
     person.answer = answer
     deleted = (await sandbox_chat("delete_model", modelId=model_id, confirmName="mine"))["error"]
@@ -32,14 +32,14 @@ async def test_without_consent_nothing_happens(answer: ElicitResult, sandbox_cha
 
 
 @pytest.mark.parametrize("content", [None, {}, {"confirm": "yes please"}])
-async def test_an_answer_that_is_no_consent_is_none(content: Any, sandbox_chat: Chat, person: Person) -> None:
+async def test_a_reply_without_confirmation_is_no_consent(content: Any, sandbox_chat: Chat, person: Person) -> None:
     model_id = await sandbox_chat.new_model("mine")
     person.answer = ElicitResult(action="accept", content=content)
     error = (await sandbox_chat("delete_model", modelId=model_id, confirmName="mine"))["error"]
     assert (error["code"], error["outcome"]) == ("declined", "not_done")
 
 
-async def test_nobody_is_asked_about_what_cannot_be_done(sandbox_chat: Chat, person: Person) -> None:
+async def test_the_user_is_not_asked_about_impossible_calls(sandbox_chat: Chat, person: Person) -> None:
     example = await sandbox_chat("delete_model", modelId=MODEL_ID, confirmName="example-flower-classifier")
     assert example["error"]["code"] == "access_denied"
     assert (await sandbox_chat("update_model", modelId="none", publicAccess=True))["error"]["code"] == "model_not_found"
@@ -61,7 +61,7 @@ async def test_a_question_names_the_model_in_one_line(sandbox_chat: Chat, person
     assert len(person.questions) == 1
 
 
-async def test_with_consent_a_model_becomes_public(sandbox_chat: Chat, person: Person) -> None:
+async def test_a_model_becomes_public_with_consent(sandbox_chat: Chat, person: Person) -> None:
     person.answer = YES
     answer = await sandbox_chat("create_model", name="n", description="d", publicAccess=True, options=CODE)
     assert answer["text"].startswith("Everyone on Decthings can now find and use the model.")
@@ -69,9 +69,9 @@ async def test_with_consent_a_model_becomes_public(sandbox_chat: Chat, person: P
     assert len(person.questions) == 1
 
 
-async def test_a_client_that_cannot_ask_goes_ahead(quiet_chat: Chat) -> None:
-    answer = await quiet_chat("create_model", name="n", description="d", publicAccess=True, options=CODE)
+async def test_a_client_that_cannot_ask_goes_ahead(chat_without_elicitation: Chat) -> None:
+    answer = await chat_without_elicitation("create_model", name="n", description="d", publicAccess=True, options=CODE)
     assert answer["text"].startswith("Everyone on Decthings can now find and use the model.")
     model_id = answer["result"]["modelId"]
-    deleted = await quiet_chat("delete_model", modelId=model_id, confirmName="n")
+    deleted = await chat_without_elicitation("delete_model", modelId=model_id, confirmName="n")
     assert "for good" in deleted["text"]

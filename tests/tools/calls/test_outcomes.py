@@ -11,7 +11,7 @@ import support
 from fault_proxy import FAULTS, fault_proxy, timeouts_for
 from support import Chat, Upstream
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_lookups")]
 
 METHODS = {"snapshot_model": "snapshotModel", "update_model": "updateModel", "delete_model": "deleteModel"}
 LOST = [
@@ -30,7 +30,7 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
 @pytest.fixture
 async def direct(sandbox_url: str, tmp_path: Path) -> AsyncGenerator[Chat]:
     """Past every fault: what it shows is the truth."""
-    async with support.chat(Upstream(url=sandbox_url), tmp_path) as chat:
+    async with support.connect_chat(Upstream(url=sandbox_url), tmp_path) as chat:
         yield chat
 
 
@@ -49,12 +49,14 @@ def is_done(tool: str, models: list[dict[str, Any]]) -> bool:
 
 @pytest.mark.parametrize("tool", METHODS)
 @pytest.mark.parametrize("fault", LOST)
-async def test_what_is_told_is_true(fault: str, tool: str, sandbox_url: str, direct: Chat, tmp_path: Path) -> None:
+async def test_a_write_reports_the_true_outcome(
+    fault: str, tool: str, sandbox_url: str, direct: Chat, tmp_path: Path
+) -> None:
     name = f"{tool} {fault}"
     model_id = await direct.new_model(name)
     with fault_proxy(sandbox_url, FAULTS[fault], METHODS[tool]) as proxy:
         timeouts = timeouts_for(fault, proxy)
-        async with support.chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, timeouts=timeouts) as chat:
+        async with support.connect_chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, timeouts=timeouts) as chat:
             answer = await chat(tool, **arguments(tool, model_id, name))
         assert proxy.calls == 1
     done = is_done(tool, (await direct("find_models", ids=[model_id], detail=True))["models"])
@@ -67,25 +69,9 @@ async def test_what_is_told_is_true(fault: str, tool: str, sandbox_url: str, dir
         assert "find_models" in answer["nextStep"] or "Make the same call again" in answer["nextStep"]
 
 
-async def test_without_any_answer_the_outcome_stays_open(upstream: Upstream, tmp_path: Path) -> None:
-    upstream.reply = support.http(b"", "502 Bad Gateway")
-    async with support.chat(upstream, tmp_path) as chat:
+async def test_a_write_without_any_response_leaves_the_outcome_open(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.reply = support.http_response(b"", "502 Bad Gateway")
+    async with support.connect_chat(upstream, tmp_path) as chat:
         for tool in ("snapshot_model", "update_model"):
             error = (await chat(tool, **arguments(tool, "m", "n")))["error"]
             assert (error["outcome"], error["lookUp"]["answers"]) == ("unknown", 0)
-
-
-async def test_a_snapshot_of_that_name_from_before_is_not_taken_for_the_new_one(
-    sandbox_url: str, direct: Chat, tmp_path: Path
-) -> None:
-    given = arguments("snapshot_model", await direct.new_model("twice"), "twice")
-    await direct("snapshot_model", **given)
-    models = (await direct("find_models", names=["twice"], detail=True))["models"]
-    an_hour_ago = models[0] | {"snapshots": [models[0]["snapshots"][0] | {"createdAt": 1}]}
-    page = support.frame({"result": {"models": [an_hour_ago], "total": 1, "offset": 0, "limit": 20}})
-    dated = page.replace(b"\r\n\r\n", b"\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n\r\n", 1)
-    with support.upstream(lambda c, r: c.sendall(dated if r.path.endswith("getModels") else b"")) as up:
-        async with support.chat(up, tmp_path) as chat:
-            answer = await chat("snapshot_model", **given)
-    assert answer["error"]["outcome"] == "unknown"
-    assert "before you take another" in answer["nextStep"]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import support
 from decthings_mcp.tools.calls import retries
-from support import CODE, Upstream
+from support import CREATE, Upstream
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("impatient")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_lookups")]
 
 
 @pytest.fixture(autouse=True)
@@ -41,54 +41,46 @@ def refuse_at_first(refusal: bytes, times: int) -> support.Reply:
     return talk
 
 
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        support.frame({"error": {"code": "too_many_requests"}}),
-        support.frame({"error": {"code": "server_overloaded"}}),
-        support.http(b"", "429 Too Many Requests"),
-    ],
-)
-async def test_a_call_that_was_refused_is_repeated_and_told(refusal: bytes, upstream: Upstream, tmp_path: Path) -> None:
+@pytest.mark.parametrize("refusal", [
+    support.frame({"error": {"code": "too_many_requests"}}),
+    support.frame({"error": {"code": "server_overloaded"}}),
+    support.http_response(b"", "429 Too Many Requests"),
+])  # fmt: skip
+async def test_a_refused_call_is_retried_with_progress(refusal: bytes, upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = refuse_at_first(refusal, 2)
     retried = Retries()
-    async with support.chat(upstream, tmp_path) as chat:
-        arguments = {"name": "n", "description": "d", "options": CODE}
-        result = await chat.client.call_tool("create_model", arguments, progress_callback=retried)
+    async with support.connect_chat(upstream, tmp_path) as chat:
+        result = await chat.client.call_tool("create_model", CREATE, progress_callback=retried)
     assert not result.is_error
     assert len(upstream.requests) == 3
     assert len(retried.messages) == 2
 
 
-async def test_a_refusal_that_lasts_is_told_with_the_time_to_wait(
+async def test_a_lasting_refusal_reports_the_time_to_wait(
     upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = count()
     monkeypatch.setattr(retries, "monotonic", lambda: next(seconds))
     upstream.reply = support.frame({"error": {"code": "server_overloaded"}})
-    async with support.chat(upstream, tmp_path, retry_seconds=2.5) as chat:
-        error = (await chat.create({"name": "n", "description": "d", "options": CODE}))["error"]
+    async with support.connect_chat(upstream, tmp_path, retry_seconds=2.5) as chat:
+        error = (await chat.create(CREATE))["error"]
     assert (error["outcome"], error["retryable"], error["retryAfterSeconds"]) == ("not_created", True, 60)
     assert len(upstream.requests) == 3
 
 
-async def test_what_only_reads_is_repeated_after_any_fault(upstream: Upstream, tmp_path: Path) -> None:
+async def test_a_call_that_only_reads_is_retried_after_any_fault(upstream: Upstream, tmp_path: Path) -> None:
     page = support.frame({"result": {"models": [], "total": 0, "offset": 0, "limit": 20}})
-    left = [b"", support.http(b"", "502 Bad Gateway")]
+    left = [b"", support.http_response(b"", "502 Bad Gateway")]
     upstream.reply = lambda connection, _: connection.sendall(left.pop() if left else page)
-    async with support.chat(upstream, tmp_path) as chat:
+    async with support.connect_chat(upstream, tmp_path) as chat:
         assert (await chat("find_models"))["total"] == 0
     assert len(upstream.requests) == 3
 
 
-async def test_a_call_that_could_not_be_sent_is_repeated(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        address = listening.getsockname()
-    with_nobody = Upstream(url=f"http://127.0.0.1:{address[1]}/v0")
+async def test_a_call_that_could_not_be_sent_is_retried(tmp_path: Path) -> None:
     retried = Retries()
-    async with support.chat(with_nobody, tmp_path) as chat:
-        arguments = {"name": "n", "description": "d", "options": CODE}
-        result = await chat.client.call_tool("create_model", arguments, progress_callback=retried)
+    async with support.connect_chat(support.unreachable(), tmp_path) as chat:
+        result = await chat.client.call_tool("create_model", CREATE, progress_callback=retried)
     error = (result.structured_content or {})["error"]
     assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
     assert len(retried.messages) == 2

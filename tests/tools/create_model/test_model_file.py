@@ -10,7 +10,7 @@ from support import Chat
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_upload_without_definitions_says_how_to_get_them(
+async def test_an_upload_without_definitions_names_inspect_model_file(
     sandbox_chat: Chat, tmp_path: Path, onnx_file: bytes
 ) -> None:
     (tmp_path / "m.onnx").write_bytes(onnx_file)

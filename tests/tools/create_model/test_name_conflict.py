@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
-from support import CODE, Chat
+from decthings_mcp.server.sandbox.seed import MODEL_ID
+from support import CODE, EXAMPLE_SNAPSHOT, Chat
 
 pytestmark = pytest.mark.anyio
 
@@ -22,17 +22,13 @@ async def test_a_name_that_is_taken_is_explained(sandbox_chat: Chat) -> None:
     assert model_id in other["text"]
 
 
-@pytest.mark.parametrize(
-    ("options", "differs", "not_compared"),
-    [
-        ({"type": "fromExisting", "modelId": MODEL_ID}, None, ["modelId"]),
-        ({"type": "upload", "format": "tflite", "data": {"base64": "CAAAAFRGTDMAAAAA"}}, None, ["format", "data"]),
-        ({"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID,
-          "initialState": {"method": "copy"}}, ["basedOnSnapshot"], ["initialState"]),
-        ({**CODE, "preset": "pytorch"}, None, ["preset"]),
-    ],
-)  # fmt: skip
-async def test_what_cannot_be_compared_is_not_called_the_same(
+@pytest.mark.parametrize(("options", "differs", "not_compared"), [
+    ({"type": "fromExisting", "modelId": MODEL_ID}, None, ["modelId"]),
+    ({"type": "upload", "format": "tflite", "data": {"base64": "CAAAAFRGTDMAAAAA"}}, None, ["format", "data"]),
+    ({**EXAMPLE_SNAPSHOT, "initialState": {"method": "copy"}}, ["basedOnSnapshot"], ["initialState"]),
+    ({**CODE, "preset": "pytorch"}, None, ["preset"]),
+])  # fmt: skip
+async def test_fields_that_cannot_be_compared_are_listed(
     options: Any, differs: Any, not_compared: Any, sandbox_chat: Chat
 ) -> None:
     await sandbox_chat.new_model("a")

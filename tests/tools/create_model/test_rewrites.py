@@ -20,9 +20,7 @@ from support import Chat, Upstream
 
 pytestmark = pytest.mark.anyio
 
-
 TENSOR = {"type": "f64", "shape": [2, 2], "data": ["1", "2", "3", "4"]}
-
 
 GENEROUS = {
     "options as text": (arguments('{"type": "code", "language": "go"}'), arguments({"type": "code", "language": "go"})),
@@ -119,7 +117,7 @@ GENEROUS = {
 
 
 @pytest.mark.parametrize(("given", "meant"), GENEROUS.values(), ids=GENEROUS)
-async def test_what_is_meant_is_read(
+async def test_arguments_in_other_forms_are_read(
     given: dict[str, Any], meant: dict[str, Any], chat: Chat, upstream: Upstream
 ) -> None:
     await chat.create(given)
@@ -129,7 +127,7 @@ async def test_what_is_meant_is_read(
     assert len(upstream.requests) == 2
 
 
-async def test_members_filled_in_by_rote_are_left_out_and_named(chat: Chat, upstream: Upstream) -> None:
+async def test_autofilled_fields_are_left_out_and_named(chat: Chat, upstream: Upstream) -> None:
     strict_mode = {
         "type": "fromExisting", "language": "go", "preset": "", "wasm": False, "format": "", "data": {"path": ""},
         "modelId": "m", "snapshotId": "", "tags": [],
@@ -141,7 +139,7 @@ async def test_members_filled_in_by_rote_are_left_out_and_named(chat: Chat, upst
     assert answer["ignored"] == ["options.initialState", "options.language", "options.wasm"]
 
 
-async def test_members_of_another_method_are_left_out_too(chat: Chat, upstream: Upstream) -> None:
+async def test_fields_of_another_method_are_left_out(chat: Chat, upstream: Upstream) -> None:
     answer = await chat.create(from_snapshot({"method": "copy", "name": "", "launcherSpec": LAUNCHER, "data": []}))
     assert upstream.last_call()[0] == from_snapshot({"method": "copy"})
     assert answer["ignored"] == ["options.initialState.launcherSpec"]

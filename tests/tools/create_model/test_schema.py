@@ -20,27 +20,23 @@ from support import Chat, schema_nodes
 
 ARGUMENTS = TypeAdapter(CreateModelArguments)
 
-
 SCHEMA = dict(CREATE_MODEL.input_schema)
-
 
 FULL_SCHEMA = dict(READER.schema)
 
-
 VALIDATOR = Draft202012Validator(SCHEMA)
-
 
 ALL_NODES = list(schema_nodes(SCHEMA))
 
 
-def test_it_is_small_enough_for_every_client() -> None:
+def test_the_create_model_schema_is_small_enough() -> None:
     compact = json.dumps(SCHEMA, separators=(",", ":"), ensure_ascii=False)
     assert len(compact) < 4_900
     tokens = bpe_openai.get_encoding("o200k_base").encode(CREATE_MODEL.name + CREATE_MODEL.description + compact)
     assert len(tokens) <= 1_400
 
 
-def test_the_words_of_every_enum_and_known_presets_and_formats_stand_in_a_description() -> None:
+def test_every_enum_value_preset_and_format_is_described() -> None:
     text = " ".join([CREATE_MODEL.description, *(node.get("description", "") for _, node in ALL_NODES)])
     words = {word for _, node in ALL_NODES for word in node.get("enum", [])}
     named_as_ranges = {"i16", "i32", "u16", "u32"}  # "i8 to i64, u8 to u64"
@@ -50,7 +46,7 @@ def test_the_words_of_every_enum_and_known_presets_and_formats_stand_in_a_descri
 
 
 @pytest.mark.anyio
-async def test_it_is_what_tools_list_shows(chat: Chat) -> None:
+async def test_create_model_is_listed_with_its_schema_and_hints(chat: Chat) -> None:
     (tool,) = [tool for tool in (await chat.client.list_tools()).tools if tool.name == "create_model"]
     assert (tool.input_schema, tool.output_schema) == (SCHEMA, CREATE_MODEL.output_schema)
     hints = tool.annotations
@@ -64,7 +60,6 @@ async def test_it_is_what_tools_list_shows(chat: Chat) -> None:
 # What each word needs and takes, from the API page.
 DEFINED = {"parameterDefinitions"}
 
-
 NEEDS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
     ".options": {
         "code": ({"language"}, {"tags", "preset", "wasm"} | DEFINED),
@@ -77,12 +72,8 @@ NEEDS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
         "create": ({"name", "params", "launcherSpec"}, set()),
         "upload": ({"name", "data"}, set()),
     },
-    ".options.initialState.params[].data": {
-        "dataset": ({"datasetId", "datasetKey"}, set()),
-        "data": ({"data"}, set()),
-    },
+    ".options.initialState.params[].data": {"dataset": ({"datasetId", "datasetKey"}, set()), "data": ({"data"}, set())},
 }
-
 
 _LEAVES: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text("abcé😀 ", min_size=1, max_size=5),
@@ -90,7 +81,6 @@ _LEAVES: dict[str, st.SearchStrategy[Any]] = {
     "number": st.integers(0, 9) | st.floats(0, 9),
     "boolean": st.booleans(),
 }
-
 
 _TENSORS = st.sampled_from(
     [
@@ -148,13 +138,13 @@ def types_allow(arguments: Any) -> bool:
 
 
 @given(values(FULL_SCHEMA))
-def test_what_the_schema_and_the_page_allow_the_types_allow(arguments: Any) -> None:
+def test_arguments_that_the_schema_allows_are_accepted(arguments: Any) -> None:
     VALIDATOR.validate(arguments)
     assert types_allow(arguments)
 
 
 @given(values(FULL_SCHEMA), st.data())
-def test_what_the_schema_forbids_the_types_forbid(arguments: Any, data: st.DataObject) -> None:
+def test_arguments_that_the_schema_forbids_are_refused(arguments: Any, data: st.DataObject) -> None:
     arguments = place = deepcopy(arguments)
     while True:
         inside = [m for m in place.values() if isinstance(m, dict)] + [
@@ -172,29 +162,22 @@ def test_what_the_schema_forbids_the_types_forbid(arguments: Any, data: st.DataO
 
 
 @given(values(FULL_SCHEMA))
-def test_reading_changes_nothing_that_is_right(arguments: Any) -> None:
+def test_valid_arguments_are_read_unchanged(arguments: Any) -> None:
     read, ignored = READER.read(arguments)
     assert ignored == []
     assert check(read, ARGUMENTS, FULL_SCHEMA, READER.unions) == check(arguments, ARGUMENTS, FULL_SCHEMA, READER.unions)
 
 
+_NAMES = st.sampled_from(["type", "options", "data", "initialState", "params", "shape", "name", "tags", "path"])
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["type", "options", "data", "initialState", "params", "shape", "name", "tags", "path"])
-            | st.text(max_size=3),
-            inner,
-            max_size=4,
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES | st.text(max_size=3), inner, max_size=4),
     max_leaves=20,
 )
 
 
 @given(st.dictionaries(st.sampled_from(["name", "description", "options", "type"]), _JSON))
-def test_any_json_at_all_is_read_and_answered(arguments: dict[str, Any]) -> None:
+def test_create_model_arguments_may_be_any_json(arguments: dict[str, Any]) -> None:
     problems: list[Problem] = []
     try:
         check(READER.read(arguments)[0], ARGUMENTS, FULL_SCHEMA, READER.unions)

@@ -12,37 +12,26 @@ from typing import Any
 
 import pytest
 import support
-from create_model_arguments import (
-    DATASET,
-    DEFINITIONS,
-    LAUNCHER,
-    TAGS,
-    arguments,
-    from_snapshot,
-    with_params,
-)
+from create_model_arguments import DATASET, DEFINITIONS, LAUNCHER, TAGS, arguments, from_snapshot, with_params
 from decthings_mcp.tools.decthings.tensors import decode_tensors
 from mcp_types import TextContent
-from support import CODE, Chat, Upstream, frame, http
+from support import CODE, Chat, Upstream, frame, http_response
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        arguments({"type": "code", "language": "rust"}),
-        arguments({"type": "code", "language": "go", "preset": "none", "wasm": True, "tags": TAGS,
-                   "parameterDefinitions": DEFINITIONS}, publicAccess=False),
-        arguments({"type": "fromExisting", "modelId": "m"}),
-        arguments({"type": "fromExisting", "modelId": "m", "snapshotId": "s", "tags": []}, publicAccess=True),
-        from_snapshot({"method": "copy"}),
-        with_params(),
-        with_params(DATASET),
-        from_snapshot({"method": "create", "name": "s", "params": [], "launcherSpec": {
-            **LAUNCHER, "diskMebibytes": 1, "swapMebibytes": 0, "gpus": {"model": "L4", "count": 1}}}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("given", [
+    arguments({"type": "code", "language": "rust"}),
+    arguments({"type": "code", "language": "go", "preset": "none", "wasm": True, "tags": TAGS,
+               "parameterDefinitions": DEFINITIONS}, publicAccess=False),
+    arguments({"type": "fromExisting", "modelId": "m"}),
+    arguments({"type": "fromExisting", "modelId": "m", "snapshotId": "s", "tags": []}, publicAccess=True),
+    from_snapshot({"method": "copy"}),
+    with_params(),
+    with_params(DATASET),
+    from_snapshot({"method": "create", "name": "s", "params": [], "launcherSpec": {
+        **LAUNCHER, "diskMebibytes": 1, "swapMebibytes": 0, "gpus": {"model": "L4", "count": 1}}}),
+])  # fmt: skip
 async def test_arguments_without_data_go_out_as_they_are(given: dict[str, Any], chat: Chat, upstream: Upstream) -> None:
     answer = await chat.create(given)
     assert upstream.last_call() == (given, [])
@@ -85,22 +74,20 @@ async def test_a_model_file_is_sent_with_a_receipt_of_it(
 
 
 @pytest.mark.parametrize("prefix", ["", "data:application/octet-stream;base64,"])
-async def test_a_small_model_can_be_given_as_base64(
-    prefix: str, chat: Chat, upstream: Upstream, onnx_file: bytes
-) -> None:
+async def test_a_small_model_may_be_base64(prefix: str, chat: Chat, upstream: Upstream, onnx_file: bytes) -> None:
     data = {"base64": prefix + base64.b64encode(onnx_file).decode()}
     await chat.create(arguments({"type": "upload", "format": "onnx", "data": data}))
     assert upstream.last_call()[1] == [onnx_file]
 
 
-async def test_an_initial_state_in_the_making_is_told(chat: Chat, upstream: Upstream) -> None:
+async def test_create_model_reports_a_state_in_progress(chat: Chat, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": True}})
     assert "still being made" in (await chat.create(with_params()))["nextStep"]
 
 
 async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat, upstream: Upstream) -> None:
     document = rb'{"result":{"modelId":"m\ud800\u202e\u0007"}}'
-    upstream.reply = http(bytes([len(document)]) + document)
+    upstream.reply = http_response(bytes([len(document)]) + document)
     result = await chat.client.call_tool("create_model", arguments(CODE, name="a\u202eb" + "x" * 1000))
     (block,) = result.content
     assert isinstance(block, TextContent)
@@ -110,16 +97,14 @@ async def test_hostile_names_and_ids_are_bounded_and_harmless(chat: Chat, upstre
 
 
 @pytest.mark.parametrize("said", ["true", None])
-async def test_a_model_of_which_it_is_not_said_whether_it_is_ready_is_not_called_ready(
-    said: Any, chat: Chat, upstream: Upstream
-) -> None:
+async def test_a_model_of_unknown_readiness_is_not_called_ready(said: Any, chat: Chat, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {"modelId": "m", "isNowCreating": said}})
     answer = await chat.create(arguments(CODE))
     assert answer["result"] == {"modelId": "m"}
     assert "did not say" in answer["nextStep"]
 
 
-async def test_a_crash_is_an_answer_that_leaves_the_outcome_open(
+async def test_a_crash_leaves_the_outcome_open(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("decthings_mcp.tools.create_model.tool._result", None)

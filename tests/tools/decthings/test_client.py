@@ -36,8 +36,7 @@ from decthings_mcp.tools.decthings import client_pool as decthings_connections
 from decthings_mcp.tools.decthings.types import CreateModelParams
 from decthings_mcp.tools.decthings.wire import decode_response, encode_response
 from pydantic import SecretStr
-from support import Request, Upstream, created, decthings, frame, stay_silent
-from support import http as http_response
+from support import Request, Upstream, created, decthings, frame, http_response, stay_silent
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +56,7 @@ async def test_connections_are_reused(client_pool: ClientPool, upstream: Upstrea
     assert (len(upstream.requests), upstream.connections) == (3, 1)
 
 
-async def test_what_was_cancelled_on_its_way_through_a_proxy_holds_no_connection() -> None:
+async def test_a_call_cancelled_in_a_proxy_handshake_frees_its_connection() -> None:
     connected, hung_up = asyncio.Event(), asyncio.Event()
 
     async def never_get_through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,16 +87,14 @@ async def test_an_error_keeps_its_code_and_members(client_pool: ClientPool, upst
     assert not caught.value.may_have_acted
 
 
-async def test_an_error_frame_with_another_status_is_still_that_error(
-    client_pool: ClientPool, upstream: Upstream
-) -> None:
+async def test_an_error_frame_counts_whatever_its_status(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = http_response(encode_response({"error": {"code": "unknown"}}), "500 Internal Server Error")
     with pytest.raises(ApiError, match="'unknown'"):
         await decthings(client_pool, upstream.url).create_model(PARAMS)
 
 
 @pytest.mark.parametrize("content_type", ["Application/Octet-Stream", "application/octet-stream; charset=binary"])
-async def test_the_content_type_may_have_any_case_and_parameters(
+async def test_a_content_type_may_have_any_case_and_parameters(
     content_type: str, client_pool: ClientPool, upstream: Upstream
 ) -> None:
     upstream.reply = http_response(
@@ -135,7 +132,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("said", "reply"), BROKEN.items(), ids=BROKEN)
-async def test_a_broken_response_is_told_and_the_model_may_exist(
+async def test_an_invalid_response_leaves_the_outcome_open(
     said: str, reply: bytes, client_pool: ClientPool, upstream: Upstream
 ) -> None:
     upstream.reply = reply
@@ -144,7 +141,7 @@ async def test_a_broken_response_is_told_and_the_model_may_exist(
     assert caught.value.may_have_acted
 
 
-async def test_a_response_without_end_is_not_read_to_its_end(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_an_endless_response_is_not_read_completely(client_pool: ClientPool, upstream: Upstream) -> None:
     def endless(connection: socket.socket, _: Request) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n")
         while True:
@@ -155,7 +152,7 @@ async def test_a_response_without_end_is_not_read_to_its_end(client_pool: Client
         await decthings(client_pool, upstream.url).create_model(PARAMS)
 
 
-async def test_deeply_nested_json_is_told(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_deeply_nested_json_is_an_invalid_response(client_pool: ClientPool, upstream: Upstream) -> None:
     document = b'{"result":' + b"[" * 60000 + b"]" * 60000 + b"}"
     upstream.reply = http_response(b"\xfe" + len(document).to_bytes(4) + document)
     with pytest.raises(InvalidResponse, match="not JSON"):
@@ -169,7 +166,7 @@ async def test_deeply_nested_json_is_told(client_pool: ClientPool, upstream: Ups
      ("503 Service Unavailable", True), ("408 Request Timeout", True),
      ("504 Gateway Timeout", True), ("599 Whatever", True)],
 )  # fmt: skip
-async def test_another_status_is_told_and_never_followed(
+async def test_an_http_status_is_reported_and_no_redirect_followed(
     status: str, may_exist: bool, client_pool: ClientPool, upstream: Upstream
 ) -> None:
     upstream.reply = http_response(b"secret page", status, "text/html", "Location: /v1", "Retry-After: 7")
@@ -190,7 +187,7 @@ def stop_half_way(connection: socket.socket, _: Request) -> None:
 
 
 @pytest.mark.parametrize("reply", [b"Connection: close", hang_up, stop_half_way], ids=["garbage", "reset", "cut off"])
-async def test_after_a_whole_request_a_broken_connection_leaves_the_outcome_open(
+async def test_a_connection_lost_after_the_request_leaves_the_outcome_open(
     reply: Any, client_pool: ClientPool, upstream: Upstream
 ) -> None:
     upstream.reply = reply
@@ -205,11 +202,9 @@ async def test_a_silent_upstream_times_out_with_the_outcome_open(client_pool: Cl
         await decthings(client_pool, upstream.url).call("Model/getModels", {}, timeout=0.05)
 
 
-async def test_without_a_connection_nothing_was_created(client_pool: ClientPool) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v0"
+async def test_a_refused_connection_created_nothing(client_pool: ClientPool) -> None:
     with pytest.raises(ConnectionFailed, match="the connection was refused") as caught:
-        await decthings(client_pool, url).create_model(PARAMS)
+        await decthings(client_pool, support.unreachable().url).create_model(PARAMS)
     assert not caught.value.may_have_acted
 
 
@@ -230,7 +225,7 @@ class Pieces(BlobSource):
             raise self._error
 
 
-async def test_a_slow_line_is_not_a_dead_one() -> None:
+async def test_an_upload_over_a_slow_connection_succeeds() -> None:
     small_buffer = [(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 << 10)]
     with support.upstream(created(), slowly=(64 << 10, 0.04)) as slow:  # 1.6 MB a second
         transport = httpx.AsyncHTTPTransport(socket_options=small_buffer)
@@ -245,9 +240,7 @@ def upload(data: Any) -> CreateModelParams:
     return {"name": "n", "description": "", "options": {"type": "upload", "format": "onnx", "data": data}}
 
 
-async def test_a_blob_that_changes_while_it_is_sent_ends_the_request_before_it_is_whole(
-    client_pool: ClientPool, upstream: Upstream
-) -> None:
+async def test_a_blob_that_changes_in_transit_ends_the_request(client_pool: ClientPool, upstream: Upstream) -> None:
     blob = Pieces(b"abc", size=10, error=BlobChanged("changed"))
     with pytest.raises(BlobChanged) as caught:
         await decthings(client_pool, upstream.url).create_model(upload(blob))
@@ -299,9 +292,7 @@ async def test_pieces_are_counted_as_they_are_sent(client_pool: ClientPool, upst
     assert upstream.requests[0].body.endswith(b"abcdefg")
 
 
-async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
-    client_pool: ClientPool, upstream: Upstream
-) -> None:
+async def test_255_blobs_are_sent_and_a_256th_is_refused(client_pool: ClientPool, upstream: Upstream) -> None:
     def params(count: int) -> CreateModelParams:
         files: Any = [{"key": str(i), "data": bytes([i % 256])} for i in range(count)]
         state: Any = {"method": "upload", "name": "s", "data": files}
@@ -322,7 +313,7 @@ async def test_255_blobs_are_sent_and_a_256th_is_refused_before_anything_is(
     [{"name": "\ud800"}, {"cpus": float("nan")}, {"params": [{"name": "p", "data": {
         "type": "data", "data": [Tensor("u8", [1], [256])]}}]}],
 )  # fmt: skip
-async def test_what_cannot_be_written_is_refused_before_anything_is_sent(
+async def test_params_that_cannot_be_encoded_are_not_sent(
     params: dict[str, Any], client_pool: ClientPool, upstream: Upstream
 ) -> None:
     with pytest.raises(InvalidRequest):
@@ -335,7 +326,7 @@ def test_blobs_of_a_response_are_read() -> None:
     assert decode_response(encode_response({"result": {}}, blobs)) == ({"result": {}}, blobs)
 
 
-async def test_the_other_methods_read_their_results(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_client_methods_read_their_results(client_pool: ClientPool, upstream: Upstream) -> None:
     client = decthings(client_pool, upstream.url)
     page = {"models": [{"id": "m"}], "total": 1, "offset": 0, "limit": 20}
     upstream.reply = frame({"result": page})
@@ -347,14 +338,16 @@ async def test_the_other_methods_read_their_results(client_pool: ClientPool, ups
 
 
 @pytest.mark.parametrize("result", [{}, {"models": [1], "total": 1}, {"models": [], "total": "1"}])
-async def test_a_list_that_is_none_is_told(result: Any, client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_a_malformed_list_of_models_is_an_invalid_response(
+    result: Any, client_pool: ClientPool, upstream: Upstream
+) -> None:
     upstream.reply = frame({"result": result})
     with pytest.raises(InvalidResponse, match="no list of models") as caught:
         await decthings(client_pool, upstream.url).get_models()
     assert not caught.value.may_have_acted
 
 
-async def test_results_without_their_members_are_told(client_pool: ClientPool, upstream: Upstream) -> None:
+async def test_results_without_their_fields_are_invalid_responses(client_pool: ClientPool, upstream: Upstream) -> None:
     upstream.reply = frame({"result": {}})
     client = decthings(client_pool, upstream.url)
     with pytest.raises(InvalidResponse, match="snapshotId"):

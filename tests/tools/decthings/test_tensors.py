@@ -19,22 +19,19 @@ def written(*tensors: Tensor) -> bytes:
     return blob
 
 
-@pytest.mark.parametrize(
-    ("tensor", "expected"),
-    [
-        (Tensor("u8", [], [1]), "07 00 01"),
-        (Tensor("f32", [2], [1.0, 2.0]), "01 01 02 0000803f 00000040"),
-        (Tensor("string", [], ["å"]), "0b 00 03 02 c3a5"),
-        (Tensor("audio", [], [Media("wav", b"D")]), "0f 00 06 05 03 776176 44"),
-        (Tensor("string", [0], []), "0b 01 00 00"),
-        (Tensor("boolean", [2], [True, False]), "0d 01 02 01 00"),
-        (Tensor("binary", [1], [b"\x00\xff"]), "0c 01 01 03 02 00ff"),
-        (Tensor("image", [1], [Media("", b"")]), "0e 01 01 02 01 00"),
-        (Tensor("f64", [3, 0, 2], []), "02 03 03 00 02"),
-        (Tensor("u8", [253], [0] * 253), "07 01 fd00fd" + "00" * 253),
-    ],
-)
-def test_the_layout_is_that_of_the_reference(tensor: Tensor, expected: str) -> None:
+@pytest.mark.parametrize(("tensor", "expected"), [
+    (Tensor("u8", [], [1]), "07 00 01"),
+    (Tensor("f32", [2], [1.0, 2.0]), "01 01 02 0000803f 00000040"),
+    (Tensor("string", [], ["å"]), "0b 00 03 02 c3a5"),
+    (Tensor("audio", [], [Media("wav", b"D")]), "0f 00 06 05 03 776176 44"),
+    (Tensor("string", [0], []), "0b 01 00 00"),
+    (Tensor("boolean", [2], [True, False]), "0d 01 02 01 00"),
+    (Tensor("binary", [1], [b"\x00\xff"]), "0c 01 01 03 02 00ff"),
+    (Tensor("image", [1], [Media("", b"")]), "0e 01 01 02 01 00"),
+    (Tensor("f64", [3, 0, 2], []), "02 03 03 00 02"),
+    (Tensor("u8", [253], [0] * 253), "07 01 fd00fd" + "00" * 253),
+])  # fmt: skip
+def test_tensors_are_laid_out_as_in_the_reference(tensor: Tensor, expected: str) -> None:
     assert written(tensor) == bytes.fromhex(expected)
     assert decode_tensors(written(tensor)) == [tensor]
 
@@ -58,20 +55,17 @@ def test_integers_are_exact_up_to_the_limits_of_their_type_and_refused_beyond(ty
             written(Tensor(type_, [2], [0, value]))
 
 
-@pytest.mark.parametrize(
-    ("tensor", "index"),
-    [
-        (Tensor("u8", [3], [1, 2, 300]), 2),
-        (Tensor("i32", [2], [1.5, 1]), 0),
-        (Tensor("i32", [2], [1, True]), 1),
-        (Tensor("boolean", [2], [True, 1]), 1),
-        (Tensor("f32", [2], [0.0, 1e39]), 1),
-        (Tensor("f64", [1], [10**400]), 0),
-        (Tensor("f32", [1], ["1"]), 0),
-        (Tensor("string", [2], ["", "\ud800"]), 1),
-        (Tensor("image", [1], [Media("x" * 256, b"")]), 0),
-    ],
-)
+@pytest.mark.parametrize(("tensor", "index"), [
+    (Tensor("u8", [3], [1, 2, 300]), 2),
+    (Tensor("i32", [2], [1.5, 1]), 0),
+    (Tensor("i32", [2], [1, True]), 1),
+    (Tensor("boolean", [2], [True, 1]), 1),
+    (Tensor("f32", [2], [0.0, 1e39]), 1),
+    (Tensor("f64", [1], [10**400]), 0),
+    (Tensor("f32", [1], ["1"]), 0),
+    (Tensor("string", [2], ["", "\ud800"]), 1),
+    (Tensor("image", [1], [Media("x" * 256, b"")]), 0),
+])  # fmt: skip
 def test_an_element_that_does_not_fit_is_refused_with_its_position(tensor: Tensor, index: int) -> None:
     with pytest.raises(TensorError) as caught:
         written(tensor)
@@ -96,7 +90,7 @@ def test_nan_and_infinities_keep_their_bits() -> None:
     assert others == [math.inf, -math.inf, 0.0]
 
 
-def test_several_tensors_stand_one_behind_the_other() -> None:
+def test_several_tensors_are_concatenated() -> None:
     tensors = [Tensor("u8", [], [1]), Tensor("string", [2], ["", "abc"]), Tensor("f32", [1], [0.5])]
     assert written() == b""
     assert decode_tensors(written(*tensors)) == tensors
@@ -129,9 +123,7 @@ def test_every_tensor_survives_the_way_there_and_back(given_tensors: list[Tensor
 
 
 @given(st.lists(tensors(), min_size=1, max_size=2), st.data())
-def test_damaged_bytes_are_malformed_or_another_tensor_and_nothing_else(
-    given_tensors: list[Tensor], data: st.DataObject
-) -> None:
+def test_damaged_bytes_are_malformed_or_another_tensor(given_tensors: list[Tensor], data: st.DataObject) -> None:
     whole = bytearray(written(*given_tensors))
     position = data.draw(st.integers(0, len(whole) - 1))
     whole[position] = data.draw(st.integers(0, 255))
@@ -140,23 +132,10 @@ def test_damaged_bytes_are_malformed_or_another_tensor_and_nothing_else(
         decode_tensors(bytes(whole[:cut]))
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        "07",
-        "00 00",
-        "11 00",
-        "07 01 02 01",
-        "01 01 fe7fffffff 00",
-        "0b 01 02 02 00",
-        "0b 01 01 ff7fffffffffffffff 00",
-        "0b 00 02 00 00",
-        "0b 00 02 01 ff",
-        "0e 00 02 01 05",
-        "0e 00 01 00",
-        "0c 01 02 03 01 aa 05",
-    ],
-)
-def test_malformed_tensors_are_told(data: str) -> None:
+@pytest.mark.parametrize("data", [
+    "07", "00 00", "11 00", "07 01 02 01", "01 01 fe7fffffff 00", "0b 01 02 02 00", "0b 01 01 ff7fffffffffffffff 00",
+    "0b 00 02 00 00", "0b 00 02 01 ff", "0e 00 02 01 05", "0e 00 01 00", "0c 01 02 03 01 aa 05",
+])  # fmt: skip
+def test_malformed_tensors_are_refused(data: str) -> None:
     with pytest.raises(MalformedFrame):
         decode_tensors(bytes.fromhex(data))

@@ -66,7 +66,7 @@ def test_the_recording_is_whole() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
-async def test_a_request_is_byte_for_byte_what_was_recorded(
+async def test_a_request_equals_its_recording_byte_for_byte(
     row: dict[str, Any], client_pool: ClientPool, upstream: Upstream
 ) -> None:
     semantic = row["semantic"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import support
+from create_model_arguments import with_params
 from decthings_mcp.tools.decthings import BlobChanged
 from decthings_mcp.tools.files.allowed import AllowedFiles
 from decthings_mcp.tools.results.errors import FileError, FileNotAllowed
@@ -46,23 +47,22 @@ async def test_a_file_below_the_folder_is_read(path: str, folder: Path) -> None:
     assert (file.size, file.name) == (6, Path(path).name)
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["../secret", "{folder}/../secret", "link-out", "link-folder/secret", "/etc/passwd", "/proc/self/environ",
-     "~/.ssh/id_rsa", "~nobody-here/x", "/", ".", "models", "fifo", "../allowed-not/x", "link-folder/none", "../none"],
-)  # fmt: skip
-async def test_nothing_else_is(path: str, folder: Path) -> None:
+@pytest.mark.parametrize("path", [
+    "../secret", "{folder}/../secret", "link-out", "link-folder/secret", "/etc/passwd", "/proc/self/environ",
+    "~/.ssh/id_rsa", "~nobody-here/x", "/", ".", "models", "fifo", "../allowed-not/x", "link-folder/none", "../none",
+])  # fmt: skip
+async def test_a_file_outside_the_folder_is_refused(path: str, folder: Path) -> None:
     expected = "file_not_found" if path.startswith("~nobody") else "file_not_allowed"
     assert code_of(folder, path.format(folder=folder)) == expected
 
 
-async def test_a_missing_file_is_told_without_a_look_outside(folder: Path) -> None:
+async def test_a_missing_file_is_reported_without_a_look_outside(folder: Path) -> None:
     assert code_of(folder, "models/none.onnx") == "file_not_found"
     assert code_of(folder, "models/a.onnx/x") == "file_not_readable"
     assert code_of(folder, "x" * 5000) == "file_not_readable"
 
 
-async def test_what_the_system_makes_up_is_empty_even_where_everything_is_allowed() -> None:
+async def test_device_and_proc_files_are_refused_or_empty() -> None:
     secret = AllowedFiles([Path("/")]).open("/proc/self/environ")
     assert (secret.size, [chunk async for chunk in secret.chunks()]) == (0, [])
     for device in ("/dev/zero", "/dev/null", "/proc/self/fd"):
@@ -89,15 +89,13 @@ async def test_the_first_folder_is_where_relative_paths_start(folder: Path, tmp_
     assert files.open(str(tmp_path / "secret")).size == 7
 
 
-async def test_without_a_folder_it_is_told_what_to_add() -> None:
+async def test_a_server_without_folders_names_the_files_option() -> None:
     with pytest.raises(FileNotAllowed) as caught:
         AllowedFiles([]).open("a.onnx")
     assert "--files" in caught.value.next_step
 
 
-async def test_a_link_put_in_place_of_a_folder_after_the_check_is_not_followed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_link_swapped_in_after_the_check_is_not_followed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "swapped").mkdir()
     (folder / "swapped" / "secret").write_bytes(b"decoy")
     real_open = os.open
@@ -120,7 +118,7 @@ def upload(path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("change", ["grow", "shrink", "rewrite", "replace"])
-async def test_a_file_that_changes_while_it_is_sent_creates_nothing(
+async def test_a_file_that_changes_in_transit_creates_nothing(
     change: str, chat: Chat, upstream: Upstream, tmp_path: Path
 ) -> None:
     path = tmp_path / "m.raw"
@@ -143,7 +141,7 @@ async def test_a_file_that_changes_while_it_is_sent_creates_nothing(
     assert upstream.requests == []
 
 
-async def test_a_large_upload_tells_its_progress_and_it_rises(chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
+async def test_a_large_upload_reports_rising_progress(chat: Chat, upstream: Upstream, tmp_path: Path) -> None:
     with (tmp_path / "m.raw").open("wb") as file:
         file.truncate(64 << 20)
     steps: list[tuple[float, float | None]] = []
@@ -159,10 +157,10 @@ async def test_a_large_upload_tells_its_progress_and_it_rises(chat: Chat, upstre
 
 
 @pytest.mark.parametrize("checked", [True, False])
-async def test_the_look_inside_can_be_switched_off(checked: bool, upstream: support.Upstream, tmp_path: Path) -> None:
+async def test_upload_checks_can_be_switched_off(checked: bool, upstream: support.Upstream, tmp_path: Path) -> None:
     (tmp_path / "notes.onnx").write_text("these are my notes")
     upstream.reply = support.created()
-    async with support.chat(upstream, tmp_path, check_uploads=checked) as chat:
+    async with support.connect_chat(upstream, tmp_path, check_uploads=checked) as chat:
         given = upload("notes.onnx")
         given["options"]["format"] = "onnx"
         answer = await chat.create(given)
@@ -170,7 +168,7 @@ async def test_the_look_inside_can_be_switched_off(checked: bool, upstream: supp
     assert len(upstream.requests) == (not checked)
 
 
-async def test_a_file_that_is_exchanged_before_it_is_sent_creates_nothing(tmp_path: Path) -> None:
+async def test_a_file_replaced_before_it_is_sent_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.raw"
     path.write_bytes(b"one")
     blob = AllowedFiles([tmp_path]).open("m.raw")
@@ -186,16 +184,10 @@ async def test_many_files_in_one_call_hold_no_descriptors(chat: Chat, tmp_path: 
     (tmp_path / "a.png").write_bytes(b"x")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     tensor = {"type": "image", "shape": [300], "data": ["file:a.png"] * 300}
-    state = {
-        "method": "create",
-        "name": "s",
-        "params": [{"name": "p", "data": [tensor]}],
-        "launcherSpec": {"cpus": 1, "memoryMebibytes": 1},
-    }
-    options = {"type": "basedOnModelSnapshot", "modelId": "m", "snapshotId": "s", "initialState": state}
+    given = with_params({"name": "p", "data": [tensor]})
     resource.setrlimit(resource.RLIMIT_NOFILE, (200, before[1]))
     try:
-        answer = await chat.create({"name": "n", "description": "d", "options": options})
+        answer = await chat.create(given)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert "result" in answer

@@ -36,15 +36,8 @@ def test_an_onnx_model_with_every_field_passes() -> None:
     weights = helper.make_tensor("w", TensorProto.FLOAT, [1000], [0.5] * 1000)
     graph = helper.make_graph([], "g", [], [], [weights], doc_string="d")
     function = helper.make_function("d", "f", [], [], [], [])
-    model = helper.make_model(
-        graph,
-        producer_name="p",
-        producer_version="1",
-        domain="d",
-        model_version=7,
-        doc_string="d",
-        functions=[function],
-    )
+    about = {"producer_name": "p", "producer_version": "1", "domain": "d", "model_version": 7, "doc_string": "d"}
+    model = helper.make_model(graph, functions=[function], **about)
     helper.set_model_props(model, {"k": "v", "k2": "v"})
     check("onnx", model.SerializeToString())
 
@@ -63,7 +56,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize(("said", "given_file"), FOUND.items(), ids=FOUND)
-def test_what_was_found_instead_is_told(said: str, given_file: tuple[str, bytes]) -> None:
+def test_a_file_of_another_kind_is_named(said: str, given_file: tuple[str, bytes]) -> None:
     with pytest.raises(NotAModelFile, match=said):
         check(*given_file)
 
@@ -89,7 +82,7 @@ def test_the_other_format_is_named_as_the_next_step(onnx_file: bytes) -> None:
     assert caught.value.next_step == 'Use format "onnx" for it.'
 
 
-def test_a_model_cut_off_within_a_field_is_none(onnx_file: bytes) -> None:
+def test_a_truncated_onnx_model_is_refused(onnx_file: bytes) -> None:
     opset_import = onnx_file.rindex(b"B\x02\x10")
     for length in {*range(len(onnx_file))} - {opset_import}:  # where the graph ends, another field could
         assert not is_onnx(*reader(onnx_file[:length]))
@@ -102,7 +95,7 @@ def test_a_field_without_end_and_endless_fields_are_no_model() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_at_all_are_decided(data: bytes) -> None:
+def test_is_onnx_decides_any_bytes(data: bytes) -> None:
     assert is_onnx(*reader(data)) in (True, False)
 
 

@@ -25,7 +25,6 @@ TYPES = {
     TensorProto.BOOL: "boolean", TensorProto.DOUBLE: "f64", TensorProto.UINT32: "u32", TensorProto.UINT64: "u64",
 }  # fmt: skip
 
-
 Reader = Callable[[int, ReadAt], ModelStructure]
 
 
@@ -92,7 +91,6 @@ _TENSORS = st.tuples(
     st.lists(st.integers(-1, 2**31 - 1), max_size=4),
 )
 
-
 TFLITE_TYPES = {
     "FLOAT32": "f32", "INT32": "i32", "UINT8": "u8", "INT64": "i64", "STRING": "string", "BOOL": "boolean",
     "INT16": "i16", "INT8": "i8", "FLOAT64": "f64", "UINT64": "u64", "UINT32": "u32", "UINT16": "u16",
@@ -134,7 +132,7 @@ def test_a_damaged_tflite_model_is_read_or_refused(values: Any, data: st.DataObj
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_at_all_are_read_or_refused(data: bytes) -> None:
+def test_model_readers_read_or_refuse_any_bytes(data: bytes) -> None:
     _read_or_refuse(read_onnx, data)
     _read_or_refuse(read_tflite, b"\x08\0\0\0TFL3" + data)
 

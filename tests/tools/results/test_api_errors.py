@@ -11,8 +11,7 @@ import pytest
 import support
 from mcp import Client
 from mcp_types import TextContent
-
-ARGUMENTS = {"name": "n", "description": "d", "options": {"type": "code", "language": "go"}}
+from support import CREATE
 
 # The codes of the API page with their members, a word that the next step has to say, and whether to repeat.
 CODES: dict[str, tuple[dict[str, Any], str, bool]] = {
@@ -53,7 +52,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Any
         async with Client(server) as client:
             for code, (members, _, _) in CODES.items():
                 upstream.reply = support.frame({"error": {"code": code, **_sent(members)}})
-                results[code] = await client.call_tool("create_model", ARGUMENTS)
+                results[code] = await client.call_tool("create_model", CREATE)
         return results
 
     with support.upstream() as upstream:
@@ -61,7 +60,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Any
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_a_code_is_answered_with_its_own_sentence_and_next_step(code: str, answers: dict[str, Any]) -> None:
+def test_an_error_code_has_its_own_message_and_next_step(code: str, answers: dict[str, Any]) -> None:
     members, said, retryable = CODES[code]
     result = answers[code]
     error = result.structured_content["error"]
@@ -75,7 +74,7 @@ def test_a_code_is_answered_with_its_own_sentence_and_next_step(code: str, answe
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_the_text_alone_says_the_same(code: str, answers: dict[str, Any]) -> None:
+def test_the_text_of_an_error_repeats_its_fields(code: str, answers: dict[str, Any]) -> None:
     (block,) = answers[code].content
     assert isinstance(block, TextContent)
     answer = answers[code].structured_content

@@ -7,12 +7,9 @@ from typing import Any
 import anyio
 import pytest
 from decthings_mcp.server.sandbox.models import FAILURES
-from support import Chat
+from support import CREATE_STATE, Chat
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("quick_creations")]
-
-
-CREATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
 
 
 SAID = {
@@ -23,18 +20,25 @@ SAID = {
 }  # fmt: skip
 
 
-async def test_each_failure_of_a_creation_has_its_own_words(quiet_chat: Chat) -> None:
+async def test_each_failure_of_a_creation_has_its_own_words(chat_without_elicitation: Chat) -> None:
     waiting: dict[str, str] = {}
     for kind in FAILURES:
-        source = await quiet_chat.new_model(f"source-{kind}", tags=[{"tag": "sandbox-fail", "value": kind}])
-        snapshot = (await quiet_chat("snapshot_model", modelId=source, snapshotName="v1"))["result"]["snapshotId"]
-        options = {"type": "basedOnModelSnapshot", "modelId": source, "snapshotId": snapshot, "initialState": CREATE}
-        created = await quiet_chat("create_model", name=f"failing-{kind}", description="d", options=options)
+        source = await chat_without_elicitation.new_model(
+            f"source-{kind}", tags=[{"tag": "sandbox-fail", "value": kind}]
+        )
+        snapshot = (await chat_without_elicitation("snapshot_model", modelId=source, snapshotName="v1"))["result"][
+            "snapshotId"
+        ]
+        based_on = {"type": "basedOnModelSnapshot", "modelId": source, "snapshotId": snapshot}
+        options = {**based_on, "initialState": CREATE_STATE}
+        created = await chat_without_elicitation(
+            "create_model", name=f"failing-{kind}", description="d", options=options
+        )
         waiting[kind] = created["result"]["modelId"]
     answers: dict[str, dict[str, Any]] = {}
 
     async def wait(kind: str, model_id: str) -> None:
-        answers[kind] = await quiet_chat("wait_for_model", modelId=model_id)
+        answers[kind] = await chat_without_elicitation("wait_for_model", modelId=model_id)
 
     async with anyio.create_task_group() as tasks:
         for kind, model_id in waiting.items():
@@ -45,7 +49,7 @@ async def test_each_failure_of_a_creation_has_its_own_words(quiet_chat: Chat) ->
         assert any(said in answer["text"] for said in SAID[kind].split("|")), (kind, answer["text"])
         assert answer["failure"]["message"] in answer["text"]
         assert "keeps its name" in answer["nextStep"]
-        assert (await quiet_chat("wait_for_model", modelId=waiting[kind]))["state"] == "failed"
+        assert (await chat_without_elicitation("wait_for_model", modelId=waiting[kind]))["state"] == "failed"
     assert answers["oom"]["failure"]["stage"] == "createLauncher"
     assert answers["exit"]["failure"]["exitCode"] == 3
     assert answers["signal"]["failure"]["signal"] == "SIGSEGV"
