@@ -86,7 +86,7 @@ def test_a_malformed_tls_record_after_the_request_is_a_lost_response(tmp_path: P
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     with support.upstream(garble, context) as upstream:
-        arguments = ["--api-url", upstream.url, "--timeout", "call=3", "call", "create_model", json.dumps(ARGUMENTS)]
+        arguments = ["--api-url", upstream.url, "--timeout", "call=3", "call", "create_model", json.dumps(CREATE)]
         finished = run(*arguments, cwd=tmp_path, DECTHINGS_API_KEY="k", SSL_CERT_FILE=str(path))
     error = json.loads(finished.stdout)["error"]
     assert (error["code"], error["outcome"], error["lookUp"]["answers"]) == ("no_response", "unknown", 0)

@@ -54,7 +54,7 @@ async def test_the_longest_wait_ends_with_an_ordinary_result(upstream: support.U
     assert answer["waitedSeconds"] < 40  # and not the 45 that were asked for
 
 
-@pytest.mark.parametrize("first", [support.http(b"", "504 Gateway Timeout"), b"nothing in time"])
+@pytest.mark.parametrize("first", [support.http_response(b"", "504 Gateway Timeout"), b"nothing in time"])
 async def test_a_creation_that_failed_unnoticed_is_not_reported_as_ready(
     first: bytes, upstream: support.Upstream, tmp_path: Path
 ) -> None:
@@ -73,6 +73,6 @@ async def test_a_creation_that_failed_unnoticed_is_not_reported_as_ready(
             connection.sendall(first) if first.startswith(b"HTTP") else support.stay_silent(connection, request)
 
     upstream.reply = talk
-    async with support.chat(upstream, tmp_path) as chat:
+    async with support.connect_chat(upstream, tmp_path) as chat:
         result = await chat("wait_for_model", modelId="m", timeoutSeconds=0.5)
     assert (result["state"], result["failure"]["code"]) == ("failed", "exception")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import support
-from stdio_support import INITIALIZE
+from stdio_support import handshake
 
 
 def inherit_many_descriptors() -> None:
@@ -24,7 +24,7 @@ def inherit_many_descriptors() -> None:
 @pytest.mark.parametrize("early_replies", ["0", "1"])
 def test_a_server_with_more_than_a_thousand_inherited_descriptors_responds(early_replies: str, tmp_path: Path) -> None:
     finished = subprocess.run(
-        support.server_command(), input=json.dumps(INITIALIZE) + "\n", cwd=tmp_path, text=True, capture_output=True,
+        support.server_command(), input=handshake() + "\n", cwd=tmp_path, text=True, capture_output=True,
         env=support.environment(DECTHINGS_MCP_EARLY_REPLIES=early_replies), preexec_fn=inherit_many_descriptors,
         close_fds=False, timeout=60, check=False,
     )  # fmt: skip

@@ -33,7 +33,7 @@ class Cache:
             self.models.append(model(name=params["name"], createdAt=10**15))
         elif method == "snapshotModel":
             self.snapshots.append(params["snapshotName"])
-        return connection.sendall(support.http(b"busy", *RETRY_LATER))
+        return connection.sendall(support.http_response(b"busy", *RETRY_LATER))
 
 
 def model(**more: Any) -> dict[str, Any]:
@@ -46,7 +46,7 @@ async def test_a_creation_behind_a_503_with_retry_after_is_looked_up_and_not_rep
     upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.reply = cache = Cache()
-    async with support.chat(upstream, tmp_path) as chat:
+    async with support.connect_chat(upstream, tmp_path) as chat:
         result = await chat.create({"name": "n", "description": "d", "options": CODE})
     assert len(cache.models) == 1
     assert result.get("error", result)["outcome"] != "not_created"
@@ -54,7 +54,7 @@ async def test_a_creation_behind_a_503_with_retry_after_is_looked_up_and_not_rep
 
 async def test_a_snapshot_behind_a_503_with_retry_after_is_taken_once(upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = cache = Cache([model()])
-    async with support.chat(upstream, tmp_path) as chat:
+    async with support.connect_chat(upstream, tmp_path) as chat:
         result = await chat("snapshot_model", modelId="m", snapshotName="v1")
     assert cache.snapshots == ["v1"]
     assert result["error"]["outcome"] == "unknown"
@@ -64,7 +64,7 @@ async def test_a_deletion_behind_a_503_with_retry_after_is_not_reported_as_not_d
     upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.reply = Cache([model()])
-    async with support.chat(upstream, tmp_path) as chat:
+    async with support.connect_chat(upstream, tmp_path) as chat:
         error = (await chat("delete_model", modelId="m", confirmName="n"))["error"]
     assert error["outcome"] == "unknown"
 
@@ -76,8 +76,8 @@ async def test_a_deletion_behind_a_503_with_retry_after_is_not_reported_as_not_d
 async def test_a_failed_look_at_the_model_before_the_change_leaves_no_doubt(
     tool: str, arguments: dict[str, Any], upstream: Upstream, tmp_path: Path
 ) -> None:
-    upstream.reply = support.http(b"", "500 Internal Server Error")
-    async with support.chat(upstream, tmp_path, retry_seconds=0) as chat:
+    upstream.reply = support.http_response(b"", "500 Internal Server Error")
+    async with support.connect_chat(upstream, tmp_path, retry_seconds=0) as chat:
         error = (await chat(tool, modelId="m", **arguments))["error"]
     assert all(request.path.endswith("getModels") for request in upstream.requests)
     assert error["outcome"] == "not_done"
@@ -94,10 +94,10 @@ async def test_a_model_on_a_later_page_of_the_lookup_is_found(upstream: Upstream
         offset, limit = params["offset"], params["limit"]
         page = {"models": models[offset : offset + limit], "total": len(models), "offset": offset, "limit": limit}
         headers = ("200 OK", "application/octet-stream", "Date: Mon, 23 Nov 2026 00:00:00 GMT")
-        connection.sendall(support.http(support.encode_response({"result": page}), *headers))
+        connection.sendall(support.http_response(support.encode_response({"result": page}), *headers))
 
     upstream.reply = reply
-    async with support.chat(upstream, tmp_path) as chat:
+    async with support.connect_chat(upstream, tmp_path) as chat:
         result = await chat.create({"name": "n", "description": "d", "options": CODE})
     assert result["result"]["modelId"] == "m"
 
@@ -109,6 +109,6 @@ async def test_a_model_of_an_organization_is_not_the_one_that_was_asked_for(upst
     upstream.reply = lambda connection, request: connection.sendall(
         listed if request.path.endswith("getModels") else b""
     )
-    async with support.chat(upstream, tmp_path) as chat:
+    async with support.connect_chat(upstream, tmp_path) as chat:
         error = (await chat.create({"name": "n", "description": "d", "options": CODE}))["error"]
     assert (error["outcome"], "existing" in error["lookUp"]) == ("unknown", False)
