@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import support
-from decthings_mcp.server.early_replies.generate import is_request
+from decthings_mcp.server.early_replies.generate import is_request, parse_message
+from decthings_mcp.server.stdio.refusals import refusals
+from mcp.shared.message import SessionMessage
 from support import CREATE, pipe
 
 WITHOUT_EARLY_REPLIES = {"DECTHINGS_MCP_EARLY_REPLIES": "0"}
@@ -77,6 +79,14 @@ def connect(running: subprocess.Popen[str]) -> dict[str, Any]:
     return response["result"]
 
 
+def expected_responses(line: str) -> int:
+    """How many lines the server sends for a line. The SDK alone is silent where no request can be read."""
+    if is_request(line):
+        return 1
+    item = parse_message(line)
+    return len(refusals(line, item.message if isinstance(item, SessionMessage) else None))
+
+
 @dataclass
 class Transcript:
     """What a client sees: lines of stdout, the exit status, and what stands in the log but for the time."""
@@ -98,7 +108,9 @@ def converse(
         for some in [lines] if at_once else [[line] for line in lines]:
             pipe(running.stdin).write("".join(f"{line}\n" for line in some).encode())
             pipe(running.stdin).flush()
-            answers += [pipe(running.stdout).readline().decode() for line in some if is_request(line)]
+            answers += [
+                pipe(running.stdout).readline().decode() for line in some for _ in range(expected_responses(line))
+            ]
         rest, log = running.communicate(timeout=60)
         answers += rest.decode().splitlines(keepends=True)
     told = [line.partition(" ")[2].partition(" ")[2] for line in log.decode().splitlines()]
