@@ -33,8 +33,8 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
     """Serve until SIGTERM (exit status 0) or SIGINT (130); open calls get ten seconds to finish."""
     config = uvicorn_config(settings, http)
     listening = listen(http.host, http.port)
-    # uvicorn raises the signal that stopped it again.
-    signal.signal(signal.SIGTERM, _ignore_signal)
+    # Until uvicorn handles signals, and once more when it has stopped: it then raises the signal again.
+    signal.signal(signal.SIGTERM, _exit)
     host, port = listening.getsockname()[:2]
     _log.warning("Serving on http://%s:%d%s", f"[{host}]" if ":" in host else host, port, http.path)
     with listening:
@@ -80,8 +80,8 @@ def _metrics_of_workers(http: HttpSettings) -> Generator[None]:
         yield
 
 
-def _ignore_signal(_number: int, _frame: object) -> None:
-    pass
+def _exit(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:

@@ -203,6 +203,16 @@ async def test_several_workers_serve_one_address_without_sessions(tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_server_that_has_only_just_said_where_it_serves(
+    number: signal.Signals, status: int, workers: list[str], tmp_path: Path
+) -> None:
+    with sandbox_server(*workers, cwd=tmp_path) as server:
+        assert server.end(number) == (0 if workers else status)
+
+
+@pytest.mark.slow
 def test_the_http_server_reports_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
