@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from ..settings import Settings, SettingsError
 from .app import create_app
 from .deadlines import DeadlineProtocol
+from .names import in_url
 from .settings import HttpSettings
 from .tokens import Tokens
 
@@ -36,7 +37,7 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
     # Until uvicorn handles signals, and once more when it has stopped: it then raises the signal again.
     signal.signal(signal.SIGTERM, _exit)
     host, port = listening.getsockname()[:2]
-    _log.warning("Serving on http://%s:%d%s", f"[{host}]" if ":" in host else host, port, http.path)
+    _log.warning("Serving on http://%s:%d%s", in_url(host), port, http.path)
     with listening:
         if http.workers > 1:
             with _metrics_of_workers(http):

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 import support
 from decthings_mcp.tools.catalog import TOOL_NAMES
-from http_support import HttpServer, call, connected, keyed_server, post, sandbox_server
+from http_support import HttpServer, bearer, call, connected, keyed_server, post, sandbox_server, token_file
 from mcp.shared.exceptions import MCPError
 from support import CREATE, CREATE_STATE, EXAMPLE_SNAPSHOT
 
@@ -77,14 +77,17 @@ def test_a_host_or_an_origin_that_is_not_named_is_refused(server: HttpServer) ->
 
 @pytest.mark.slow
 def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
-    named = ("--allowed-host", "mcp.example.com", "--allowed-origin", "https://app.example.com")
+    tokens = ("--token-file", str(token_file(tmp_path)))
+    named = (*tokens, "--allowed-host", "MCP.example.com", "--allowed-origin", "https://app.example.com")
     with sandbox_server(*named, cwd=tmp_path) as server:
         for headers, status in [
             ({"Host": "mcp.example.com"}, 200), ({"Host": "mcp.example.com:8443"}, 200),
+            ({"Host": "Mcp.Example.COM:443"}, 200), ({"Host": "mcp.example.com.:443"}, 200),
+            ({"Host": "LOCALHOST"}, 200), ({"Host": "[::1]:8000"}, 200),
             ({"Host": "mcp.example.com.evil.example"}, 421), ({"Origin": "https://app.example.com"}, 200),
             ({"Origin": "https://app.example.com.evil.example"}, 403),
         ]:  # fmt: skip
-            assert post(server.url, "tools/list", headers).status_code == status, headers
+            assert post(server.url, "tools/list", {**bearer("anna"), **headers}).status_code == status, headers
         asked = httpx.options(
             server.url, headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
         )
