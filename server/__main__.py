@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
 from typing import NoReturn
+
+_CANNOT_BE_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def _exit_on_signal(number: int, _: object) -> None:
@@ -24,6 +27,13 @@ def main() -> int:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         _exit_unread()
+    except OSError as error:
+        if error.errno not in _CANNOT_BE_WRITTEN:
+            raise
+        if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            sys.stderr.write(f"decthings-mcp: The output cannot be written: {os.strerror(error.errno)}.\n")
+            sys.stderr.flush()
+        _exit_unread()
     except BaseExceptionGroup as group:  # it may have passed through a task group
         if group.split(BrokenPipeError)[1] is not None:
             raise
@@ -32,7 +42,7 @@ def main() -> int:
 
 
 def _exit_unread() -> NoReturn:
-    """Ends without flushing stdout, which nobody reads: the interpreter would report that once more."""
+    """Ends without flushing stdout, which is full or read by nobody: the interpreter would report that once more."""
     os._exit(1)
 
 

@@ -25,14 +25,27 @@ def call_tool(settings: Settings, tool: str, arguments: str) -> int:
 
     Returns:
         0, or 1 when the call failed or the arguments are not a JSON object.
+
+    Raises:
+        OSError: the result could not be printed; it is on stderr instead.
     """
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - it is when it was closed
+        print("decthings-mcp: Nothing was called: stdout is closed, so the result could not be shown.", file=sys.stderr)
+        return 1
     try:
         result = anyio.run(_call, settings, tool, _parse(arguments))
     except _InvalidCall as error:
         print(f"decthings-mcp: {error}", file=sys.stderr)
         return 1
     in_unicode = sys.stdout.encoding.lower().startswith("utf")
-    print(json.dumps(result.structured_content, indent=2, ensure_ascii=not in_unicode))
+    text = json.dumps(result.structured_content, indent=2, ensure_ascii=not in_unicode)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise  # nobody wants to read it
+    except OSError:
+        print(text, file=sys.stderr)
+        raise
     return int(bool(result.is_error))
 
 
@@ -52,6 +65,8 @@ def _parse(arguments: str) -> dict[str, Any]:
 
 def _read(arguments: str) -> str:
     if arguments == "-":
+        if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - it is when it was closed
+            raise _InvalidCall("The arguments cannot be read: stdin is closed.")
         return sys.stdin.read()
     return Path(arguments[1:]).read_text(encoding="utf-8") if arguments.startswith("@") else arguments
 

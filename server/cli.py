@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
+from .http.names import MAX_PORT
 from .http.settings import HttpSettings, Tenancy
 from .importing import FastImports, relax_gc
 from .settings import LOG_LEVELS, Settings, SettingsError
@@ -141,7 +142,7 @@ def _add_commands(parser: argparse.ArgumentParser) -> None:
     demo.set_defaults(run=_demo, for_sandbox=True)
     sandbox = commands.add_parser("sandbox", **shared, help="serve the embedded Decthings on 127.0.0.1")
     sandbox.add_argument(
-        "--port", type=int, default=8787, help="the port to listen on; 0 takes a free one (default: %(default)s)"
+        "--port", type=_port, default=8787, help="the port to listen on; 0 takes a free one (default: %(default)s)"
     )
     sandbox.set_defaults(run=_sandbox, for_sandbox=True)
 
@@ -151,7 +152,7 @@ def _add_http_options(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add("--http", action="store_true", help="serve Streamable HTTP instead of stdio")
     add("--host", help="the address to listen on (default: %(default)s)")
-    add("--port", type=int, help="the port to listen on; 0 takes a free one (default: %(default)s)")
+    add("--port", type=_port, help="the port to listen on; 0 takes a free one (default: %(default)s)")
     add("--path", help="the path of the MCP endpoint (default: %(default)s)")
     add(
         "--workers",
@@ -162,7 +163,7 @@ def _add_http_options(parser: argparse.ArgumentParser) -> None:
     _add_caller_options(add)
     add("--state-key-file", type=Path, metavar="FILE", help="the file of a secret that all replicas share")
     add("--stateless", action="store_true", help="keep no sessions, so that every request can go to any replica")
-    add("--metrics-port", type=int, metavar="PORT", help="the port to serve Prometheus metrics on")
+    add("--metrics-port", type=_port, metavar="PORT", help="the port to serve Prometheus metrics on")
     add("--metrics-host", help="the address to serve Prometheus metrics on (default: %(default)s)")
     parser.set_defaults(**{name: value for name, value in HttpSettings()._asdict().items() if value != ()})
 
@@ -252,6 +253,13 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
         help=f"the level of the log on stderr (default: {_DEFAULTS.log_level})",
     )
     return options
+
+
+def _port(given: str) -> int:
+    port = int(given) if given.isascii() and given.isdecimal() and len(given) <= len(str(MAX_PORT)) else -1
+    if not 0 <= port <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"must be 0 to {MAX_PORT}")
+    return port
 
 
 class _Version(argparse.Action):

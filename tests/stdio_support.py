@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import support
-from decthings_mcp.server.early_replies.generate import is_request
+from decthings_mcp.server.early_replies.generate import is_request, parse_message
+from decthings_mcp.server.stdio.refusals import refusals
+from mcp.shared.message import SessionMessage
 from support import CREATE, pipe
 
 WITHOUT_EARLY_REPLIES = {"DECTHINGS_MCP_EARLY_REPLIES": "0"}
@@ -75,6 +77,14 @@ def connect(running: subprocess.Popen[str]) -> dict[str, Any]:
     return response["result"]
 
 
+def expected_responses(line: str) -> int:
+    """How many lines the server sends for a line. The SDK alone is silent where no request can be read."""
+    if is_request(line):
+        return 1
+    item = parse_message(line)
+    return len(refusals(line, item.message if isinstance(item, SessionMessage) else None))
+
+
 @dataclass
 class Transcript:
     """What a client sees: lines of stdout, the exit status, and the log without its times."""
@@ -96,7 +106,9 @@ def converse(
         for some in [lines] if at_once else [[line] for line in lines]:
             pipe(running.stdin).write("".join(f"{line}\n" for line in some).encode())
             pipe(running.stdin).flush()
-            responses += [pipe(running.stdout).readline().decode() for line in some if is_request(line)]
+            responses += [
+                pipe(running.stdout).readline().decode() for line in some for _ in range(expected_responses(line))
+            ]
         rest, log = running.communicate(timeout=60)
         responses += rest.decode().splitlines(keepends=True)
     lines_of_log = [line.partition(" ")[2].partition(" ")[2] for line in log.decode().splitlines()]

@@ -55,8 +55,7 @@ async def _model(modelId: str, context: Context[Any, Any]) -> str:  # noqa: N803
 
 async def _complete(context: ServerRequestContext[Services, Any], params: CompleteRequestParams) -> CompleteResult:
     """Ids of models that begin with what is typed, or whose name contains it."""
-    of_model = isinstance(params.ref, ResourceTemplateReference) and params.ref.uri == MODEL_URI
-    if not of_model or params.argument.name != "modelId":
+    if not isinstance(params.ref, ResourceTemplateReference):
         return CompleteResult(completion=Completion(values=[]))
     typed = params.argument.value
     try:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...tools.calls.services import CALLER, Caller
 from .access import Access, Refusal
+from .names import normalized_host
 
 MAX_SESSIONS_OF_CALLER = 50
 _TOO_MANY_SESSIONS = "Too many sessions for this caller; close some or retry in ten minutes."
@@ -50,6 +51,7 @@ class AccessMiddleware:
         except Refusal as refusal:
             await _response(refusal)(scope, receive, send)
             return
+        scope["headers"] = [_normalized(*header) for header in scope["headers"]]  # the SDK compares letter by letter
         scope[CALLER] = caller
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=[]))
         self._open += 1
@@ -63,6 +65,10 @@ class AccessMiddleware:
         with anyio.move_on_after(_LAST_SECONDS):
             while self._open:  # noqa: ASYNC110 - simpler than an event that is only used here
                 await anyio.sleep(0.01)
+
+
+def _normalized(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    return name, normalized_host(value.decode("latin-1")).encode("latin-1") if name == b"host" else value
 
 
 def _opens_session(scope: Scope) -> bool:

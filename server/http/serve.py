@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from ..settings import Settings, SettingsError
 from .app import create_app
 from .deadlines import DeadlineProtocol
+from .names import in_url
 from .settings import HttpSettings
 from .tokens import Tokens
 
@@ -33,10 +34,10 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
     """Serve until SIGTERM (exit status 0) or SIGINT (130); open calls get ten seconds to finish."""
     config = uvicorn_config(settings, http)
     listening = listen(http.host, http.port)
-    # uvicorn raises the signal that stopped it again.
-    signal.signal(signal.SIGTERM, _ignore_signal)
+    # Until uvicorn handles signals, and once more when it has stopped: it then raises the signal again.
+    signal.signal(signal.SIGTERM, _exit)
     host, port = listening.getsockname()[:2]
-    _log.warning("Serving on http://%s:%d%s", f"[{host}]" if ":" in host else host, port, http.path)
+    _log.warning("Serving on http://%s:%d%s", in_url(host), port, http.path)
     with listening:
         if http.workers > 1:
             with _metrics_of_workers(http):
@@ -80,8 +81,8 @@ def _metrics_of_workers(http: HttpSettings) -> Generator[None]:
         yield
 
 
-def _ignore_signal(_number: int, _frame: object) -> None:
-    pass
+def _exit(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:

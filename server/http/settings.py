@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..settings import Secret, Settings, SettingsError, is_loopback
+from .names import checked_host, checked_path, in_url, is_own_name
 
 Tenancy = Literal["single", "per-caller"]
 
@@ -47,7 +48,8 @@ class HttpSettings(NamedTuple):
         """
         given = {name: value for name in cls._fields if (value := getattr(options, name, None)) is not None}
         http = cls(**given)._replace(
-            path="/" + options.path.strip("/"),
+            path=checked_path(options.path),
+            allowed_hosts=[checked_host(name) for name in given.get("allowed_hosts", ())],
             stateless=options.stateless or options.workers > 1,
             state_keys=_state_keys(options.state_key_file),
         )
@@ -64,11 +66,12 @@ class HttpSettings(NamedTuple):
             )
         if self.metrics_port is not None and find_spec("prometheus_client") is None:
             raise SettingsError("Metrics need one more package: pip install 'decthings-mcp[metrics]'.")
-        if not self.is_on_loopback and self.tenancy == "single" and self.token_file is None:
+        if self._reached_by and self.tenancy == "single" and self.token_file is None:
             raise SettingsError(
-                f"On {self.host} anybody who reaches this port could use the server's account. Name the callers in a "
-                "file with --token-file (a name and a token on each line), let every caller bring a key of their own "
-                "with --tenancy per-caller, or listen on 127.0.0.1."
+                f"{self._reached_by} anybody who reaches this port could use the server's account. Name the callers in "
+                "a file with --token-file (a name and a token on each line), let every caller bring a key of their own "
+                "with --tenancy per-caller, or listen on 127.0.0.1 without --trusted-proxy and without an "
+                "--allowed-host of other machines."
             )
         if self.host in _EVERY_ADDRESS and not self.allowed_hosts:
             raise SettingsError(
@@ -78,12 +81,22 @@ class HttpSettings(NamedTuple):
 
     @property
     def is_on_loopback(self) -> bool:
-        return is_loopback(self.host)
+        return is_loopback(self.host.lower())
+
+    @property
+    def _reached_by(self) -> str:
+        """How callers on other machines reach the server; empty when they do not."""
+        if not self.is_on_loopback:
+            return f"On {self.host or 'every address'}"
+        if self.trusted_proxies:
+            return "Through --trusted-proxy"
+        foreign = [name for name in self.allowed_hosts if not is_own_name(name)]
+        return f"As {foreign[0]}" if foreign else ""
 
     @property
     def hosts(self) -> list[str]:
         named = [name for host in self.allowed_hosts for name in (host, f"{host}:*")]
-        own = ["127.0.0.1", "localhost", "[::1]"] if self.is_on_loopback else [self.host]
+        own = [in_url(self.host), *(["127.0.0.1", "localhost", "[::1]"] if self.is_on_loopback else [])]
         return [*named, *(name for host in own for name in (host, f"{host}:*"))]
 
     @property

@@ -63,7 +63,7 @@ class Tokens:
     def _read(self) -> dict[bytes, str]:
         """Read the file: names by the digests of their tokens."""
         names: dict[bytes, str] = {}
-        for line in self._path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in self._path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
             parts = line.split()
             if not parts or parts[0].startswith("#"):
                 continue

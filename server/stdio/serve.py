@@ -10,20 +10,21 @@ from typing import Any
 
 import anyio
 from mcp.server import MCPServer
-from mcp.server.stdio import stdio_server
 
 from ...tools.calls.mcp_internals import lowlevel_server
 from .connection import Connection
 from .streams import open_streams
 
-_GRACE_SECONDS = 0.7
+_LEAST_GRACE_SECONDS = 0.7
 
 
 def serve_stdio(server: MCPServer[Any], connection: Connection | None) -> int:
     """Serves until stdin ends (0), the client goes away (0), or SIGINT or SIGTERM (130, 143).
 
+    At the end of stdin, the requests in progress get a response first, within ten seconds.
+
     Args:
-        connection: None lets the SDK use stdin and stdout in its own way.
+        connection: None lets the SDK use stdin and stdout in threads.
 
     Returns:
         The exit status.
@@ -36,8 +37,7 @@ def serve_stdio(server: MCPServer[Any], connection: Connection | None) -> int:
 async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
     lowlevel = lowlevel_server(server)  # MCPServer's own stdio loop has no place for signals
     status = 0
-    # Files, and what Windows has, cannot be awaited: the SDK reads and writes them in threads.
-    async with stdio_server() if connection is None else open_streams(connection) as (reader, writer):
+    async with open_streams(connection) as (incoming, outgoing):
         try:
             async with anyio.create_task_group() as tasks:
 
@@ -51,8 +51,8 @@ async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
 
                 if sys.platform != "win32":
                     tasks.start_soon(watch_signals)
-                await lowlevel.run(reader, writer, lowlevel.create_initialization_options())
-                _exit_after_grace(status)
+                await lowlevel.run(incoming, outgoing, lowlevel.create_initialization_options())
+                _exit_after(max(_LEAST_GRACE_SECONDS, incoming.seconds_left), status)
                 tasks.cancel_scope.cancel()
         except anyio.get_cancelled_exc_class():
             _exit_now(status)  # by a signal, or because nobody reads stdout any more
@@ -61,9 +61,9 @@ async def _serve(server: MCPServer[Any], connection: Connection | None) -> int:
     return status
 
 
-def _exit_after_grace(status: int) -> None:
+def _exit_after(seconds: float, status: int) -> None:
     """A client that has stopped reading would hold the last responses, and with them the process, for ever."""
-    timer = threading.Timer(_GRACE_SECONDS, _exit_now, [status])
+    timer = threading.Timer(seconds, _exit_now, [status])
     timer.daemon = True
     timer.start()
 

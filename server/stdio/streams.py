@@ -1,25 +1,47 @@
-"""Stdin and stdout for the SDK's stdio loop, without the threads that its own files need for each line."""
+"""Stdin and stdout for the SDK's stdio loop, without the threads that files need for each line."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+import os
+import sys
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 from mcp.server.stdio import stdio_server
 
 from .connection import Connection, ready
+from .exchange import Incoming, Lines, Outgoing
 
 _log = logging.getLogger(__name__)
 
 
-def open_streams(connection: Connection) -> Any:
-    """The SDK's streams of messages over `connection`, as a context manager."""
-    output = _Output(connection)
-    stdin: Any = _Input(connection, output)  # the loop uses nothing of an AsyncFile but what these have
-    stdout: Any = output
-    return stdio_server(stdin, stdout)
+@asynccontextmanager
+async def open_streams(connection: Connection | None) -> AsyncGenerator[tuple[Incoming, Outgoing]]:
+    """Streams of messages over `connection`.
+
+    Args:
+        connection: None for stdin and stdout that cannot be awaited, such as files and what Windows has: the SDK reads
+            and writes them in threads.
+    """
+    stdout: Any = None if connection is None else _Output(connection)
+    lines = Lines(_open_stdin() if connection is None else _Input(connection, stdout))
+    stdin: Any = lines  # the loop uses nothing of an AsyncFile but what these have
+    async with stdio_server(stdin, stdout) as (reader, writer):
+        outgoing = Outgoing(writer)
+        yield Incoming(reader, outgoing, lines), outgoing
+
+
+def _open_stdin() -> AsyncIterable[str]:
+    """The lines of stdin. From now on, whatever else reads stdin reads nothing, as with the SDK's own file."""
+    descriptor = os.dup(sys.stdin.fileno())
+    substitute = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(substitute, sys.stdin.fileno())
+    os.close(substitute)
+    # It is not closed at the end: a thread may still read it.
+    return anyio.wrap_file(os.fdopen(descriptor, encoding="utf-8", errors="replace", closefd=False))
 
 
 class _Output:

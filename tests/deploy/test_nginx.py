@@ -13,7 +13,7 @@ import support
 from decthings_mcp.server.cli import parser
 from decthings_mcp.server.http import serve as serving
 from deploy_support import NGINX_CONF, REPLICAS, SERVICES
-from http_support import post, sandbox_server
+from http_support import bearer, post, sandbox_server, token_file
 from nginx_support import gateway, needs_nginx, nginx_command, nginx_conf
 
 pytestmark = pytest.mark.slow
@@ -135,15 +135,16 @@ def test_nginx_passes_events_on_one_by_one(replicas: list[support.Upstream], tmp
 @needs_nginx
 def test_replicas_behind_nginx_serve_mcp_and_know_who_calls(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        arguments = ("--allowed-host", "mcp.example.com", "--trusted-proxy", "127.0.0.1", "--stateless")
+        tokens = ("--token-file", str(token_file(tmp_path)))
+        arguments = (*tokens, "--allowed-host", "mcp.example.com", "--trusted-proxy", "127.0.0.1", "--stateless")
         servers = [stack.enter_context(sandbox_server(*arguments, cwd=tmp_path)) for _ in range(3)]
         folder = tmp_path / "gateway"
         folder.mkdir()
         nginx = stack.enter_context(gateway(folder, *(server.port for server in servers)))
-        headers = {"Host": "mcp.example.com", "X-Forwarded-For": "192.0.2.7"}
+        headers = {**bearer("anna"), "Host": "mcp.example.com", "X-Forwarded-For": "192.0.2.7"}
         answers = [post(nginx.url, "tools/list", headers) for _ in range(6)]
         assert [answer.status_code for answer in answers] == [200] * 6
-        assert post(nginx.url, "tools/list", {"Host": "evil.example"}).status_code == 421
+        assert post(nginx.url, "tools/list", {**headers, "Host": "evil.example"}).status_code == 421
         assert httpx.get(nginx.url.replace("/mcp", "/healthz")).json() == {"status": "ok"}
         used = {line["replica"] for line in nginx.access_log() if line["status"] == 200}
     assert len(used) == 3

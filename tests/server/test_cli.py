@@ -41,6 +41,39 @@ def test_a_failed_call_exits_with_1(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("command", "redirection", "expected"), [
+    (["call", "find_models"], ">/dev/full", "The output cannot be written: No space left"),
+    (["call", "find_models"], ">&-", "Nothing was called: stdout is closed"),
+    (["call", "find_models", "-"], "<&-", "stdin is closed"),
+    (["--version"], ">/dev/full", "The output cannot be written"),
+    (["demo"], ">/dev/full", "The output cannot be written"),
+])  # fmt: skip
+def test_a_closed_or_full_stream_is_reported_in_a_line(
+    command: list[str], redirection: str, expected: str, tmp_path: Path
+) -> None:
+    shell = ["/bin/sh", "-c", f'exec "$@" {redirection}', "sh"]
+    finished = subprocess.run(
+        [*shell, *support.server_command(*sandboxed(tmp_path), *command)], cwd=tmp_path,
+        env=support.environment(), text=True, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 1
+    assert expected in finished.stderr.splitlines()[-1]
+    assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.slow
+def test_a_result_that_cannot_be_written_to_stdout_is_on_stderr(tmp_path: Path) -> None:
+    call = support.server_command(*sandboxed(tmp_path), "call", "create_model", json.dumps(CREATE))
+    finished = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >/dev/full', "sh", *call], cwd=tmp_path, env=support.environment(), text=True,
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    result, _, reason = finished.stderr.rpartition("}\n")
+    assert json.loads(result + "}")["outcome"] == "created"
+    assert len(reason.splitlines()) == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "status", "expected"), [
     (["call", "create_model", "not json"], 1, "cannot be read"),
     (["call", "create_model", "[]"], 1, "JSON object"),

@@ -42,6 +42,19 @@ async def test_an_echo_of_the_key_comes_out_nowhere(echo: bytes, tmp_path: Path)
     assert CANARY not in log.read_text()
 
 
+@pytest.mark.anyio
+async def test_a_key_that_is_logged_in_an_escaped_form_comes_out_nowhere(tmp_path: Path) -> None:
+    key = r"""canary\\'5e1c"/0f7a\key"""
+    echo = support.http_response(json.dumps(key).encode(), "502 Bad Gateway", "text/plain", f"X-Echo: Bearer {key}")
+    with support.upstream(echo) as up:
+        arguments = ["--log-level", "DEBUG", "--api-url", up.url, "call", "find_models"]
+        finished = support.run_server(*arguments, cwd=tmp_path, DECTHINGS_API_KEY=key)
+    log = finished.stdout + finished.stderr
+    assert "[API key]" in log
+    assert "canary" not in log
+    assert "0f7a" not in log
+
+
 CALLS: dict[str, dict[str, Any]] = {
     "create_model": CREATE,
     "find_models": {},

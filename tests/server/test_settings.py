@@ -109,7 +109,7 @@ def test_the_default_api_url_has_the_version() -> None:
     "url",
     ["http://api.decthings.com/v0", "http://127.0.0.1.example.com/v0", "ftp://x", "api.decthings.com/v0", "https://",
      "https://user:secret@api.decthings.com/v0", "https://x/v0?key=secret", "https://x:port/v0", "http://[::1/v0",
-     "https://a b/v0"],
+     "https://a b/v0", "https://x:65536/v0", "https://x:00655350/v0"],
 )  # fmt: skip
 def test_an_api_url_that_would_lose_the_key_is_refused(url: str) -> None:
     with pytest.raises(SettingsError) as caught:

@@ -73,3 +73,10 @@ async def test_an_input_name_that_is_unsafe_is_unmapped(name: str, inspect: Insp
 async def test_inspect_model_file_refuses_other_files(data: bytes, expected: str, inspect: Inspect) -> None:
     error = (await inspect("x", data))["error"]
     assert (error["code"], expected in error["message"]) == ("not_a_model_file", True)
+
+
+@pytest.mark.anyio
+async def test_a_path_with_nul_is_not_found(tmp_path: Path) -> None:
+    async with Client(create_server(Settings(files=[tmp_path]))) as client:
+        result = await client.call_tool("inspect_model_file", {"path": "a\0b.onnx"})
+    assert (result.structured_content or {})["error"]["code"] == "file_not_found"

@@ -12,7 +12,7 @@ from decthings_mcp.tools.create_model.arguments import READER, CreateModelArgume
 from decthings_mcp.tools.create_model.guide import EXAMPLES
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import ResourceTemplateReference, TextResourceContents
+from mcp_types import PromptReference, ResourceTemplateReference, TextResourceContents
 
 pytestmark = pytest.mark.anyio
 
@@ -50,8 +50,21 @@ async def test_a_model_resource_without_a_key_is_refused() -> None:
 async def test_ids_are_completed_by_their_beginning_or_the_name(typed: str, found: int, client: Client) -> None:
     answer = await client.complete(ResourceTemplateReference(uri=MODEL), {"name": "modelId", "value": typed})
     assert answer.completion.values == [MODEL_ID][:found]
-    other = await client.complete(ResourceTemplateReference(uri=MODEL), {"name": "other", "value": typed})
-    assert other.completion.values == []
+    kind = await client.complete(PromptReference(name="set_up_model"), {"name": "kind", "value": typed})
+    assert kind.completion.values == []
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [ResourceTemplateReference(uri=MODEL), ResourceTemplateReference(uri="decthings://guide/create_model"),
+     PromptReference(name="set_up_model"), PromptReference(name="none")],
+)  # fmt: skip
+async def test_completing_what_does_not_exist_is_an_invalid_parameter(
+    reference: ResourceTemplateReference | PromptReference, client: Client
+) -> None:
+    with pytest.raises(MCPError, match=r"Available: .*(modelId of|kind, source of)") as caught:
+        await client.complete(reference, {"name": "other", "value": "x"})
+    assert caught.value.error.code == -32602
 
 
 async def test_the_guide_has_an_example_for_every_way(client: Client) -> None:

@@ -40,6 +40,11 @@ class AllowedFiles:
             FileNotAllowed: it is outside the allowed folders, or not a regular file.
             FileNotFound, FileNotReadable: it is inside them but cannot be opened.
         """
+        if "\0" in path:
+            raise FileNotFound(
+                f"File {sanitize(path, 200)!r} was not found: no path contains the character NUL.",
+                "Check the path with the user. " + self._where() if self._folders else "Check the path with the user.",
+            )
         folder, parts = self._locate(path)
         name = single_line(sanitize(Path(path).name, 100)) or "The path"
         try:

@@ -51,11 +51,30 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
 @pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "expected"), [
     (EVERYWHERE, "--token-file"),
+    (("--trusted-proxy", "127.0.0.1"), "--token-file"),
+    (("--allowed-host", "mcp.example.com"), "--token-file"),
+    (("--allowed-host", "localhost", "--allowed-host", "192.0.2.1:8000"), "--token-file"),
     ((*EVERYWHERE, "--token-file", "{tokens}"), "--allowed-host"),
     (("--tenancy", "per-caller"), "remove the server's own"),
     (("--token-file", "none"), "cannot be read"),
     (("--token-file", "{short}"), "16 characters"),
     (("--token-file", "{empty}"), "lists no callers"),
+    (("--allowed-host", "https://mcp.example.com"), "without https://"),
+    (("--allowed-host", "mcp.example.com/mcp"), "--allowed-host must be a name"),
+    (("--allowed-host", "*.example.com"), "--allowed-host must be a name"),
+    (("--allowed-host", "bücher.example"), "Punycode"),
+    (("--allowed-host", "::1"), "brackets"),
+    (("--allowed-host", "localhost:65536"), "--allowed-host must be a name"),
+    (("--allowed-host", ""), "--allowed-host must be a name"),
+    (("--path", "/healthz"), "--path must be"),
+    (("--path", "/mcp?x"), "--path must be"),
+    (("--path", "/m c"), "--path must be"),
+    (("--path", "/{{x}}"), "--path must be"),
+    (("--path", "/a/../b"), "--path must be"),
+    (("--path", "a//b"), "--path must be"),
+    (("--port", "65536"), "0 to 65535"),
+    (("--port", "-1"), "0 to 65535"),
+    (("--metrics-port", "70000"), "0 to 65535"),
     (("--state-key-file", "{short}"), "32 characters"),
     (("--workers", "0"), "greater than 0"),
 ])  # fmt: skip
@@ -100,6 +119,13 @@ def test_the_access_log_names_callers_and_no_tokens(with_tokens: HttpServer) -> 
 
 def with_token(token: str) -> Headers:
     return Headers({"authorization": f"Bearer {token}"})
+
+
+def test_a_token_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    path.write_text(f"anna {TOKENS['anna']}\n", encoding="utf-8-sig")
+    access = Access(HttpSettings(token_file=path), Tokens(path))
+    assert access.authenticate(with_token(TOKENS["anna"]), b"").name == "anna"
 
 
 def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +297,8 @@ def test_uploads_beyond_those_allowed_at_a_time_are_refused(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_forwarded_address_is_only_believed_from_a_proxy_that_is_named(tmp_path: Path) -> None:
+    tokens = ("--token-file", str(token_file(tmp_path)))
     for trusted, client in [((), "127.0.0.1"), (("--trusted-proxy", "127.0.0.1"), "203.0.113.9")]:
-        with sandbox_server(*trusted, cwd=tmp_path) as server:
+        with sandbox_server(*tokens, *trusted, cwd=tmp_path) as server:
             post(server.url, "tools/list", {"X-Forwarded-For": "203.0.113.9"})
         assert server.access_log()[-1]["client"] == client

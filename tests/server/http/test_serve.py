@@ -15,7 +15,7 @@ import httpx2
 import pytest
 import support
 from decthings_mcp.tools.catalog import TOOL_NAMES
-from http_support import HttpServer, call, connected, keyed_server, post, sandbox_server
+from http_support import HttpServer, bearer, call, connected, keyed_server, post, sandbox_server, token_file
 from mcp.shared.exceptions import MCPError
 from support import CREATE, CREATE_STATE, EXAMPLE_SNAPSHOT
 
@@ -75,14 +75,17 @@ def test_a_host_or_an_origin_that_is_not_named_is_refused(server: HttpServer) ->
 
 @pytest.mark.slow
 def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
-    named = ("--allowed-host", "mcp.example.com", "--allowed-origin", "https://app.example.com")
+    tokens = ("--token-file", str(token_file(tmp_path)))
+    named = (*tokens, "--allowed-host", "MCP.example.com", "--allowed-origin", "https://app.example.com")
     with sandbox_server(*named, cwd=tmp_path) as server:
         for headers, status in [
             ({"Host": "mcp.example.com"}, 200), ({"Host": "mcp.example.com:8443"}, 200),
+            ({"Host": "Mcp.Example.COM:443"}, 200), ({"Host": "mcp.example.com.:443"}, 200),
+            ({"Host": "LOCALHOST"}, 200), ({"Host": "[::1]:8000"}, 200),
             ({"Host": "mcp.example.com.evil.example"}, 421), ({"Origin": "https://app.example.com"}, 200),
             ({"Origin": "https://app.example.com.evil.example"}, 403),
         ]:  # fmt: skip
-            assert post(server.url, "tools/list", headers).status_code == status, headers
+            assert post(server.url, "tools/list", {**bearer("anna"), **headers}).status_code == status, headers
         asked = httpx.options(
             server.url, headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
         )
@@ -206,6 +209,16 @@ async def test_several_workers_serve_one_address_without_sessions(tmp_path: Path
                     created = await client.call_tool("create_model", {**CREATE, "name": f"{mode} {number}"})
                     assert (created.structured_content or {})["outcome"] == "created"
         assert server.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [[], ["--workers", "2"]])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_server_that_has_only_just_said_where_it_serves(
+    number: signal.Signals, status: int, workers: list[str], tmp_path: Path
+) -> None:
+    with sandbox_server(*workers, cwd=tmp_path) as server:
+        assert server.end(number) == (0 if workers else status)
 
 
 @pytest.mark.slow

@@ -64,6 +64,43 @@ def test_unknown_names_and_cursors_are_invalid_params(method: str, params: dict[
         assert receive(running)["error"]["code"] == -32602
 
 
+COMPLETION = {"ref": {"type": "ref/prompt", "name": "set_up_model"}, "argument": {"name": "kind", "value": "c"}}
+BAD_PARAMS: list[tuple[str, dict[str, Any], str]] = [
+    ("prompts/get", {}, "name"),
+    ("prompts/get", {"name": 5}, "name"),
+    ("prompts/get", {"name": "set_up_model", "arguments": 5}, "arguments: Input should be an object"),
+    ("prompts/get", {"name": "set_up_model", "arguments": ["kind"]}, "arguments: Input should be an object"),
+    ("prompts/get", {"name": "set_up_model", "arguments": {"kind": 5}}, "arguments.kind"),
+    ("prompts/get", {"name": "set_up_model", "arguments": {"kind": "code", "x": "y"}}, "no arguments x"),
+    ("resources/read", {}, "uri"),
+    ("resources/read", {"uri": 5}, "uri"),
+    ("resources/read", {"uri": ""}, "Unknown resource"),
+    ("resources/read", {"uri": "http://[::1"}, "Unknown resource"),
+    ("resources/read", {"uri": "decthings://models/a/b"}, "Unknown resource"),
+    ("resources/read", {"uri": "decthings://models/%00"}, "Unknown resource"),
+    ("completion/complete", {}, "argument"),
+    ("completion/complete", {**COMPLETION, "ref": 5}, "ref"),
+    ("completion/complete", {**COMPLETION, "ref": {"type": "ref/other"}}, "ref"),
+    ("completion/complete", {**COMPLETION, "argument": 5}, "argument"),
+    ("completion/complete", {**COMPLETION, "context": 5}, "context"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("with_handshake", [True, False])
+def test_bad_parameters_are_named_in_the_error(with_handshake: bool, tmp_path: Path) -> None:
+    with process(cwd=tmp_path) as running:
+        if with_handshake:
+            connect(running)
+        for method, params, named in BAD_PARAMS:
+            send(running, request(2, method, params if with_handshake else envelope(**params)))
+            error = receive(running)["error"]
+            assert error["code"] == -32602
+            assert named in error["message"]
+        _, log = running.communicate(timeout=60)
+    assert log == ""
+
+
 def test_a_server_without_a_key_lists_tools_and_explains_how_to_give_one(tmp_path: Path) -> None:
     with process(cwd=tmp_path) as running:
         connect(running)

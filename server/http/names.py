@@ -1,0 +1,61 @@
+"""Names by which clients reach the server: hosts and the path of its URL. Light, as all settings are."""
+
+from __future__ import annotations
+
+import re
+
+from ..settings import SettingsError, is_loopback
+
+MAX_PORT = 65_535
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::(?P<port>\*|[0-9]{1,5}))?")
+_SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
+_OWN_PATHS = ("/healthz", "/readyz")
+
+
+def checked_host(given: str) -> str:
+    """A value of --allowed-host as clients send it.
+
+    Raises:
+        SettingsError: no client sends such a Host header.
+    """
+    found = _HOST.fullmatch(given.strip().lower())
+    port = found and found["port"]
+    if found is None or (port is not None and port != "*" and not 0 < int(port) <= MAX_PORT):
+        raise SettingsError(
+            f"--allowed-host must be a name such as mcp.example.com, without https:// and a path; {given!r} is not. "
+            "Letters outside ASCII are written in Punycode (xn--...), and IPv6 addresses in brackets."
+        )
+    return f"{found['name']}:{port}" if port else found["name"]
+
+
+def normalized_host(header: str) -> str:
+    """A Host header in the form of `checked_host`: upper case and the dot of the root make no difference."""
+    name, colon, port = header.lower().partition(":")
+    return header.lower() if name.startswith("[") else f"{name.removesuffix('.')}{colon}{port}"
+
+
+def is_own_name(host: str) -> bool:
+    """Whether a host, with or without a port, is a name of this machine that only its own users can use."""
+    found = _HOST.fullmatch(host)
+    return found is not None and is_loopback(found["name"].strip("[]"))
+
+
+def in_url(address: str) -> str:
+    """An address as the host of a URL."""
+    return f"[{address}]" if ":" in address else address.lower()
+
+
+def checked_path(given: str) -> str:
+    """A value of --path, with one slash at its beginning.
+
+    Raises:
+        SettingsError: no request can have this path, or the server uses it itself.
+    """
+    path = "/" + given.strip("/")
+    segments = path[1:].split("/") if path != "/" else []
+    if path in _OWN_PATHS or not all(map(_SEGMENT.fullmatch, segments)):
+        raise SettingsError(
+            f"--path must be a path such as /mcp, of letters, digits, '.', '_', '~' and '-', and none of "
+            f"{' and '.join(_OWN_PATHS)}; {given!r} is not possible."
+        )
+    return path
