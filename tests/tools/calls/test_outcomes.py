@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import support
-from fault_proxy import FAULTS, fault_proxy, timeouts_for
+from fault_proxy import FAULTS, fault_proxy, times_for
 from support import Chat, Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_lookups")]
@@ -51,8 +51,8 @@ async def test_a_write_outcome_is_true(fault: str, tool: str, sandbox_url: str, 
     name = f"{tool} {fault}"
     model_id = await direct.new_model(name)
     with fault_proxy(sandbox_url, FAULTS[fault], METHODS[tool]) as proxy:
-        timeouts = timeouts_for(fault, proxy)
-        async with support.connect_chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, timeouts=timeouts) as chat:
+        times = times_for(fault, proxy)
+        async with support.connect_chat(Upstream(url=proxy.url), tmp_path, retry_seconds=0, **times) as chat:
             answer = await chat(tool, **arguments(tool, model_id, name))
         assert proxy.calls == 1 if tool == "snapshot_model" or fault.startswith("acted") else proxy.calls <= 3
     done = is_done(tool, (await direct("find_models", ids=[model_id], detail=True))["models"])

@@ -8,6 +8,7 @@ from threading import Event
 import pytest
 import support
 from decthings_mcp.tools.create_model import request
+from decthings_mcp.tools.decthings_defaults import Timeouts
 from decthings_mcp.tools.files.allowed import AllowedFiles
 from decthings_mcp.tools.files.upload import FileBlob
 from support import Upstream
@@ -47,9 +48,10 @@ async def test_a_call_whose_response_is_lost_lets_go_of_its_request_when_it_ends
     monkeypatch.setattr(AllowedFiles, "open", open_and_track)
     (tmp_path / "m.bin").write_bytes(b"weights")
     upstream.reply = b""
+    times = {"timeouts": Timeouts(response=0.3), "call_seconds": 2}
     gc.disable()
     try:
-        async with support.connect_chat(upstream, tmp_path, retry_seconds=0) as chat:
+        async with support.connect_chat(upstream, tmp_path, retry_seconds=0, **times) as chat:
             result = await chat.create({"name": "n", "description": "d", "options": UPLOAD})
             kept = [blob() for blob in blobs]
     finally:

@@ -14,7 +14,7 @@ import pytest
 import support
 from decthings_mcp.server.sandbox.seed import MODEL_ID
 from decthings_mcp.tools.calls import retries
-from fault_proxy import FAULTS, fault_proxy, models_named, timeouts_for
+from fault_proxy import FAULTS, fault_proxy, models_named, times_for
 from support import CREATE_STATE, EXAMPLE_SNAPSHOT, Upstream
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_lookups")]
@@ -55,8 +55,8 @@ async def test_create_model_reports_the_true_outcome(
 ) -> None:
     name = f"model-{next(NAMES)}"
     with fault_proxy(sandbox.url, FAULTS[fault]) as proxy:
-        upstream, timeouts = Upstream(url=proxy.url), timeouts_for(fault, proxy)
-        async with support.connect_chat(upstream, sandbox.files, mode=mode, retry_seconds=0, timeouts=timeouts) as chat:
+        upstream, times = Upstream(url=proxy.url), times_for(fault, proxy)
+        async with support.connect_chat(upstream, sandbox.files, mode=mode, retry_seconds=0, **times) as chat:
             answer = await chat.create({"name": name, "description": "d", "options": OPTIONS[kind]})
     existing = models_named(sandbox.data, name)
     outcome = answer.get("error", answer)["outcome"]
@@ -87,8 +87,8 @@ async def test_a_single_fault_ends_with_one_model(
     monkeypatch.setattr(retries, "_FIRST_PAUSE", 0.01)
     name = f"model-{next(NAMES)}"
     with fault_proxy(sandbox.url, FAULTS[fault], times=1) as proxy:
-        upstream, timeouts = Upstream(url=proxy.url), timeouts_for(fault, proxy)
-        async with support.connect_chat(upstream, sandbox.files, mode=mode, timeouts=timeouts) as chat:
+        upstream, times = Upstream(url=proxy.url), times_for(fault, proxy)
+        async with support.connect_chat(upstream, sandbox.files, mode=mode, **times) as chat:
             answer = await chat.create({"name": name, "description": "d", "options": OPTIONS[kind]})
     existing = models_named(sandbox.data, name)
     outcome = answer.get("error", answer)["outcome"]

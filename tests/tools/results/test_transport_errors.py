@@ -74,7 +74,7 @@ UPLOAD = {**CREATE, "options": {"type": "upload", "format": "tflite", "data": {"
 async def test_an_upload_to_a_peer_that_stops_reading_times_out(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(30 << 20))
     with support.upstream(support.stay_silent, stop_at=100_000) as dead:
-        async with support.connect_chat(dead, tmp_path, timeouts=Timeouts(send=0.3)) as chat:
+        async with support.connect_chat(dead, tmp_path, timeouts=Timeouts(send=0.3), call_seconds=4) as chat:
             error = (await chat.create(UPLOAD))["error"]
     assert (error["code"], error["outcome"]) == ("request_cut_short", "not_created")
 
