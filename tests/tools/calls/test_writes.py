@@ -4,6 +4,7 @@ import gc
 import weakref
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 import support
@@ -48,7 +49,7 @@ async def test_a_call_whose_response_is_lost_lets_go_of_its_request_when_it_ends
     monkeypatch.setattr(AllowedFiles, "open", open_and_track)
     (tmp_path / "m.bin").write_bytes(b"weights")
     upstream.reply = b""
-    times = {"timeouts": Timeouts(response=0.3), "call_seconds": 2}
+    times: dict[str, Any] = {"timeouts": Timeouts(response=0.3), "call_seconds": 2}
     gc.disable()
     try:
         async with support.connect_chat(upstream, tmp_path, retry_seconds=0, **times) as chat:
