@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
 from .arguments import parameter_definitions
-from .arguments.reader import Reader
+from .arguments.reader import Members, Reader
 from .arguments.schema import TAGS, Node, described, object_of, string
 from .arguments.validation import invalid
 from .calls.call import Call
@@ -17,6 +17,7 @@ from .calls.models import get_writable_model
 from .calls.outcomes import OutcomeLookup
 from .calls.tool import DecthingsTool
 from .decthings import types
+from .decthings.json_codec import is_object, parse_if_json
 from .results.text import short_text
 from .results.tool_result import CHANGES, Success, output_schema
 
@@ -29,6 +30,22 @@ class UpdateArguments(TypedDict):
     publicAccess: NotRequired[bool]
     tags: NotRequired[list[types.Tag]]
     parameterDefinitions: NotRequired[types.ParameterDefinitions]
+
+
+def _autofilled(given: Members) -> list[str]:
+    """What a client meant to leave out that fills in every field: what is empty, and "not public" next to a change."""
+    optional = [name for name in UpdateArguments.__annotations__ if name != "modelId"]
+    if not all(name in given for name in optional):
+        return []
+    empty = [name for name in optional if _is_blank(given[name])]
+    is_private = given["publicAccess"] in (False, "false")
+    changes = [name for name in optional if name not in (*empty, "publicAccess")]
+    return [*empty, "publicAccess"] if is_private and changes else empty
+
+
+def _is_blank(value: Any) -> bool:
+    meant = parse_if_json(value)
+    return all(map(_is_blank, meant.values())) if is_object(meant) else meant in (None, "", [])
 
 
 def _has_changes(arguments: UpdateArguments) -> UpdateArguments:
@@ -104,6 +121,7 @@ UPDATE_MODEL = DecthingsTool(
     reader=Reader(
         _schema(full=True),
         parameter_definitions.rewrites("parameterDefinitions", may_be_empty=True),
+        autofilled={"": _autofilled},
         may_be_empty=frozenset({"description"}),
     ),
     published_schema=_schema(full=False),

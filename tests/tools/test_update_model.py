@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from support import Chat, User
+from support import YES, Chat, User
 
 pytestmark = pytest.mark.anyio
 
@@ -33,3 +33,32 @@ async def test_update_model_can_empty_fields(sandbox_chat: Chat) -> None:
     await sandbox_chat("update_model", modelId=model_id, description="", parameterDefinitions=nothing, tags=[])
     (model,) = (await sandbox_chat("find_models", ids=[model_id], detail=True))["models"]
     assert (model["description"], model["parameterDefinitions"], model["tags"]) == ("", nothing, [])
+
+
+NOTHING = {name: [] for name in ("createState", "train", "evaluateInput", "evaluateOutput")}
+AUTOFILLED: dict[str, Any] = {
+    "name": "", "description": "", "publicAccess": False, "tags": [], "parameterDefinitions": NOTHING,
+}  # fmt: skip
+
+
+async def test_update_model_leaves_out_what_a_client_fills_in_for_every_field(sandbox_chat: Chat, user: User) -> None:
+    user.answer = YES
+    tags = [{"tag": "t", "value": "v"}]
+    model_id = await sandbox_chat.new_model("a", tags=tags)
+    await sandbox_chat("update_model", modelId=model_id, publicAccess=True)
+    answer = await sandbox_chat("update_model", modelId=model_id, **{**AUTOFILLED, "description": "new"})
+    assert answer["result"] == {"changed": ["description"]}
+    assert answer["ignored"] == ["name", "parameterDefinitions", "publicAccess", "tags"]
+    (model,) = (await sandbox_chat("find_models", ids=[model_id], detail=True))["models"]
+    assert (model["name"], model["description"], model["tags"]) == ("a", "new", tags)
+    assert model["publicAccess"] is True
+
+
+async def test_update_model_of_a_client_that_fills_in_every_field_can_make_a_model_private(
+    sandbox_chat: Chat, user: User
+) -> None:
+    user.answer = YES
+    model_id = await sandbox_chat.new_model("a")
+    await sandbox_chat("update_model", modelId=model_id, publicAccess=True)
+    answer = await sandbox_chat("update_model", modelId=model_id, **AUTOFILLED)
+    assert answer["result"] == {"changed": ["publicAccess"]}

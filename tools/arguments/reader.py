@@ -9,7 +9,8 @@ for forms of its own, and `unions`, whose fields depend on a type. Values that c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +45,10 @@ class Reader:
     schema: Schema
     rewrites: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict[str, Callable[[Any], Any]])
     unions: Mapping[str, TaggedUnion] = field(default_factory=dict[str, TaggedUnion])
+    autofilled: Mapping[str, Callable[[Members], Collection[str]]] = field(
+        default_factory=dict[str, Callable[[Members], Collection[str]]]
+    )
+    """By the path of an object: which of its fields were filled in automatically; they are left out, and reported."""
     may_be_empty: frozenset[str] = frozenset()
     """Paths of optional fields that are kept when they are empty."""
 
@@ -77,11 +82,14 @@ class Reader:
         properties, required = schema["properties"], schema.get("required", ())
         members: Members = {}
         unknown = 0
+        autofilled = self.autofilled[schema_path](given) if schema_path in self.autofilled else ()
         for name, value in given.items():
             if name in properties:
-                if _is_absent(value, properties[name]):
-                    continue
                 member_path = f"{instance_path}.{name}".lstrip(".")
+                if name in autofilled:
+                    ignored.append(member_path)
+                if name in autofilled or _is_absent(value, properties[name]):
+                    continue
                 member_schema_path = f"{schema_path}.{name}".lstrip(".")
                 read = self._value(value, properties[name], member_schema_path, member_path, ignored)
                 # A single empty string is meant as it is: {"base64": ""} is an empty file.
@@ -122,6 +130,8 @@ def _converted(value: Any, schema: Schema) -> Any:
     kind = schema["type"]
     if isinstance(value, str) and kind == "boolean":
         return {"true": True, "false": False}.get(value.strip().lower(), value)
+    if isinstance(value, str) and kind == "integer" and re.fullmatch(r"\s*-?[0-9]+\.0+\s*", value):
+        return int(value.partition(".")[0])  # a float has no room for all digits
     meant = parse_if_json(value) if isinstance(value, str) and kind != "string" else value
     if isinstance(meant, float) and kind == "integer" and meant.is_integer():
         return int(meant)

@@ -17,7 +17,11 @@ from .reader import Schema, TaggedUnion
 
 _TYPES = {"object": "an object", "array": "an array", "string": "a string", "integer": "an integer",
           "number": "a number", "boolean": "a boolean"}  # fmt: skip
-_LIMITS = {"greater_than_equal": "must be {ge} or more", "less_than_equal": "must be {le} or less"}
+_LIMITS = {
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+}
 
 
 def invalid(problem: str, *, at: Sequence[str | int] = (), allowed: list[str] | None = None) -> PydanticCustomError:

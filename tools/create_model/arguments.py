@@ -17,7 +17,7 @@ from ..arguments.validation import invalid
 from ..decthings import types
 from ..decthings.wire import MAX_BLOBS
 from . import schema
-from .rewrites import REWRITES
+from .rewrites import AUTOFILLED, REWRITES
 
 
 class InlineArgument(TypedDict):
@@ -122,4 +122,5 @@ READER = Reader(
             "type", dataset=types.DatasetReference, data=InlineArgument
         ),
     },
+    AUTOFILLED,
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..arguments import parameter_definitions as definitions
 from ..arguments.parameter_definitions import is_unset, with_default
+from ..arguments.reader import Members
 from ..decthings.json_codec import is_list, is_object, parse_if_json
 from ..decthings.tensors import dimensions_problem
 from ..decthings.types import FORMATS, PRESETS
@@ -62,21 +63,19 @@ def _provider_data(data: Any) -> Any:
 
 
 def _tensor(tensor: Any) -> Any:
-    """A string for the data of a string tensor is its one element, unless it is a list of all of them."""
+    """A string for the data of a string tensor is its one element, unless it is a list of all elements of an array."""
     if not is_object(tensor) or tensor.get("type") != "string" or not isinstance(tensor.get("data"), str):
         return tensor
     shape, listed = parse_if_json(tensor.get("shape")), parse_if_json(tensor["data"])
     plain = is_list(shape) and all(type(n) is int for n in shape) and dimensions_problem(shape) is None
-    count = math.prod(shape) if plain else None
-    return {**tensor, "data": listed if is_list(listed) and len(listed) == count else [tensor["data"]]}
+    is_all = bool(plain and shape and is_list(listed) and len(listed) == math.prod(shape))
+    return {**tensor, "data": listed if is_all else [tensor["data"]]}
 
 
-def _launcher(launcher: Any) -> Any:
-    """Without what strict mode fills in: no disk and no GPU is what a launcher has when they are left out."""
-    if not is_object(launcher):
-        return launcher
-    nothing = {"diskMebibytes": _is_zero(launcher.get("diskMebibytes")), "gpus": _is_no_gpu(launcher.get("gpus"))}
-    return {name: value for name, value in launcher.items() if not nothing.get(name)}
+def _autofilled_launcher(launcher: Members) -> list[str]:
+    """No disk and no GPU is what a launcher has when they are left out."""
+    nothing = {"diskMebibytes": _is_zero, "gpus": _is_no_gpu}
+    return [name for name, is_nothing in nothing.items() if is_nothing(launcher.get(name))]
 
 
 def _is_no_gpu(gpus: Any) -> bool:
@@ -112,8 +111,9 @@ REWRITES: dict[str, Callable[[Any], Any]] = {
     f"{_STATE}.params[]": _provider,
     f"{_STATE}.params[].data": _provider_data,
     f"{_STATE}.params[].data.data[]": _tensor,
-    f"{_STATE}.launcherSpec": _launcher,
     "options.format": _known_value(*FORMATS),
     "options.preset": _known_value(*PRESETS),
     **definitions.rewrites("options.parameterDefinitions"),
 }
+
+AUTOFILLED = {f"{_STATE}.launcherSpec": _autofilled_launcher}

@@ -7,9 +7,9 @@ sent as lists: the page shows a single definition for each, but the official cli
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, get_args
+from typing import Annotated, Any, Literal, NotRequired, get_args
 
-from pydantic import ConfigDict, FiniteFloat, with_config
+from pydantic import ConfigDict, Field, FiniteFloat, with_config
 
 # Here and wherever types are validated: pydantic cannot use typing's on Python 3.11.
 from typing_extensions import TypedDict
@@ -59,18 +59,25 @@ DEFINITION_LISTS = ("createState", "train", "evaluateInput", "evaluateOutput")
 """The names of the lists in `ParameterDefinitions`."""
 
 
+_MAX_EXACT = 2**53 - 1
+"""Of integers in JSON: larger ones lose digits on the way."""
+
+_Count = Annotated[int, Field(ge=1, le=_MAX_EXACT)]
+_Mebibytes = Annotated[int, Field(ge=0, le=_MAX_EXACT)]
+
+
 class Gpus(TypedDict):
     model: str
-    count: int
+    count: _Count
 
 
 class LauncherSpec(TypedDict):
     """The machine to run on. `cpus` may be a fraction; memory, disk and swap are in MiB."""
 
-    cpus: FiniteFloat
-    memoryMebibytes: int
-    diskMebibytes: NotRequired[int]
-    swapMebibytes: NotRequired[int]
+    cpus: Annotated[FiniteFloat, Field(gt=0)]
+    memoryMebibytes: _Count
+    diskMebibytes: NotRequired[_Mebibytes]
+    swapMebibytes: NotRequired[_Mebibytes]
     gpus: NotRequired[Gpus]
 
 

@@ -69,6 +69,13 @@ GENEROUS = {
         arguments({**CODE, "preset": "pytorch"})),
     "a string that looks like a list": (with_tensor({"type": "string", "shape": [], "data": "[1,2]"}),
         with_tensor({"type": "string", "shape": [], "data": ["[1,2]"]})),
+    "a string that looks like a list of itself": (with_tensor({"type": "string", "shape": [], "data": '["cat"]'}),
+        with_tensor({"type": "string", "shape": [], "data": ['["cat"]']})),
+    "an integer with decimals": (
+        from_snapshot({"method": "create", "name": "s", "params": [], "launcherSpec": {
+            **LAUNCHER, "swapMebibytes": "9007199254740991.0"}}),
+        from_snapshot({"method": "create", "name": "s", "params": [], "launcherSpec": {
+            **LAUNCHER, "swapMebibytes": 9007199254740991}})),
     "a list as a string": (with_tensor({"type": "string", "shape": [2], "data": '["a", "b"]'}),
         with_tensor({"type": "string", "shape": [2], "data": ["a", "b"]})),
     "an empty string": (with_tensor({"type": "string", "shape": [1], "data": ""}),
@@ -113,3 +120,11 @@ async def test_fields_of_another_method_are_left_out(chat: Chat, upstream: Upstr
     answer = await chat.create(from_snapshot({"method": "copy", "name": "", "launcherSpec": LAUNCHER, "data": []}))
     assert upstream.last_call()[0] == from_snapshot({"method": "copy"})
     assert answer["ignored"] == ["options.initialState.launcherSpec"]
+
+
+async def test_a_launcher_without_disk_and_gpu_names_what_was_left_out(chat: Chat, upstream: Upstream) -> None:
+    launcher = {**LAUNCHER, "diskMebibytes": 0, "gpus": {"model": "none", "count": 0}}
+    answer = await chat.create(from_snapshot({"method": "create", "name": "s", "params": [], "launcherSpec": launcher}))
+    assert upstream.last_call()[0] == with_params()
+    place = "options.initialState.launcherSpec"
+    assert answer["ignored"] == [f"{place}.diskMebibytes", f"{place}.gpus"]

@@ -76,7 +76,7 @@ NEEDS: dict[str, dict[str, tuple[set[str], set[str]]]] = {
 _LEAVES: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text("abcé😀 ", min_size=1, max_size=5),
     "integer": st.integers(1, 10**6),
-    "number": st.integers(0, 9) | st.floats(0, 9),
+    "number": st.integers(1, 9) | st.floats(0.1, 9),
     "boolean": st.booleans(),
 }
 
