@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -15,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...tools.calls.services import CALLER
 from ...tools.results.text import sanitize
+from ..logs import STDERR
 
 _MAX_TEXT = 100
 _PROBES = ("GET /healthz", "GET /readyz")
@@ -48,8 +48,7 @@ class AccessLog:
 def _write(line: dict[str, Any]) -> None:
     if line["status"] == HTTPStatus.OK and line["request"] in _PROBES:
         return
-    sys.stderr.write(json.dumps(line) + "\n")
-    sys.stderr.flush()
+    STDERR.write(json.dumps(line) + "\n")
 
 
 def _line(scope: MutableMapping[str, Any], status: int, sent: int, seconds: float) -> dict[str, Any]:

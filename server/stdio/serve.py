@@ -12,6 +12,7 @@ import anyio
 from mcp.server import MCPServer
 
 from ...tools.calls.mcp_internals import lowlevel_server
+from ..logs import STDERR
 from .connection import Connection
 from .streams import open_streams
 
@@ -70,5 +71,5 @@ def _exit_after(seconds: float, status: int) -> None:
 
 def _exit_now(status: int) -> None:
     """End without the thread that reads stdin, which cannot be woken. The lifespan has ended before."""
-    sys.stderr.flush()
+    STDERR.drain()
     os._exit(status)
