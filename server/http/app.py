@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.request_state import RequestStateSecurity
@@ -43,7 +44,7 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
         tracing.set_up_tracing()
     manager = _session_manager(settings, http)
     mcp = BodyMiddleware(AuthContextMiddleware(manager.handle_request))
-    endpoint = AccessMiddleware(mcp, Access(http, tokens), lambda caller: sessions_of(manager, caller.name))
+    endpoint = AccessMiddleware(mcp, Access(http, tokens), None if http.stateless else partial(sessions_of, manager))
     health = Health(settings)
     routes = [
         Route(http.path, _with_cors(endpoint, http)),

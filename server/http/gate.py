@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
@@ -17,12 +19,17 @@ from .access import Access, Refusal
 from .names import normalized_host
 
 MAX_SESSIONS_OF_CALLER = 50
+MAX_BODIES_OF_CALLER = 500
+"""Requests whose body has not arrived: a quarter of all connections, so that one caller cannot hold them all."""
 _TOO_MANY_SESSIONS = "Too many sessions for this caller; close some or retry in ten minutes."
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_VALUES = 100_000
 """Parsing JSON blocks the event loop, and how long depends on the number of values more than on their size."""
 BODY_SECONDS = 30.0
 _LAST_SECONDS = 2.0
+_TOO_MANY_BODIES = (
+    "Too many requests of this caller are being received; nothing was done. Wait 1 s, then repeat the call."
+)
 _SHUTTING_DOWN = (
     "This server is shutting down; the outcome is in its log. create_model can be called again with the same name; "
     "before you repeat another call that changes something, check with find_models what it did."
@@ -34,19 +41,40 @@ _TOO_MANY_VALUES = (
 )
 
 
+class _Counts(Counter[str]):
+    """How many of something are in progress, by the name of the caller."""
+
+    @contextmanager
+    def one_more(self, caller: Caller) -> Generator[None]:
+        self[caller.name] += 1
+        try:
+            yield
+        finally:
+            self[caller.name] -= 1
+            if not self[caller.name]:
+                del self[caller.name]
+
+
 class AccessMiddleware:
     """Admits authenticated callers. MCP sees the caller as its user, so that no other caller can use its sessions."""
 
-    def __init__(self, app: ASGIApp, access: Access, sessions_of: Callable[[Caller], int]) -> None:
+    def __init__(self, app: ASGIApp, access: Access, sessions_of: Callable[[str], int] | None) -> None:
+        """Wraps `app`.
+
+        Args:
+            sessions_of: how many sessions a caller has, by its name; None where there are no sessions.
+        """
         self._app = app
         self._access = access
         self._sessions_of = sessions_of
         self._open = 0
+        self._opening = _Counts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             caller = self._access.authenticate(Headers(scope=scope), scope["query_string"])
-            if _opens_session(scope) and self._sessions_of(caller) >= MAX_SESSIONS_OF_CALLER:
+            opens_session = self._sessions_of is not None and _opens_session(scope)
+            if opens_session and self._sessions(caller) >= MAX_SESSIONS_OF_CALLER:
                 raise Refusal(429, _TOO_MANY_SESSIONS, {"Retry-After": "600"})
         except Refusal as refusal:
             await _response(refusal)(scope, receive, send)
@@ -56,9 +84,14 @@ class AccessMiddleware:
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=[]))
         self._open += 1
         try:
-            await _reply_on_shutdown(self._app, scope, receive, send)
+            with self._opening.one_more(caller) if opens_session else nullcontext():
+                await _reply_on_shutdown(self._app, scope, receive, send)
         finally:
             self._open -= 1
+
+    def _sessions(self, caller: Caller) -> int:
+        """Those that are open, and those that requests in progress may open: a body can come long after its head."""
+        return (self._sessions_of(caller.name) if self._sessions_of else 0) + self._opening[caller.name]
 
     async def wait_until_empty(self) -> None:
         """Wait a moment for cancelled calls, which log their outcome."""
@@ -99,10 +132,15 @@ class BodyMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._receiving = _Counts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller: Caller = scope[CALLER]
         try:
-            body = await _read_in_time(receive, Headers(scope=scope).get("content-length", ""))
+            if self._receiving[caller.name] >= MAX_BODIES_OF_CALLER:
+                raise Refusal(429, _TOO_MANY_BODIES, {"Retry-After": "1", "Connection": "close"})
+            with self._receiving.one_more(caller):
+                body = await _read_in_time(receive, Headers(scope=scope).get("content-length", ""))
         except Refusal as refusal:
             await _response(refusal)(scope, receive, send)
             return

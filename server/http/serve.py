@@ -6,11 +6,15 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from ..settings import Settings, SettingsError
@@ -81,6 +85,18 @@ def _metrics_of_workers(http: HttpSettings) -> Generator[None]:
         yield
 
 
+def _create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) -> ASGIApp:
+    if (parent := parent_process()) is not None:
+        threading.Thread(target=_end_after, args=[parent], name="parent", daemon=True).start()
+    return create_app(settings, http, tokens)
+
+
+def _end_after(parent: BaseProcess) -> None:
+    """Ends a worker process whose parent was killed: nobody would, and it would keep the port."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _exit(_number: int, _frame: object) -> None:
     raise SystemExit(0)
 
@@ -94,7 +110,7 @@ def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
     # Read only once: a worker process that is restarted while the file is missing uses these tokens.
     tokens = None if http.token_file is None else Tokens(http.token_file)
     return uvicorn.Config(
-        partial(create_app, settings, http, tokens),
+        partial(_create_app, settings, http, tokens),
         factory=True,
         host=http.host,
         port=http.port,

@@ -85,7 +85,7 @@ def _no_schema(_tool: str) -> None:
     return None
 
 
-def sessions_of(manager: StreamableHTTPSessionManager, client_id: str) -> int:
-    """How many sessions a client has."""
+def sessions_of(manager: StreamableHTTPSessionManager, caller: str) -> int:
+    """How many sessions a caller has, by its name."""
     owners = manager._session_owners  # pyright: ignore[reportPrivateUsage]
-    return sum(owner["client_id"] == client_id for owner in owners.values())
+    return sum(owner["client_id"] == caller for owner in owners.values())

@@ -1,5 +1,6 @@
 """Clients that take their time, and connections that carry nothing."""
 
+import select
 import socket
 import threading
 import time
@@ -139,3 +140,38 @@ def test_connections_beyond_the_limit_get_503(tmp_path: Path, monkeypatch: pytes
         assert b"503" in b"".join(connection.recv(1000) for connection in others)
         for connection in others:
             connection.close()
+
+
+def heads_before_bodies(connection: socket.socket, *headers: bytes) -> list[bytes]:
+    """The status lines of responses to three requests whose bodies come only when the last head has a response."""
+    address = connection.getpeername()
+    body = b'{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"protocolVersion": "2025-11-25", '
+    body += b'"capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}}'
+    head = HEAD + b"".join(headers) + b"Accept: application/json, text/event-stream\r\n"
+    head += b"Content-Length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(address, 10) as second, socket.create_connection(address, 10) as third:
+        connections = [connection, second, third]
+        for each in connections:
+            each.sendall(head)
+        refused, _, _ = select.select(connections, [], [], 10)
+        for each in connections:
+            if each not in refused:
+                each.sendall(body)
+        return [each.recv(1000).partition(b"\r\n")[0] for each in connections]
+
+
+def test_sessions_are_counted_before_the_bodies_of_their_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(requests, "MAX_SESSIONS_OF_CALLER", 2)
+    with served(tmp_path) as connection:
+        statuses = heads_before_bodies(connection)
+    assert sorted(statuses) == [b"HTTP/1.1 200 OK", b"HTTP/1.1 200 OK", b"HTTP/1.1 429 Too Many Requests"]
+
+
+def test_incomplete_requests_of_a_caller_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests, "MAX_BODIES_OF_CALLER", 2)
+    with served(tmp_path) as connection:
+        statuses = heads_before_bodies(connection, b"MCP-Protocol-Version: 2026-07-28\r\n")
+    assert sorted(statuses)[-1] == b"HTTP/1.1 429 Too Many Requests"
+    assert statuses.count(b"HTTP/1.1 429 Too Many Requests") == 1

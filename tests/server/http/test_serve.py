@@ -221,6 +221,20 @@ def test_a_signal_ends_a_server_that_has_only_just_said_where_it_serves(
         assert server.end(number) == (0 if workers else status)
 
 
+def ask_for_ever(url: str) -> None:
+    while True:
+        httpx.get(url, timeout=60)
+
+
+@pytest.mark.slow
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    with sandbox_server("--workers", "2", cwd=tmp_path) as server:
+        assert httpx.get(f"{server.root}/healthz", timeout=60).status_code == 200
+        server.end(signal.SIGKILL)
+        with pytest.raises(httpx.TransportError):
+            ask_for_ever(f"{server.root}/healthz")
+
+
 @pytest.mark.slow
 def test_the_http_server_reports_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
