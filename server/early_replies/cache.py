@@ -1,7 +1,6 @@
 """Replies of other sets of package versions than the released one, kept in the user's cache folder.
 
-The first start with a set of versions is slow and writes them; all later ones are fast. A file that is damaged, or that
-another user could have written, counts as missing. Everything here is light, but for writing.
+A file that is damaged, or that another user could have written, counts as missing.
 """
 
 from __future__ import annotations
@@ -10,17 +9,12 @@ import json
 import os
 import stat
 import sys
-import threading
 import zlib
-
-from .installed import installed_versions, replies_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_IDLE_SECONDS = 3.0
-"""From the start of the server until it writes: a client has its first replies by then."""
 _MAX_BYTES = 1 << 20
 _MAX_FILES = 10
 """Of sets of versions; the oldest are deleted."""
@@ -70,45 +64,24 @@ def _head(key: list[str], text: bytes) -> dict[str, Any]:
     return {"key": key, "crc32": zlib.crc32(text)}
 
 
-class CacheWriter:
-    """Writes the replies of this server once: when it has served for a while, or at its end if that is earlier."""
-
-    def __init__(self, key: list[str]) -> None:
-        self._key: list[str] | None = key
-        self._lock = threading.Lock()
-        self._timer = threading.Timer(_IDLE_SECONDS, self.finish)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def finish(self) -> None:
-        """Writes, unless that is done."""
-        self._timer.cancel()
-        with self._lock:
-            key, self._key = self._key, None
-            if key is not None:
-                _write(key)
-
-
-def _write(key: list[str]) -> None:
-    try:
-        _write_document(key)
-    except OSError:  # a full disk or a read-only home: the next start is slow again
-        return
-    except Exception as error:  # the server serves all the same
-        import logging
-
-        logging.getLogger(__name__).warning("Early replies cannot be prepared: %s", type(error).__name__)
-
-
-def _write_document(key: list[str]) -> None:
-    from .generate import document
-
-    place, versions = folder(), installed_versions()
-    if place is None or versions is None or replies_key(versions) != key:  # updated since this process started
-        return
+def can_write() -> bool:
+    """Whether the folder, which is made when it is missing, can be written to by this user alone."""
+    place = folder()
+    if place is None:
+        return False
     os.makedirs(place, mode=0o700, exist_ok=True)  # noqa: PTH103
-    if _is_ours(os.stat(place)) and os.access(place, os.W_OK):  # noqa: PTH116
-        text = document().encode()
+    return _is_ours(os.stat(place)) and os.access(place, os.W_OK)  # noqa: PTH116
+
+
+def write(key: list[str], document: str) -> None:
+    """Keeps the document of `key`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    place = folder()
+    if place is not None:
+        text = document.encode()
         _replace(_path(place, key), json.dumps(_head(key, text)).encode() + b"\n" + text)
         _delete_old(place)
 

@@ -8,9 +8,9 @@ import threading
 
 from ..stdio.connection import claim, ready
 from . import replies
-from .cache import CacheWriter
 from .installed import installed_versions, replies_key
 from .session import Session
+from .writer import CacheWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ import platformdirs.macos
 import platformdirs.unix
 import pytest
 import stdio_support
-from decthings_mcp.server.early_replies import cache, installed, replies
+from decthings_mcp.server.early_replies import cache, installed, replies, writer
 from decthings_mcp.server.early_replies.generate import document
+from decthings_mcp.server.early_replies.writer import CacheWriter
 from stdio_support import INITIALIZED, WITHOUT_EARLY_REPLIES, converse, handshake, request, show_modules
 
 LINES = [handshake(), INITIALIZED, request(2, "tools/list"), request(3, "resources/list")]
@@ -124,23 +125,23 @@ def give_away(file: Path) -> None:
 )
 def test_a_file_that_cannot_be_trusted_is_replaced(spoil: Callable[[Path], None], own_cache: Path) -> None:
     key = key_of_this_installation()
-    cache.CacheWriter(key).finish()
+    CacheWriter(key).finish()
     (file,) = own_cache.iterdir()
     spoil(file)
     assert cache.read(key) is None
-    cache.CacheWriter(key).finish()
+    CacheWriter(key).finish()
     assert cache.read(key) == json.loads(document())
     assert stat.S_IMODE(file.lstat().st_mode) == 0o600
 
 
 def test_a_folder_that_others_can_write_to_is_not_used(own_cache: Path) -> None:
     key = key_of_this_installation()
-    cache.CacheWriter(key).finish()
+    CacheWriter(key).finish()
     own_cache.chmod(0o777)
     assert cache.read(key) is None
     (file,) = own_cache.iterdir()
     file.unlink()
-    cache.CacheWriter(key).finish()
+    CacheWriter(key).finish()
     assert list(own_cache.iterdir()) == []
 
 
@@ -173,9 +174,9 @@ def test_two_servers_can_write_at_the_same_time(installation: Installation) -> N
 
 
 def test_a_server_that_goes_on_serving_writes_too(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_IDLE_SECONDS", 0)
+    monkeypatch.setattr(writer, "_IDLE_SECONDS", 0)
     key = key_of_this_installation()
-    cache.CacheWriter(key)
+    CacheWriter(key)
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.join()
@@ -183,7 +184,7 @@ def test_a_server_that_goes_on_serving_writes_too(own_cache: Path, monkeypatch: 
 
 
 def test_an_update_while_the_server_runs_is_noticed(own_cache: Path) -> None:
-    cache.CacheWriter(["other versions"]).finish()
+    CacheWriter(["other versions"]).finish()
     assert not own_cache.exists()
 
 
@@ -192,7 +193,7 @@ def test_replies_of_ten_sets_of_versions_are_kept(own_cache: Path) -> None:
     for number in range(12):
         (own_cache / f"{number}.json").touch()
         os.utime(own_cache / f"{number}.json", (number, number))
-    cache.CacheWriter(key_of_this_installation()).finish()
+    CacheWriter(key_of_this_installation()).finish()
     assert len(list(own_cache.iterdir())) == 10
     assert not (own_cache / "2.json").exists()
     assert (own_cache / "3.json").exists()
