@@ -57,11 +57,11 @@ cli.run(["--files", ".", "--tools", "find_models", "--sandbox", "--api-url", "ht
 """
 
 
-def show_modules(cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def show_modules(cwd: Path, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
     """What a server prints that ends when it would be imported: an early reply, if there is one, and, on stderr, the
     modules that are imported until then."""
     return subprocess.run(
-        [sys.executable, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=cwd,
+        [python, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=cwd,
         env=support.environment(**variables), text=True, capture_output=True, timeout=60, check=True,
     )  # fmt: skip
 
