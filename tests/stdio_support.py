@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,28 @@ def create_call(number: int, arguments: Mapping[str, Any] = CREATE, **params: An
 
 
 INITIALIZED = notification("notifications/initialized")
+
+
+_SHOW_MODULES_INSTEAD_OF_LOADING = """
+import sys
+from decthings_mcp.server import cli
+
+def show(_):
+    print(*sys.modules, file=sys.stderr, flush=True)
+    raise SystemExit(0)
+
+cli._load_server = show
+cli.run(["--files", ".", "--tools", "find_models", "--sandbox", "--api-url", "https://localhost/v0"])
+"""
+
+
+def show_modules(cwd: Path, python: str = sys.executable, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What a server prints that ends when it would be imported: an early reply, if there is one, and, on stderr, the
+    modules that are imported until then."""
+    return subprocess.run(
+        [python, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=cwd,
+        env=support.environment(**variables), text=True, capture_output=True, timeout=60, check=True,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -17,10 +17,10 @@ from ...tools.calls.mcp_internals import lowlevel_server
 from ..app import create_server
 from ..protocol import LIST_METHODS
 from ..settings import Settings
+from .installed import PACKAGES
 from .messages import CAPABILITIES_KEY, VERSION_KEY
 from .replies import FILE
 
-_PACKAGES = ("decthings_mcp", "mcp", "mcp_types")
 _INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}'
 
 
@@ -31,7 +31,7 @@ def document() -> str:
         for of in [*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS]
     }
     prepared = {
-        "generatedWith": {name: version(name) for name in _PACKAGES},
+        "generatedWith": {name: version(name) for name in PACKAGES},
         "handshakes": list(HANDSHAKE_PROTOCOL_VERSIONS),
         "results": results,
         "texts": list(texts),

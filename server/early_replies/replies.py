@@ -1,10 +1,12 @@
-"""The prepared results: those of requests whose response was known when the package was built."""
+"""The prepared results: those of requests that always have the same response."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
+
+from . import cache
+from .installed import replies_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,28 +54,20 @@ def _is_offered(tool: dict[str, Any], settings: Settings) -> bool:
     return settings.offers(tool["name"], reads_only=tool["annotations"]["readOnlyHint"])
 
 
-def load() -> PreparedResults | None:
-    """None when they were generated with other packages than those that are installed."""
+def load(versions: dict[str, str]) -> PreparedResults | None:
+    """The results for these versions of the packages: those that came with the server, or those in the cache."""
+    return _released(versions) or _cached(versions)
+
+
+def _released(versions: dict[str, str]) -> PreparedResults | None:
     try:
         with open(FILE, encoding="utf-8") as file:  # noqa: PTH123
             prepared = PreparedResults(json.load(file))
     except (OSError, ValueError, KeyError):
         return None
-    return prepared if all(_is_installed(*package) for package in prepared.generated_with.items()) else None
+    return prepared if prepared.generated_with == versions else None
 
 
-def _is_installed(name: str, version: str) -> bool:
-    """Whether `import` would find that version. Some installations that have it are not recognized."""
-    for folder in sys.path:
-        if os.path.isdir(os.path.join(folder, f"{name}-{version}.dist-info")):  # noqa: PTH112, PTH118
-            return _is_only_version(folder, name)
-        other = os.path.join(folder, name)  # noqa: PTH118
-        if os.path.isdir(other) or os.path.exists(f"{other}.py"):  # noqa: PTH110, PTH112
-            return False
-    return False
-
-
-def _is_only_version(folder: str, name: str) -> bool:
-    """Whether there is one version: an installation that was interrupted can leave two."""
-    found = [entry for entry in os.listdir(folder) if entry.startswith(f"{name}-") and entry.endswith(".dist-info")]  # noqa: PTH208
-    return len(found) == 1
+def _cached(versions: dict[str, str]) -> PreparedResults | None:
+    document = cache.read(replies_key(versions))
+    return None if document is None else PreparedResults(document)

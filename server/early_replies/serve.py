@@ -8,7 +8,9 @@ import threading
 
 from ..stdio.connection import claim, ready
 from . import replies
+from .installed import installed_versions, replies_key
 from .session import Session
+from .writer import CacheWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
     from ..settings import Settings
     from ..stdio.connection import Connection
-    from .replies import PreparedResults
 
     LoadServer = Callable[[], MCPServer[Any]]
 
@@ -32,11 +33,23 @@ _VERBOSE = ("DEBUG", "INFO")
 def serve(settings: Settings, load_server: LoadServer) -> int:
     """Serves stdio, with early replies where they are possible. The exit status."""
     connection = None if _is_switched_off(os.environ) else claim()
-    prepared = None if connection is None else _prepared_results(settings)
-    if connection is None or prepared is None:
-        server = load_server()
-    else:
-        server = _reply_while_loading(connection, Session(prepared), load_server)
+    # The log comes first where there is one, even if the client leaves at once.
+    is_quiet = not settings.warnings and settings.log_level not in _VERBOSE
+    versions = installed_versions() if connection is not None and is_quiet else None
+    prepared = None if versions is None else replies.load(versions)
+    if connection is not None and prepared is not None and prepared.offer(settings):
+        return _serve_stdio(_reply_while_loading(connection, Session(prepared), load_server), connection)
+    key = replies_key(versions) if versions is not None and prepared is None else None
+    server = load_server()
+    if key is None:
+        return _serve_stdio(server, connection)
+    writer = CacheWriter(key)
+    status = _serve_stdio(server, connection)
+    writer.finish()
+    return status
+
+
+def _serve_stdio(server: MCPServer[Any], connection: Connection | None) -> int:
     from ..stdio.serve import serve_stdio
 
     return serve_stdio(server, connection)
@@ -44,13 +57,6 @@ def serve(settings: Settings, load_server: LoadServer) -> int:
 
 def _is_switched_off(environ: Mapping[str, str]) -> bool:
     return "0" in (environ.get("DECTHINGS_MCP_EARLY_REPLIES"), environ.get("DECTHINGS_MCP_FRONT"))  # its old name
-
-
-def _prepared_results(settings: Settings) -> PreparedResults | None:
-    if settings.warnings or settings.log_level in _VERBOSE:
-        return None  # the log comes first, even if the client leaves at once
-    prepared = replies.load()
-    return prepared if prepared is not None and prepared.offer(settings) else None
 
 
 def _reply_while_loading(connection: Connection, session: Session, load_server: LoadServer) -> MCPServer[Any]:

@@ -37,10 +37,11 @@ def _number(value: float) -> str:
 
 
 def _starts(rows: list[dict[str, Any]]) -> Table:
-    ours, _, bare, with_key, posting = rows
+    ours, _, bare, with_key, posting, first, later = rows
     return [
         *(_start(name, ours, bare) for name in bare if name != "server"),
         _start("first call, s", with_key, posting),
+        _start("tools/list, s", later, first),
     ]
 
 

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,7 +13,16 @@ import support
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from sessions import CALL, LISTS, VERSIONS, sessions
-from stdio_support import INITIALIZED, WITHOUT_EARLY_REPLIES, Transcript, converse, envelope, handshake, request
+from stdio_support import (
+    INITIALIZED,
+    WITHOUT_EARLY_REPLIES,
+    Transcript,
+    converse,
+    envelope,
+    handshake,
+    request,
+    show_modules,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -81,24 +88,6 @@ _HEAVY = {
     "anyio", "asyncio", "email", "httpcore", "httpx", "logging", "mcp", "mcp_types", "platformdirs", "pydantic",
     "pydantic_core", "ssl", "starlette", "tempfile", "uvicorn",
 }  # fmt: skip
-_SHOW_MODULES_INSTEAD_OF_LOADING = """
-import sys
-from decthings_mcp.server import cli
-
-def show(_):
-    print(*sys.modules, file=sys.stderr, flush=True)
-    raise SystemExit(0)
-
-cli._load_server = show
-cli.run(["--files", ".", "--tools", "find_models", "--sandbox", "--api-url", "https://localhost/v0"])
-"""
-
-
-def show_modules(cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", _SHOW_MODULES_INSTEAD_OF_LOADING], input=handshake() + "\n{}\n", cwd=cwd,
-        env=support.environment(**variables), text=True, capture_output=True, timeout=60, check=True,
-    )  # fmt: skip
 
 
 def test_nothing_heavy_is_imported_before_the_first_reply(tmp_path: Path) -> None:

@@ -4,13 +4,16 @@ import anyio
 import pytest
 from decthings_mcp.server.early_replies import replies as prepared
 from decthings_mcp.server.early_replies.generate import server_responses
+from decthings_mcp.server.early_replies.installed import installed_versions
 from decthings_mcp.server.early_replies.session import Session
 from hypothesis import given, settings
 from sessions import sessions
 
 
 def load() -> prepared.PreparedResults:
-    found = prepared.load()
+    versions = installed_versions()
+    assert versions is not None
+    found = prepared.load(versions)
     assert found is not None
     return found
 

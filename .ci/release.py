@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""What a release is made of, from the facts in pyproject.toml: its version, and the owner of its repository.
+
+.ci/release.py facts                  writes them to the files that repeat them
+.ci/release.py readme                 makes the README's links absolute, as package indexes need them
+.ci/release.py server-json BUNDLE     prints server.json with the bundle of a release, for the MCP registry
+"""
+# ruff: noqa: T201
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[1]
+
+
+class Facts(NamedTuple):
+    name: str
+    version: str
+    description: str
+    repository: str
+
+    @property
+    def owner(self) -> str:
+        return self.repository.split("/")[-2]
+
+    @property
+    def registry_name(self) -> str:
+        """The name in the MCP registry."""
+        return f"io.github.{self.owner}/{self.name}"
+
+
+def read_facts() -> Facts:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return Facts(project["name"], project["version"], project["description"], project["urls"]["Repository"])
+
+
+def with_facts() -> dict[str, str]:
+    """The text of each file that repeats facts, by path."""
+    facts = read_facts()
+    return {path: write(facts, (ROOT / path).read_text(encoding="utf-8")) for path, write in _WRITERS.items()}
+
+
+def _server_json(facts: Facts, text: str) -> str:
+    document = json.loads(text)
+    document |= {"name": facts.registry_name, "version": facts.version, "description": facts.description}
+    document["repository"]["url"] = facts.repository
+    pypi, image = document["packages"]
+    pypi |= {"identifier": facts.name, "version": facts.version}
+    image["identifier"] = f"ghcr.io/{facts.owner}/{facts.name}:{facts.version}"
+    return _json(document)
+
+
+def _readme(facts: Facts, text: str) -> str:
+    return re.sub(r"<!-- mcp-name: .*? -->", f"<!-- mcp-name: {facts.registry_name} -->", text)
+
+
+def _dockerfile(facts: Facts, text: str) -> str:
+    text = re.sub(r'(io\.modelcontextprotocol\.server\.name)=".*?"', rf'\1="{facts.registry_name}"', text)
+    return re.sub(r'(org\.opencontainers\.image\.source)=".*?"', rf'\1="{facts.repository}"', text)
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+_WRITERS: dict[str, Callable[[Facts, str], str]] = {
+    "server.json": _server_json,
+    "README.md": _readme,
+    "deploy/Dockerfile": _dockerfile,
+}
+
+
+def readme_for_indexes() -> str:
+    """The README with links to the repository, at the version's tag."""
+    facts = read_facts()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    def absolute(link: re.Match[str]) -> str:
+        view = "raw" if link[1].startswith("!") else "blob"
+        return f"{link[1]}({facts.repository}/{view}/v{facts.version}/{link[2]})"
+
+    return re.sub(r"(!?\[[^\]]*\])\((?![a-z+]+:|#)([^)]+)\)", absolute, text)
+
+
+def server_json_with(bundle: Path) -> str:
+    """server.json with the bundle, whose hash is only known once it is built."""
+    facts = read_facts()
+    document = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
+    document["packages"].append({
+        "registryType": "mcpb",
+        "identifier": f"{facts.repository}/releases/download/v{facts.version}/{bundle.name}",
+        "fileSha256": hashlib.sha256(bundle.read_bytes()).hexdigest(),
+        "transport": {"type": "stdio"},
+    })  # fmt: skip
+    return _json(document)
+
+
+def main(arguments: list[str]) -> None:
+    match arguments:
+        case ["facts"]:
+            for path, text in with_facts().items():
+                (ROOT / path).write_text(text, encoding="utf-8")
+        case ["readme"]:
+            (ROOT / "README.md").write_text(readme_for_indexes(), encoding="utf-8")
+        case ["server-json", bundle]:
+            print(server_json_with(Path(bundle)), end="")
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
