@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
+from .folders import FilesParser
 from .http.names import MAX_PORT
 from .http.settings import HttpSettings, Tenancy
 from .importing import FastImports, relax_gc
@@ -112,7 +113,7 @@ def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = FilesParser(
         prog="decthings-mcp",
         allow_abbrev=False,  # else --api-key would pass for --api-key-file
         parents=[_shared_options(None)],
@@ -128,13 +129,16 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_commands(parser: argparse.ArgumentParser) -> None:
+def _add_commands(parser: FilesParser) -> None:
     shared: dict[str, Any] = {
         "parents": [_shared_options(argparse.SUPPRESS)],  # else a command would reset the options before it
         "allow_abbrev": False,
     }
     commands = parser.add_subparsers(metavar="COMMAND")
-    call = commands.add_parser("call", **shared, help="call one tool and print its structured result")
+    parser.commands = commands.choices
+    call = commands.add_parser(
+        "call", **shared, several_folders=False, help="call one tool and print its structured result"
+    )
     call.add_argument("tool", metavar="TOOL")
     call.add_argument("arguments", metavar="JSON", nargs="?", default="{}", help="a JSON object, @FILE, or - for stdin")
     call.set_defaults(run=_call)
@@ -224,7 +228,7 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
     )
     add("--api-key-file", type=Path, metavar="FILE", help="the file with the Decthings API key")
     add("--api-url", metavar="URL", help="the URL of the Decthings API, with its version")
-    add("--files", action="append", metavar="DIR", help="a folder that uploads may come from; repeatable")
+    add("--files", action="append", metavar="DIR", help="a folder that uploads may come from; more may follow it")
     add(
         "--retry-seconds",
         metavar="N",

@@ -9,13 +9,15 @@ import os
 import re
 import stat
 from argparse import Namespace
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..tools.calls.time_limits import DEFAULT_RETRY_SECONDS, MAX_CALL_SECONDS, MAX_RETRY_SECONDS, REQUEST_SHARE
 from ..tools.decthings_defaults import DEFAULT_URL, Timeouts
+from .folders import chosen_folders, missing
+from .placeholders import without_placeholders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,14 +110,18 @@ class Settings(NamedTuple):
         Raises:
             SettingsError: an option or a variable has an invalid value.
         """
+        original, (options, environ) = environ, without_placeholders(options, environ)
         defaults = cls()
         times = _times(options.timeout or environ.get("DECTHINGS_TIMEOUT", "").split(","))
         call_seconds = times.pop("call", defaults.call_seconds)
-        key, warnings = _api_key(options.api_key_file, environ)
+        key, warnings = _api_key(options.api_key_file, environ, original)
+        files = chosen_folders(options.files, environ, None if options.http else cwd)
+        if options.http:  # its log is read; on stdio the calls report it
+            warnings += [f"No files can come from {folder}: it is not a folder." for folder in missing(files)]
         return cls(
             api_url=_api_url(options, environ),
             api_key=key,
-            files=_folders(options.files, environ, None if options.http else cwd),
+            files=files,
             remote_callers=options.http,
             callers_bring_keys=options.http and options.tenancy == "per-caller",
             check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
@@ -220,12 +226,17 @@ def _is_on(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
 
 
-def _api_key(key_file: Path | None, environ: Mapping[str, str]) -> tuple[Secret | KeyProblem, list[str]]:
+def _api_key(
+    key_file: Path | None, environ: Mapping[str, str], original: Mapping[str, str]
+) -> tuple[Secret | KeyProblem, list[str]]:
     """The key, or why there is none, and warnings."""
     if key_file is None and (given := environ.get("DECTHINGS_API_KEY", "").strip()):
         return _checked_key(given), []
     path = key_file or (Path(name) if (name := environ.get("DECTHINGS_API_KEY_FILE")) else None)
-    return (_NO_KEY, []) if path is None else _key_in_file(path)
+    if path is not None:
+        return _key_in_file(path)
+    unfilled = original.get("DECTHINGS_API_KEY", "").strip()
+    return _checked_key(unfilled) if unfilled else _NO_KEY, []
 
 
 def _key_in_file(path: Path) -> tuple[Secret | KeyProblem, list[str]]:
@@ -254,44 +265,3 @@ def _checked_key(key: str) -> Secret | KeyProblem:
             _HOW_TO_CORRECT,
         )
     return Secret(key)
-
-
-def _folders(given: Sequence[str] | None, environ: Mapping[str, str], cwd: Path | None) -> list[Path]:
-    # An empty name is a variable that a client did not fill in.
-    named = [name for name in given or environ.get("DECTHINGS_FILES", "").split(os.pathsep) if name]
-    if not named:
-        return [] if cwd is None or _is_private(cwd) else [cwd]
-    folders = [Path(os.path.expanduser(name)) for name in named]  # noqa: PTH111 - pathlib raises for an unknown user
-    for folder in folders:
-        if not folder.is_dir():
-            raise SettingsError(f"--files and DECTHINGS_FILES must name folders; {folder} is not a folder.")
-    return [folder.absolute() for folder in folders]
-
-
-def _is_private(cwd: Path) -> bool:
-    """Whether it is a home folder, or contains homes as the root does: too much to open without being asked."""
-    cwd = cwd.resolve()
-    own = _resolved_homes([os.path.expanduser("~")])  # noqa: PTH111 - pathlib raises when there is none
-    if cwd == Path(cwd.anchor) or any(home.is_relative_to(cwd) for home in own):
-        return True
-    if any(cwd.is_relative_to(home) for home in own) and _is_own(cwd):
-        return False  # without a list of all users, which can take a directory service long
-    return any(home.is_relative_to(cwd) for home in _homes_of_users())
-
-
-def _is_own(folder: Path) -> bool:
-    return os.name != "posix" or folder.stat().st_uid == os.getuid()
-
-
-def _homes_of_users() -> list[Path]:
-    if os.name != "posix":
-        return []
-    import pwd
-
-    return _resolved_homes(user.pw_dir for user in pwd.getpwall() if user.pw_uid >= 1000 or user.pw_uid == os.getuid())
-
-
-def _resolved_homes(names: Iterable[str]) -> list[Path]:
-    """The homes, without those that stand for none: an account of a service can have the root."""
-    homes = map(Path, names)
-    return [home.resolve() for home in homes if home.is_absolute() and home != Path(home.anchor)]

@@ -125,8 +125,43 @@ def test_folders_come_from_the_options_the_environment_or_where_it_was_started(t
     assert load("--files", str(a), "--files", str(b), DECTHINGS_FILES=str(b)).files == [a, b]
     assert load(DECTHINGS_FILES=variable).files == [b, a]
     assert load(cwd=a).files == [a]
-    with pytest.raises(SettingsError, match="none is not a folder"):
-        load("--files", "none", cwd=a)
+
+
+def test_several_folders_may_follow_one_option() -> None:
+    folders = [Path("/a"), Path("/call"), Path("/c")]
+    assert load("--files", "/a", "/call", "--sandbox", "--files", "/c").files == folders
+    assert load("--files", "/a", "/call", "/c", "--read-only").files == folders
+    assert load("demo", "--files", "/a", "/call", "/c").files == folders
+
+
+def test_a_command_ends_the_folders(tmp_path: Path) -> None:
+    (tmp_path / "call").mkdir()
+    for folders in (["call"], ["call", "/b"]):
+        options = parser().parse_args(["--files", *folders, "call", "--files", "/c", "find_models", "{}"])
+        assert (options.tool, options.arguments) == ("find_models", "{}")
+    assert parser().parse_args(["--api-url", "call", "--files", "/a", "call", "find_models"]).api_url == "call"
+
+
+@pytest.mark.parametrize("unfilled", [[], [""], ["${user_config.folders}"], ["", "${workspaceFolder}"]])
+def test_folders_that_a_client_did_not_fill_in_are_not_given(unfilled: list[str], tmp_path: Path) -> None:
+    assert load("--files", *unfilled, "--sandbox", cwd=tmp_path).files == [tmp_path]
+    assert load("--files", *unfilled, DECTHINGS_FILES="/b", cwd=tmp_path).files == [Path("/b")]
+    assert load(DECTHINGS_FILES=os.pathsep.join(unfilled), cwd=tmp_path).files == [tmp_path]
+
+
+def test_other_values_that_a_client_did_not_fill_in_are_not_given() -> None:
+    unfilled = "${user_config.x}"
+    options = ["--api-url", "--api-key-file", "--retry-seconds", "--timeout"]
+    names = ["API_URL", "API_KEY_FILE", "RETRY_SECONDS", "TIMEOUT", "UNCHECKED_UPLOADS"]
+    variables: dict[str, Any] = {f"DECTHINGS_{name}": unfilled for name in names}
+    settings = load(*(word for option in options for word in (option, unfilled)))
+    assert settings == load(**variables) == load()
+
+
+def test_folders_that_do_not_exist_are_logged_over_http(tmp_path: Path) -> None:
+    (warning,) = load("--http", "--files", str(tmp_path), str(tmp_path / "none")).warnings
+    assert "none is not a folder" in warning or "none: it is not a folder" in warning
+    assert load("--files", str(tmp_path / "none")).warnings == []
 
 
 @pytest.mark.parametrize("cwd", ["/", "~", "~/.."])
