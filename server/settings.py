@@ -5,9 +5,7 @@ Light to import, since a client is replied to next: no pydantic, and tuples beca
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,8 +14,9 @@ from urllib.parse import urlsplit
 
 from ..tools.calls.time_limits import DEFAULT_RETRY_SECONDS, MAX_CALL_SECONDS, MAX_RETRY_SECONDS, REQUEST_SHARE
 from ..tools.decthings_defaults import DEFAULT_URL, Timeouts
+from .api_key import DEFAULT_PROFILE, NO_KEY, KeptKey, KeyProblem, Secret, choose_key, is_profile
 from .folders import chosen_folders, missing
-from .placeholders import without_placeholders
+from .placeholders import is_placeholder, without_placeholders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,39 +29,9 @@ _OLD_TIME_NAMES = {"answer": "response"}
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
-_HOW_TO_CORRECT = (
-    "Ask the user to correct the API key in this server's configuration (DECTHINGS_API_KEY, or a file named by "
-    "DECTHINGS_API_KEY_FILE) and to restart the server. Never put a key into the chat."
-)
-_HOW_TO_CONFIGURE = (
-    "Ask the user to create an API key at Decthings, to put it into this server's configuration as the "
-    "environment variable DECTHINGS_API_KEY, or to save it in a file named by DECTHINGS_API_KEY_FILE, and to "
-    "restart the server. Never put a key into the chat. The option --sandbox tries everything without one."
-)
-
 
 class SettingsError(Exception):
     """The server cannot start with these settings. The message is for the operator."""
-
-
-class Secret:
-    """A string that is never shown: pydantic's SecretStr, without importing pydantic."""
-
-    def __init__(self, value: str) -> None:
-        self.value = value
-
-    def __repr__(self) -> str:
-        return "Secret()"
-
-
-class KeyProblem(NamedTuple):
-    """Why there is no API key that can be used. A call reports it, since clients hide what a start reports."""
-
-    message: str
-    next_step: str
-
-
-_NO_KEY = KeyProblem("This server has no Decthings API key, so it cannot call Decthings.", _HOW_TO_CONFIGURE)
 
 
 class Settings(NamedTuple):
@@ -70,7 +39,11 @@ class Settings(NamedTuple):
     remote_callers: bool = False
     """Whether it serves callers on other machines."""
     callers_bring_keys: bool = False
-    api_key: Secret | KeyProblem = _NO_KEY
+    api_key: Secret | KeyProblem | KeptKey = NO_KEY
+    key_source: str = ""
+    """The option or the variable that the key comes from, or "login"."""
+    profile: str = DEFAULT_PROFILE
+    """Whose key is used when none is given."""
     files: Sequence[Path] = ()
     check_uploads: bool = True
     tools: Collection[str] = ()
@@ -110,17 +83,23 @@ class Settings(NamedTuple):
         Raises:
             SettingsError: an option or a variable has an invalid value.
         """
-        original, (options, environ) = environ, without_placeholders(options, environ)
+        unfilled = is_placeholder(environ.get("DECTHINGS_API_KEY", ""))
+        options, environ = without_placeholders(options, environ)
         defaults = cls()
         times = _times(options.timeout or environ.get("DECTHINGS_TIMEOUT", "").split(","))
         call_seconds = times.pop("call", defaults.call_seconds)
-        key, warnings = _api_key(options.api_key_file, environ, original)
+        profile = _profile(options.profile or environ.get("DECTHINGS_PROFILE", DEFAULT_PROFILE))
+        key, source, warnings = choose_key(options.api_key_file, environ, profile, unfilled=unfilled)
+        if profile != DEFAULT_PROFILE and source != "login":
+            warnings.append(f"The profile {profile} is not used, since the API key comes from {source}.")
         files = chosen_folders(options.files, environ, None if options.http else cwd)
         if options.http:  # its log is read; on stdio the calls report it
             warnings += [f"No files can come from {folder}: it is not a folder." for folder in missing(files)]
         return cls(
             api_url=_api_url(options, environ),
             api_key=key,
+            key_source=source,
+            profile=profile,
             files=files,
             remote_callers=options.http,
             callers_bring_keys=options.http and options.tenancy == "per-caller",
@@ -192,6 +171,16 @@ def _default_sandbox_folder() -> Path:
         return Path(tempfile.gettempdir()) / "decthings-mcp-sandbox"
 
 
+def _profile(given: str) -> str:
+    name = given.strip().lower()
+    if not is_profile(name):
+        raise SettingsError(
+            "The name of a profile (--profile, DECTHINGS_PROFILE) has up to 64 letters, digits and, inside, -, _ and "
+            "dots, such as work."
+        )
+    return name
+
+
 def _api_url(options: Namespace, environ: Mapping[str, str]) -> str:
     given = (options.api_url or environ.get("DECTHINGS_API_URL", "")).strip()
     return _checked_url(given) if given and not options.sandbox else DEFAULT_URL
@@ -224,44 +213,3 @@ def is_loopback(host: str) -> bool:
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
-
-
-def _api_key(
-    key_file: Path | None, environ: Mapping[str, str], original: Mapping[str, str]
-) -> tuple[Secret | KeyProblem, list[str]]:
-    """The key, or why there is none, and warnings."""
-    if key_file is None and (given := environ.get("DECTHINGS_API_KEY", "").strip()):
-        return _checked_key(given), []
-    path = key_file or (Path(name) if (name := environ.get("DECTHINGS_API_KEY_FILE")) else None)
-    if path is not None:
-        return _key_in_file(path)
-    unfilled = original.get("DECTHINGS_API_KEY", "").strip()
-    return _checked_key(unfilled) if unfilled else _NO_KEY, []
-
-
-def _key_in_file(path: Path) -> tuple[Secret | KeyProblem, list[str]]:
-    try:
-        path = path.expanduser()
-        text = path.read_text(encoding="utf-8-sig").strip()
-        is_readable_by_all = os.name == "posix" and path.stat().st_mode & stat.S_IROTH
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not a text file"
-        return KeyProblem(f"The file with the Decthings API key cannot be read: {reason}.", _HOW_TO_CORRECT), []
-    warning = f"Every user of this machine can read the API key in {path}; chmod 600 makes it private."
-    empty = KeyProblem("The file with the Decthings API key is empty.", _HOW_TO_CORRECT)
-    return _checked_key(text) if text else empty, [warning] if is_readable_by_all else []
-
-
-def _checked_key(key: str) -> Secret | KeyProblem:
-    if "${" in key:
-        return KeyProblem(
-            "The Decthings API key of this server is the literal text of a ${...} variable, which the client "
-            "that started it did not fill in.",
-            _HOW_TO_CORRECT,
-        )
-    if not re.fullmatch("[!-~]+", key):
-        return KeyProblem(
-            "The Decthings API key of this server contains white space or characters that no key has.",
-            _HOW_TO_CORRECT,
-        )
-    return Secret(key)

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from decthings_mcp.server.api_key import KeptKey, KeyProblem, Secret
 from decthings_mcp.server.cli import parser
-from decthings_mcp.server.settings import KeyProblem, Secret, Settings, SettingsError
+from decthings_mcp.server.settings import Settings, SettingsError
 
 
 def load(*arguments: str, cwd: Path = Path("/srv/models"), **environ: str) -> Settings:
@@ -20,9 +21,11 @@ def key_of(settings: Settings) -> str:
 
 
 def reason(settings: Settings) -> str:
-    assert isinstance(settings.api_key, KeyProblem)
-    assert "DECTHINGS_API_KEY" in settings.api_key.next_step
-    return settings.api_key.message
+    key = settings.api_key
+    problem = key.absent() if isinstance(key, KeptKey) else key
+    assert isinstance(problem, KeyProblem)
+    assert "DECTHINGS_API_KEY" in problem.next_step
+    return problem.message
 
 
 def test_the_key_comes_from_the_environment_trimmed_and_stays_secret() -> None:
@@ -39,6 +42,22 @@ def test_a_key_file_is_read_trimmed_and_may_begin_with_a_byte_order_mark(tmp_pat
     settings = load("--api-key-file", str(path), DECTHINGS_API_KEY="k-1")
     assert key_of(settings) == "k-2"
     assert settings.warnings == []
+
+
+@pytest.mark.parametrize("name", ["../default", "a/b", ".", "-a", "a b", "a.", "é", "a" * 65])
+def test_names_that_are_no_profiles_are_refused(name: str) -> None:
+    for given in ({"DECTHINGS_PROFILE": name}, {"DECTHINGS_PROFILE": "a"}):
+        with pytest.raises(SettingsError, match="name of a profile"):
+            load(
+                *([] if name in given.values() else [f"--profile={name}"]), DECTHINGS_PROFILE=given["DECTHINGS_PROFILE"]
+            )
+
+
+def test_a_profile_is_named_by_the_option_or_the_environment() -> None:
+    assert load("--profile", "Work").profile == load(DECTHINGS_PROFILE=" work ").profile == "work"
+    assert load("--profile", "", DECTHINGS_PROFILE="${user_config.profile}") == load()
+    (warning,) = load("--profile", "work", DECTHINGS_API_KEY="k-1").warnings
+    assert "work is not used, since the API key comes from DECTHINGS_API_KEY" in warning
 
 
 def test_a_key_file_that_all_can_read_is_warned_about(tmp_path: Path) -> None:
