@@ -21,7 +21,7 @@ from mcp.server.request_state import RequestStateSecurity
 from pydantic import SecretStr
 
 from ..tools.calls.background import open_background
-from ..tools.calls.services import Services, Unavailable, UploadSlots
+from ..tools.calls.services import KeyLookup, Services, Unavailable, UploadSlots
 from ..tools.catalog import TOOLS
 from ..tools.decthings import ClientPool, DecthingsClient, DecthingsError
 from ..tools.decthings.client import OnCall
@@ -29,8 +29,10 @@ from ..tools.files.allowed import AllowedFiles
 from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
 from ..tools.results.text import sanitize
+from .api_key import KeptKey, KeyProblem
+from .kept_key import KeptKeyLookup
 from .protocol import LIST_METHODS, protocol_middleware
-from .settings import KeyProblem, Settings, is_loopback
+from .settings import Settings, is_loopback
 
 VERSION = version("decthings-mcp")
 
@@ -51,6 +53,8 @@ _NETWORK_ADVICE = (
     "Ask the user to check the proxy variables (HTTPS_PROXY, ALL_PROXY) and SSL_CERT_FILE in this server's "
     "environment, and to restart it."
 )
+_KEY_STORE_SHARE = 0.5
+"""Of the time of a call, for the user to unlock the key store."""
 _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHED = (*LIST_METHODS, "server/discover")
 
@@ -118,7 +122,7 @@ def create_server(
 
 async def _connect(
     settings: Settings, stack: AsyncExitStack, observer: Observer | None, load_certificates: LoadCertificates
-) -> DecthingsClient | Unavailable:
+) -> DecthingsClient | KeyLookup | Unavailable:
     """Connect to Decthings, or return why that is impossible; the server starts anyway, and every call reports it."""
     on_call = None if observer is None else observer.on_request
     try:
@@ -127,14 +131,22 @@ async def _connect(
         if isinstance(settings.api_key, KeyProblem) and not settings.callers_bring_keys:
             return Unavailable(settings.api_key.message, settings.api_key.next_step)
         pool = await stack.enter_async_context(ClientPool(http_client_factory(settings, load_certificates)))
-        return DecthingsClient(pool, settings.api_url, settings.secret_key, settings.timeouts, on_call)
+        client = DecthingsClient(pool, settings.api_url, settings.secret_key, settings.timeouts, on_call)
+        if isinstance(settings.api_key, KeptKey) and not settings.callers_bring_keys:
+            return KeyLookup(client, KeptKeyLookup(settings.api_key, settings.call_seconds * _KEY_STORE_SHARE))
+        return client
     except (OSError, ValueError, httpx.InvalidURL, sqlite3.Error) as error:
-        number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
-        reason = os.strerror(number) if number else type(error).__name__
+        reason = set_up_problem(error)
         if settings.sandbox:
-            message = f"The sandbox cannot use {settings.sandbox_folder}: {sanitize(reason)}."
+            message = f"The sandbox cannot use {settings.sandbox_folder}: {reason}."
             return Unavailable(message, _SANDBOX_ADVICE)
-        return Unavailable(f"The connection to Decthings cannot be set up: {sanitize(reason)}.", _NETWORK_ADVICE)
+        return Unavailable(f"The connection to Decthings cannot be set up: {reason}.", _NETWORK_ADVICE)
+
+
+def set_up_problem(error: Exception) -> str:
+    """The reason in a few words, without what the error says of the configuration."""
+    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    return sanitize(os.strerror(number) if number else type(error).__name__)
 
 
 def http_client_factory(

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
+from .folders import FilesParser
 from .http.names import MAX_PORT
 from .http.settings import HttpSettings, Tenancy
 from .importing import FastImports, relax_gc
@@ -111,8 +112,22 @@ def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
     return serve_sandbox(settings.sandbox_folder, options.port)
 
 
+def _login(settings: Settings, options: argparse.Namespace) -> int:
+    _prepare(settings)
+    from .login import run_login
+
+    return run_login(settings, options)
+
+
+def _logout(settings: Settings, _: argparse.Namespace) -> int:
+    _prepare(settings)
+    from .login import run_logout
+
+    return run_logout(settings)
+
+
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = FilesParser(
         prog="decthings-mcp",
         allow_abbrev=False,  # else --api-key would pass for --api-key-file
         parents=[_shared_options(None)],
@@ -128,13 +143,16 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_commands(parser: argparse.ArgumentParser) -> None:
+def _add_commands(parser: FilesParser) -> None:
     shared: dict[str, Any] = {
         "parents": [_shared_options(argparse.SUPPRESS)],  # else a command would reset the options before it
         "allow_abbrev": False,
     }
     commands = parser.add_subparsers(metavar="COMMAND")
-    call = commands.add_parser("call", **shared, help="call one tool and print its structured result")
+    parser.commands = commands.choices
+    call = commands.add_parser(
+        "call", **shared, several_folders=False, help="call one tool and print its structured result"
+    )
     call.add_argument("tool", metavar="TOOL")
     call.add_argument("arguments", metavar="JSON", nargs="?", default="{}", help="a JSON object, @FILE, or - for stdin")
     call.set_defaults(run=_call)
@@ -145,6 +163,12 @@ def _add_commands(parser: argparse.ArgumentParser) -> None:
         "--port", type=_port, default=8787, help="the port to listen on; 0 takes a free one (default: %(default)s)"
     )
     sandbox.set_defaults(run=_sandbox, for_sandbox=True)
+    login = commands.add_parser("login", **shared, help="ask for the API key, try it and keep it for the servers")
+    login.add_argument("--status", action="store_true", help="say where the key comes from, and whether it works")
+    login.add_argument("--unchecked", action="store_true", help="keep the key without trying it")
+    login.set_defaults(run=_login)
+    logout = commands.add_parser("logout", **shared, help="remove the key that login has kept")
+    logout.set_defaults(run=_logout)
 
 
 def _add_http_options(parser: argparse.ArgumentParser) -> None:
@@ -223,8 +247,9 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
         help="the folder of the sandbox's models (default: decthings-mcp/sandbox in this user's data folder)",
     )
     add("--api-key-file", type=Path, metavar="FILE", help="the file with the Decthings API key")
+    add("--profile", metavar="NAME", help="whose key is used of those that login keeps (default: default)")
     add("--api-url", metavar="URL", help="the URL of the Decthings API, with its version")
-    add("--files", action="append", metavar="DIR", help="a folder that uploads may come from; repeatable")
+    add("--files", action="append", metavar="DIR", help="a folder that uploads may come from; more may follow it")
     add(
         "--retry-seconds",
         metavar="N",

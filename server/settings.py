@@ -5,17 +5,18 @@ Light to import, since a client is replied to next: no pydantic, and tuples beca
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from argparse import Namespace
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ..tools.calls.time_limits import DEFAULT_RETRY_SECONDS, MAX_CALL_SECONDS, MAX_RETRY_SECONDS, REQUEST_SHARE
 from ..tools.decthings_defaults import DEFAULT_URL, Timeouts
+from .api_key import DEFAULT_PROFILE, NO_KEY, KeptKey, KeyProblem, Secret, choose_key, is_profile
+from .folders import chosen_folders, missing
+from .placeholders import is_placeholder, without_placeholders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,39 +29,9 @@ _OLD_TIME_NAMES = {"answer": "response"}
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
-_HOW_TO_CORRECT = (
-    "Ask the user to correct the API key in this server's configuration (DECTHINGS_API_KEY, or a file named by "
-    "DECTHINGS_API_KEY_FILE) and to restart the server. Never put a key into the chat."
-)
-_HOW_TO_CONFIGURE = (
-    "Ask the user to create an API key at Decthings, to put it into this server's configuration as the "
-    "environment variable DECTHINGS_API_KEY, or to save it in a file named by DECTHINGS_API_KEY_FILE, and to "
-    "restart the server. Never put a key into the chat. The option --sandbox tries everything without one."
-)
-
 
 class SettingsError(Exception):
     """The server cannot start with these settings. The message is for the operator."""
-
-
-class Secret:
-    """A string that is never shown: pydantic's SecretStr, without importing pydantic."""
-
-    def __init__(self, value: str) -> None:
-        self.value = value
-
-    def __repr__(self) -> str:
-        return "Secret()"
-
-
-class KeyProblem(NamedTuple):
-    """Why there is no API key that can be used. A call reports it, since clients hide what a start reports."""
-
-    message: str
-    next_step: str
-
-
-_NO_KEY = KeyProblem("This server has no Decthings API key, so it cannot call Decthings.", _HOW_TO_CONFIGURE)
 
 
 class Settings(NamedTuple):
@@ -68,7 +39,11 @@ class Settings(NamedTuple):
     remote_callers: bool = False
     """Whether it serves callers on other machines."""
     callers_bring_keys: bool = False
-    api_key: Secret | KeyProblem = _NO_KEY
+    api_key: Secret | KeyProblem | KeptKey = NO_KEY
+    key_source: str = ""
+    """The option or the variable that the key comes from, or "login"."""
+    profile: str = DEFAULT_PROFILE
+    """Whose key is used when none is given."""
     files: Sequence[Path] = ()
     check_uploads: bool = True
     tools: Collection[str] = ()
@@ -108,14 +83,24 @@ class Settings(NamedTuple):
         Raises:
             SettingsError: an option or a variable has an invalid value.
         """
+        unfilled = is_placeholder(environ.get("DECTHINGS_API_KEY", ""))
+        options, environ = without_placeholders(options, environ)
         defaults = cls()
         times = _times(options.timeout or environ.get("DECTHINGS_TIMEOUT", "").split(","))
         call_seconds = times.pop("call", defaults.call_seconds)
-        key, warnings = _api_key(options.api_key_file, environ)
+        profile = _profile(options.profile or environ.get("DECTHINGS_PROFILE", DEFAULT_PROFILE))
+        key, source, warnings = choose_key(options.api_key_file, environ, profile, unfilled=unfilled)
+        if profile != DEFAULT_PROFILE and source != "login":
+            warnings.append(f"The profile {profile} is not used, since the API key comes from {source}.")
+        files = chosen_folders(options.files, environ, None if options.http else cwd)
+        if options.http:  # its log is read; on stdio the calls report it
+            warnings += [f"No files can come from {folder}: it is not a folder." for folder in missing(files)]
         return cls(
             api_url=_api_url(options, environ),
             api_key=key,
-            files=_folders(options.files, environ, None if options.http else cwd),
+            key_source=source,
+            profile=profile,
+            files=files,
             remote_callers=options.http,
             callers_bring_keys=options.http and options.tenancy == "per-caller",
             check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
@@ -186,6 +171,16 @@ def _default_sandbox_folder() -> Path:
         return Path(tempfile.gettempdir()) / "decthings-mcp-sandbox"
 
 
+def _profile(given: str) -> str:
+    name = given.strip().lower()
+    if not is_profile(name):
+        raise SettingsError(
+            "The name of a profile (--profile, DECTHINGS_PROFILE) has up to 64 letters, digits and, inside, -, _ and "
+            "dots, such as work."
+        )
+    return name
+
+
 def _api_url(options: Namespace, environ: Mapping[str, str]) -> str:
     given = (options.api_url or environ.get("DECTHINGS_API_URL", "")).strip()
     return _checked_url(given) if given and not options.sandbox else DEFAULT_URL
@@ -218,80 +213,3 @@ def is_loopback(host: str) -> bool:
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
-
-
-def _api_key(key_file: Path | None, environ: Mapping[str, str]) -> tuple[Secret | KeyProblem, list[str]]:
-    """The key, or why there is none, and warnings."""
-    if key_file is None and (given := environ.get("DECTHINGS_API_KEY", "").strip()):
-        return _checked_key(given), []
-    path = key_file or (Path(name) if (name := environ.get("DECTHINGS_API_KEY_FILE")) else None)
-    return (_NO_KEY, []) if path is None else _key_in_file(path)
-
-
-def _key_in_file(path: Path) -> tuple[Secret | KeyProblem, list[str]]:
-    try:
-        path = path.expanduser()
-        text = path.read_text(encoding="utf-8-sig").strip()
-        is_readable_by_all = os.name == "posix" and path.stat().st_mode & stat.S_IROTH
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not a text file"
-        return KeyProblem(f"The file with the Decthings API key cannot be read: {reason}.", _HOW_TO_CORRECT), []
-    warning = f"Every user of this machine can read the API key in {path}; chmod 600 makes it private."
-    empty = KeyProblem("The file with the Decthings API key is empty.", _HOW_TO_CORRECT)
-    return _checked_key(text) if text else empty, [warning] if is_readable_by_all else []
-
-
-def _checked_key(key: str) -> Secret | KeyProblem:
-    if "${" in key:
-        return KeyProblem(
-            "The Decthings API key of this server is the literal text of a ${...} variable, which the client "
-            "that started it did not fill in.",
-            _HOW_TO_CORRECT,
-        )
-    if not re.fullmatch("[!-~]+", key):
-        return KeyProblem(
-            "The Decthings API key of this server contains white space or characters that no key has.",
-            _HOW_TO_CORRECT,
-        )
-    return Secret(key)
-
-
-def _folders(given: Sequence[str] | None, environ: Mapping[str, str], cwd: Path | None) -> list[Path]:
-    # An empty name is a variable that a client did not fill in.
-    named = [name for name in given or environ.get("DECTHINGS_FILES", "").split(os.pathsep) if name]
-    if not named:
-        return [] if cwd is None or _is_private(cwd) else [cwd]
-    folders = [Path(os.path.expanduser(name)) for name in named]  # noqa: PTH111 - pathlib raises for an unknown user
-    for folder in folders:
-        if not folder.is_dir():
-            raise SettingsError(f"--files and DECTHINGS_FILES must name folders; {folder} is not a folder.")
-    return [folder.absolute() for folder in folders]
-
-
-def _is_private(cwd: Path) -> bool:
-    """Whether it is a home folder, or contains homes as the root does: too much to open without being asked."""
-    cwd = cwd.resolve()
-    own = _resolved_homes([os.path.expanduser("~")])  # noqa: PTH111 - pathlib raises when there is none
-    if cwd == Path(cwd.anchor) or any(home.is_relative_to(cwd) for home in own):
-        return True
-    if any(cwd.is_relative_to(home) for home in own) and _is_own(cwd):
-        return False  # without a list of all users, which can take a directory service long
-    return any(home.is_relative_to(cwd) for home in _homes_of_users())
-
-
-def _is_own(folder: Path) -> bool:
-    return os.name != "posix" or folder.stat().st_uid == os.getuid()
-
-
-def _homes_of_users() -> list[Path]:
-    if os.name != "posix":
-        return []
-    import pwd
-
-    return _resolved_homes(user.pw_dir for user in pwd.getpwall() if user.pw_uid >= 1000 or user.pw_uid == os.getuid())
-
-
-def _resolved_homes(names: Iterable[str]) -> list[Path]:
-    """The homes, without those that stand for none: an account of a service can have the root."""
-    homes = map(Path, names)
-    return [home.resolve() for home in homes if home.is_absolute() and home != Path(home.anchor)]

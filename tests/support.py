@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, AnyStr
 
+from decthings_mcp.server.api_key import Secret
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID
 from decthings_mcp.server.sandbox.serving import listen, sandbox_server
-from decthings_mcp.server.settings import Secret, Settings
+from decthings_mcp.server.settings import Settings
 from decthings_mcp.tools.decthings import ClientPool, DecthingsClient
 from decthings_mcp.tools.decthings.varint import decode_varint
 from decthings_mcp.tools.decthings.wire import encode_response
@@ -34,6 +35,8 @@ EXAMPLE_SNAPSHOT = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapsh
 CREATE_STATE = {"method": "create", "name": "s", "params": [], "launcherSpec": {"cpus": 1, "memoryMebibytes": 512}}
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """`verify` of HTTP clients of loopback servers: loading the system's certificates takes longer than most calls."""
+
+NO_KEPT_KEYS = {"XDG_CONFIG_HOME": "/none", "PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
 
 
 @dataclass
@@ -213,9 +216,9 @@ def sandbox(data: Path) -> Generator[str]:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Ours, without what could configure the server, and with `variables`."""
+    """Ours, without what could configure the server and without kept keys, and with `variables`."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DECTHINGS")}
-    return {**inherited, "PYTHONWARNINGS": "error", **variables}
+    return {**inherited, "PYTHONWARNINGS": "error", **NO_KEPT_KEYS, **variables}
 
 
 def server_command(*arguments: str) -> list[str]:

@@ -59,7 +59,7 @@ async def _complete(context: ServerRequestContext[Services, Any], params: Comple
         return CompleteResult(completion=Completion(values=[]))
     typed = params.argument.value
     try:
-        client = services_of_request(context).require_client()
+        client = await services_of_request(context).require_client()
         newest = (await client.get_models({"limit": _MAX_COMPLETIONS}))["models"]
         named = await client.get_models({"limit": _MAX_COMPLETIONS, "filter": {"searchName": typed}}) if typed else None
     except (DecthingsError, NotConfigured):

@@ -43,7 +43,7 @@ class WaitArguments(TypedDict):
 
 
 async def wait_for_model(arguments: WaitArguments, call: Call) -> Success:
-    client, model_id, started = call.services.require_client(), arguments["modelId"], monotonic()
+    client, model_id, started = await call.client(), arguments["modelId"], monotonic()
     wanted = max(arguments.get("timeoutSeconds", _DEFAULT_SECONDS), _MIN_SECONDS)
     seconds = min(wanted, call.services.call_seconds * WAIT_SHARE)
     ended = await _wait(call, client, model_id, seconds)

@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ..settings import Secret, Settings, SettingsError, is_loopback
+from ..api_key import Secret
+from ..settings import Settings, SettingsError, is_loopback
 from .names import checked_host, checked_path, in_url, is_own_name
 
 Tenancy = Literal["single", "per-caller"]

@@ -80,7 +80,6 @@ def test_a_result_that_cannot_be_written_to_stdout_is_on_stderr(tmp_path: Path) 
     (["call", "create_model", "@none.json"], 1, "cannot be read"),
     (["call", "no_such_tool"], 1, "Unknown tool 'no_such_tool'. Available: find_models, find_datasets"),
     (["--api-url", "http://example.com/v0"], 2, "https://"),
-    (["--files", "none"], 2, "none is not a folder"),
     (["--log-level", "loud"], 2, "invalid choice"),
     (["--tools", "create_model,none"], 2, "Unknown tools in --tools: none. Available: find_models, "),
     (["--tools", "find_models", "call", "create_model"], 1, "Available: find_models."),
@@ -92,6 +91,15 @@ def test_a_usage_error_is_a_line_on_stderr(arguments: Any, status: int, expected
     assert expected in finished.stderr
     assert "Traceback" not in finished.stderr
     assert finished.stdout == ""
+
+
+@pytest.mark.slow
+def test_a_folder_that_does_not_exist_is_reported_by_the_call(tmp_path: Path) -> None:
+    call = ["call", "--files", "none", "inspect_model_file", '{"path": "a.onnx"}']
+    finished = run("--files", "${user_config.folders}", *call, cwd=tmp_path)
+    error = json.loads(finished.stdout)["error"]
+    assert (error["code"], finished.returncode, finished.stderr) == ("file_not_allowed", 1, "")
+    assert f"{tmp_path / 'none'} is not a folder" in error["message"]
 
 
 @pytest.mark.slow

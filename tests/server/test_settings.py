@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from decthings_mcp.server.api_key import KeptKey, KeyProblem, Secret
 from decthings_mcp.server.cli import parser
-from decthings_mcp.server.settings import KeyProblem, Secret, Settings, SettingsError
+from decthings_mcp.server.settings import Settings, SettingsError
 
 
 def load(*arguments: str, cwd: Path = Path("/srv/models"), **environ: str) -> Settings:
@@ -20,9 +21,11 @@ def key_of(settings: Settings) -> str:
 
 
 def reason(settings: Settings) -> str:
-    assert isinstance(settings.api_key, KeyProblem)
-    assert "DECTHINGS_API_KEY" in settings.api_key.next_step
-    return settings.api_key.message
+    key = settings.api_key
+    problem = key.absent() if isinstance(key, KeptKey) else key
+    assert isinstance(problem, KeyProblem)
+    assert "DECTHINGS_API_KEY" in problem.next_step
+    return problem.message
 
 
 def test_the_key_comes_from_the_environment_trimmed_and_stays_secret() -> None:
@@ -39,6 +42,22 @@ def test_a_key_file_is_read_trimmed_and_may_begin_with_a_byte_order_mark(tmp_pat
     settings = load("--api-key-file", str(path), DECTHINGS_API_KEY="k-1")
     assert key_of(settings) == "k-2"
     assert settings.warnings == []
+
+
+@pytest.mark.parametrize("name", ["../default", "a/b", ".", "-a", "a b", "a.", "é", "a" * 65])
+def test_names_that_are_no_profiles_are_refused(name: str) -> None:
+    for given in ({"DECTHINGS_PROFILE": name}, {"DECTHINGS_PROFILE": "a"}):
+        with pytest.raises(SettingsError, match="name of a profile"):
+            load(
+                *([] if name in given.values() else [f"--profile={name}"]), DECTHINGS_PROFILE=given["DECTHINGS_PROFILE"]
+            )
+
+
+def test_a_profile_is_named_by_the_option_or_the_environment() -> None:
+    assert load("--profile", "Work").profile == load(DECTHINGS_PROFILE=" work ").profile == "work"
+    assert load("--profile", "", DECTHINGS_PROFILE="${user_config.profile}") == load()
+    (warning,) = load("--profile", "work", DECTHINGS_API_KEY="k-1").warnings
+    assert "work is not used, since the API key comes from DECTHINGS_API_KEY" in warning
 
 
 def test_a_key_file_that_all_can_read_is_warned_about(tmp_path: Path) -> None:
@@ -125,8 +144,43 @@ def test_folders_come_from_the_options_the_environment_or_where_it_was_started(t
     assert load("--files", str(a), "--files", str(b), DECTHINGS_FILES=str(b)).files == [a, b]
     assert load(DECTHINGS_FILES=variable).files == [b, a]
     assert load(cwd=a).files == [a]
-    with pytest.raises(SettingsError, match="none is not a folder"):
-        load("--files", "none", cwd=a)
+
+
+def test_several_folders_may_follow_one_option() -> None:
+    folders = [Path("/a"), Path("/call"), Path("/c")]
+    assert load("--files", "/a", "/call", "--sandbox", "--files", "/c").files == folders
+    assert load("--files", "/a", "/call", "/c", "--read-only").files == folders
+    assert load("demo", "--files", "/a", "/call", "/c").files == folders
+
+
+def test_a_command_ends_the_folders(tmp_path: Path) -> None:
+    (tmp_path / "call").mkdir()
+    for folders in (["call"], ["call", "/b"]):
+        options = parser().parse_args(["--files", *folders, "call", "--files", "/c", "find_models", "{}"])
+        assert (options.tool, options.arguments) == ("find_models", "{}")
+    assert parser().parse_args(["--api-url", "call", "--files", "/a", "call", "find_models"]).api_url == "call"
+
+
+@pytest.mark.parametrize("unfilled", [[], [""], ["${user_config.folders}"], ["", "${workspaceFolder}"]])
+def test_folders_that_a_client_did_not_fill_in_are_not_given(unfilled: list[str], tmp_path: Path) -> None:
+    assert load("--files", *unfilled, "--sandbox", cwd=tmp_path).files == [tmp_path]
+    assert load("--files", *unfilled, DECTHINGS_FILES="/b", cwd=tmp_path).files == [Path("/b")]
+    assert load(DECTHINGS_FILES=os.pathsep.join(unfilled), cwd=tmp_path).files == [tmp_path]
+
+
+def test_other_values_that_a_client_did_not_fill_in_are_not_given() -> None:
+    unfilled = "${user_config.x}"
+    options = ["--api-url", "--api-key-file", "--retry-seconds", "--timeout"]
+    names = ["API_URL", "API_KEY_FILE", "RETRY_SECONDS", "TIMEOUT", "UNCHECKED_UPLOADS"]
+    variables: dict[str, Any] = {f"DECTHINGS_{name}": unfilled for name in names}
+    settings = load(*(word for option in options for word in (option, unfilled)))
+    assert settings == load(**variables) == load()
+
+
+def test_folders_that_do_not_exist_are_logged_over_http(tmp_path: Path) -> None:
+    (warning,) = load("--http", "--files", str(tmp_path), str(tmp_path / "none")).warnings
+    assert "none is not a folder" in warning or "none: it is not a folder" in warning
+    assert load("--files", str(tmp_path / "none")).warnings == []
 
 
 @pytest.mark.parametrize("cwd", ["/", "~", "~/.."])

@@ -30,6 +30,7 @@ class Call:
         self.services = services_of(context)
         self.progress = Progress(context)
         self.evidence: dict[str, Any] | None = None
+        self._client: DecthingsClient | None = None
         self._sending = SendProgress()
         self._seconds_left = self.services.call_seconds
         self._scope: anyio.CancelScope | None = None
@@ -39,13 +40,22 @@ class Call:
         """Whether a request that writes was handed over in full, and was not refused."""
         return self._sending.may_have_acted
 
+    async def client(self) -> DecthingsClient:
+        """The client of this call, the same from its first use on.
+
+        Raises:
+            NotConfigured: there is no API key, or it cannot be used.
+        """
+        self._client = self._client or await self.services.require_client()
+        return self._client
+
     async def read(self, method: Callable[[DecthingsClient], Awaitable[T]]) -> T:
         """The result of a method that only reads: any failure of the connection is retried.
 
         Raises:
             NotConfigured, DecthingsError
         """
-        client = self.services.require_client()
+        client = await self.client()
         return await retry(
             lambda: method(client), self.services.retry_seconds, idempotent=True, on_retry=self.progress.report_retry
         )
@@ -71,7 +81,9 @@ class Call:
         """
         left = self._seconds_left if self._scope is None else self._scope.deadline - anyio.current_time()
         name, deadline = f"{self.tool}{subject}", monotonic() + left
-        write = Write(name, self.services, self.progress, self._sending, method, verify, may_repeat, deadline)
+        write = Write(
+            name, await self.client(), self.services, self.progress, self._sending, method, verify, may_repeat, deadline
+        )
         result, self.evidence = await write.run()
         return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -35,6 +35,37 @@ class Unavailable(NamedTuple):
     next_step: str
 
 
+FindKey = Callable[[], Awaitable[SecretStr | Unavailable]]
+
+
+class KeyLookup:
+    """A client whose API key is looked up when a call first needs it, and again after Decthings has refused it.
+
+    Args:
+        client: a client without a key.
+    """
+
+    def __init__(self, client: DecthingsClient, find_key: FindKey) -> None:
+        self.client = client
+        self._keyless = client
+        self._find_key = find_key
+
+    async def require(self) -> DecthingsClient:
+        """The client with the key.
+
+        Raises:
+            NotConfigured: there is no key, or it cannot be read.
+        """
+        client = self.client
+        if client is self._keyless or client.key_refused:
+            key = await self._find_key()
+            if isinstance(key, Unavailable):
+                raise NotConfigured(*key)
+            if self.client is client:  # else another call has looked it up meanwhile
+                self.client = client.with_key(key)
+        return self.client
+
+
 class UploadSlots:
     """How many uploads of each caller are in progress."""
 
@@ -64,7 +95,7 @@ class UploadSlots:
 class Services:
     """The Decthings client, the files and the limits of one server; over HTTP, of one request."""
 
-    client: DecthingsClient | Unavailable
+    client: DecthingsClient | KeyLookup | Unavailable
     files: AllowedFiles
     check_uploads: bool = True
     retry_seconds: float = DEFAULT_RETRY_SECONDS
@@ -79,17 +110,18 @@ class Services:
 
     @property
     def in_sandbox(self) -> bool:
-        return isinstance(self.client, DecthingsClient) and self.client.in_sandbox
+        client = self.client.client if isinstance(self.client, KeyLookup) else self.client
+        return isinstance(client, DecthingsClient) and client.in_sandbox
 
-    def require_client(self) -> DecthingsClient:
-        """The client.
+    async def require_client(self) -> DecthingsClient:
+        """The client, with a key.
 
         Raises:
             NotConfigured: there is no API key, or it cannot be used.
         """
         if isinstance(self.client, Unavailable):
             raise NotConfigured(*self.client)
-        return self.client
+        return await self.client.require() if isinstance(self.client, KeyLookup) else self.client
 
     def for_caller(self, caller: Caller) -> Services:
         """The same with the caller's own key, if one came with the request."""

@@ -41,6 +41,7 @@ class Write(Generic[T]):
     """One write. `name` is its name in the log, which has its outcome when it is cancelled."""
 
     name: str
+    client: DecthingsClient
     services: Services
     progress: Progress
     sending: SendProgress
@@ -104,9 +105,8 @@ class Write(Generic[T]):
         return await self.verify(lookup), lookup.evidence()
 
     async def _send(self) -> T:
-        client = self.services.require_client()
         return await retry(
-            lambda: self.method(client, self.sending),
+            lambda: self.method(self.client, self.sending),
             self.services.retry_seconds,
             on_retry=self.progress.report_retry,
         )
@@ -120,7 +120,7 @@ class Write(Generic[T]):
         raise NoResponse("Decthings did not respond in time.")
 
     def _lookup(self, error: DecthingsError) -> OutcomeLookup:
-        return OutcomeLookup(error, self.services.require_client(), self.sending.started)
+        return OutcomeLookup(error, self.client, self.sending.started)
 
     def _end(self) -> float:
         """When to give up, a moment before the call must have ended."""

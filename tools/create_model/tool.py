@@ -26,14 +26,14 @@ from .request import RequestBuilder
 async def _question(arguments: CreateModelArguments, call: Call) -> str | None:
     if not arguments.get("publicAccess"):
         return None
-    call.services.require_client()
+    await call.client()
     call.lift_time_limit()
     await RequestBuilder(call.services).resolve_options(arguments["options"])  # nobody is asked in vain
     return publish_question(sanitize(arguments["name"], 200))
 
 
 async def create_model(arguments: CreateModelArguments, call: Call) -> Success:
-    client = call.services.require_client()
+    client = await call.client()
     builder = RequestBuilder(call.services)
     call.lift_time_limit()
     options = await builder.resolve_options(arguments["options"])

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from ..decthings_defaults import DEFAULT_URL, Timeouts
 from .blobs import BlobSource, size_of
 from .client_pool import ClientPool
-from .errors import DecthingsError, InvalidResponse
+from .errors import ApiError, DecthingsError, InvalidResponse
 from .json_codec import is_list, is_object
 from .redact import redact
 from .responses import parse_http_date, read_reply, result_of
@@ -57,6 +57,8 @@ class DecthingsClient:
         self._timeouts = timeouts or Timeouts()
         self.in_sandbox = False
         """Whether the last response came from an embedded Decthings, as its Server header says."""
+        self.key_refused = False
+        """Whether Decthings has refused the key."""
 
     def with_key(self, api_key: SecretStr) -> DecthingsClient:
         """A client for another account that uses the same pool."""
@@ -142,6 +144,7 @@ class DecthingsClient:
             return await self._call(path, params, timeout, on_date, sending)
         except DecthingsError as error:
             failure, sending.refused = error, not error.may_have_acted
+            self.key_refused = isinstance(error, ApiError) and error.code == "bad_credentials"
             raise
         finally:
             if self._on_call is not None:

@@ -23,7 +23,9 @@ _OPEN_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0
 
 
 class AllowedFiles:
-    """The folders from which files may be read. They exist; relative paths start in the first one.
+    """The folders from which files may be read. Relative paths start in the first one.
+
+    A folder that does not exist, as that of a disk that is not connected, can be used as soon as it does.
 
     Args:
         remote_callers: whether the users are on other machines, whose own files cannot be read.
@@ -31,7 +33,24 @@ class AllowedFiles:
 
     def __init__(self, folders: Sequence[Path], *, remote_callers: bool = False) -> None:
         self._remote_callers = remote_callers
-        self._folders = [Path(os.path.realpath(folder)) for folder in folders]
+        self._given = list(dict.fromkeys(folders))
+        self._resolved: dict[Path, Path] = {}
+        self._resolve()
+
+    def _resolve(self) -> None:
+        """Resolve the folders that exist, each once: links that are changed later do not count."""
+        for folder in self._given:
+            if folder not in self._resolved and os.path.isdir(folder):  # noqa: PTH112 - Path's raises without permission
+                self._resolved[folder] = Path(os.path.realpath(folder))
+
+    @property
+    def _folders(self) -> list[Path]:
+        return [self._resolved[folder] for folder in self._given if folder in self._resolved]
+
+    @property
+    def missing(self) -> list[Path]:
+        """The folders that do not exist, or are not folders."""
+        return [folder for folder in self._given if folder not in self._resolved]
 
     def open(self, path: str) -> FileBlob:
         """Open the file at `path`.
@@ -45,6 +64,7 @@ class AllowedFiles:
                 f"File {sanitize(path, 200)!r} was not found: no path contains the character NUL.",
                 "Check the path with the user. " + self._where() if self._folders else "Check the path with the user.",
             )
+        self._resolve()
         folder, parts = self._locate(path)
         name = single_line(sanitize(Path(path).name, 100)) or "The path"
         try:
@@ -73,6 +93,12 @@ class AllowedFiles:
                 "Give the data as base64 if it is small. Otherwise ask the operator of this server to share a "
                 "folder with --files and to put the file there.",
             )
+        if not self._folders and self.missing:
+            raise FileNotAllowed(
+                f"This server cannot read files: {_not_folders(self.missing)}.",
+                "Ask the user to create the folder, or to correct --files (or DECTHINGS_FILES) in the server's "
+                "configuration and to restart the server. Small data can be given as base64.",
+            )
         if not self._folders:
             raise FileNotAllowed(
                 "This server is not allowed to read files.",
@@ -93,7 +119,14 @@ class AllowedFiles:
     def _where(self) -> str:
         first, *others = [sanitize(str(folder), 200) for folder in self._folders]
         also = f" Files in {join_words(others, 'and')} need an absolute path." if others else ""
+        if self.missing and not self._remote_callers:
+            also += f" {_not_folders(self.missing)}, so no files can come from there."
         return f"A relative path starts in {first}.{also}"
+
+
+def _not_folders(missing: Sequence[Path]) -> str:
+    names = [sanitize(str(folder), 200) for folder in missing]
+    return f"{join_words(names, 'and')} {'is not a folder' if len(names) == 1 else 'are not folders'}"
 
 
 def _open_below(folder: Path, parts: Sequence[str]) -> int:

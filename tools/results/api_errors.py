@@ -59,9 +59,9 @@ ADVICE = {
     ),
     "bad_credentials": Advice(
         "Decthings does not accept the API key of this server.",
-        "Ask the user to put a valid key into the configuration: DECTHINGS_API_KEY or DECTHINGS_API_KEY_FILE of the "
-        "server, which must then be restarted, or the header Decthings-Api-Key if the server takes keys from there. "
-        "Never put a key into the chat.",
+        "Ask the user to replace the key: with decthings-mcp login in a terminal, if it was kept by that, or in the "
+        "configuration, DECTHINGS_API_KEY or DECTHINGS_API_KEY_FILE of the server, which must then be restarted, or in "
+        "the header Decthings-Api-Key if the server takes keys from there. Never put a key into the chat.",
     ),
     "too_many_requests": Advice(
         "this account has sent too many requests.",

@@ -78,7 +78,7 @@ def test_generated_sessions_get_equal_replies(lines: list[str], at_once: bool, t
 
 
 def test_a_wrong_option_is_refused_before_any_early_reply(tmp_path: Path) -> None:
-    for wrong in (["--files", "none"], ["--tools", "none"], ["--retry-seconds", "x"], ["--none"]):
+    for wrong in (["--api-url", "none"], ["--tools", "none"], ["--retry-seconds", "x"], ["--none"]):
         finished = support.run_server(*wrong, cwd=tmp_path, given=handshake() + "\n")
         assert (finished.stdout, finished.returncode) == ("", 2)
         assert finished.stderr

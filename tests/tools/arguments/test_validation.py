@@ -1,10 +1,12 @@
 """Every problem of the arguments is reported with its path, and nothing is sent."""
 
+import math
 import re
 from typing import Any
 
 import pytest
 from create_model_arguments import arguments, from_snapshot, with_params, with_tensor
+from decthings_mcp.tools.arguments import limits
 from decthings_mcp.tools.decthings.tensors import TENSOR_TYPES
 from support import CODE, Chat, Upstream
 
@@ -102,7 +104,10 @@ async def test_every_problem_is_reported_and_nothing_sent(
     assert upstream.connections == 0
 
 
-async def test_checking_stops_after_twenty_problems_and_the_message_says_so(chat: Chat) -> None:
+async def test_checking_stops_after_twenty_problems_and_the_message_says_so(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SECONDS", math.inf)
     for count in (10, 30, 500_000):
         answer = await chat.create(arguments({**CODE, "tags": [{}] * count}))
         assert len(answer["error"]["problems"]) == 20

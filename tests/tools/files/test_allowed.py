@@ -54,6 +54,28 @@ async def test_a_file_outside_the_folder_is_refused(path: str, folder: Path) -> 
     assert code_of(folder, path.format(folder=folder)) == expected
 
 
+async def test_a_missing_folder_is_reported_and_used_as_soon_as_it_exists(folder: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late"
+    files = AllowedFiles([late])
+    with pytest.raises(FileNotAllowed, match="late is not a folder"):
+        files.open("a.onnx")
+    (late / "models").mkdir(parents=True)
+    (late / "a.onnx").write_bytes(b"late")
+    assert files.open("a.onnx").size == 4
+
+
+async def test_a_missing_folder_leaves_the_others_in_use(folder: Path, tmp_path: Path) -> None:
+    files = AllowedFiles([tmp_path / "none", folder])
+    assert files.open("models/a.onnx").size == 6
+    with pytest.raises(FileNotAllowed) as caught:
+        files.open(str(tmp_path / "none" / "a.onnx"))
+    assert "none is not a folder" in caught.value.next_step
+    remote = AllowedFiles([tmp_path / "none", folder], remote_callers=True)
+    with pytest.raises(FileNotAllowed) as caught:
+        remote.open(str(tmp_path / "none" / "a.onnx"))
+    assert "none" not in caught.value.next_step
+
+
 async def test_a_missing_file_is_reported_without_a_look_outside(folder: Path) -> None:
     assert code_of(folder, "models/none.onnx") == "file_not_found"
     assert code_of(folder, "models/a.onnx/x") == "file_not_readable"
