@@ -30,6 +30,7 @@ from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
 from ..tools.results.text import sanitize
 from .api_key import KeptKey, KeyProblem
+from .certificates import load_certificates
 from .kept_key import KeptKeyLookup
 from .protocol import LIST_METHODS, protocol_middleware
 from .settings import Settings, is_loopback
@@ -76,7 +77,7 @@ def create_server(
     state_security: RequestStateSecurity | None = None,
     uploads_at_a_time: int | None = None,
     observer: Observer | None = None,
-    load_certificates: LoadCertificates = httpx.create_ssl_context,
+    load_certificates: LoadCertificates = load_certificates,
 ) -> MCPServer[Services]:
     """Create the MCP server with the tools that the settings offer.
 
@@ -150,7 +151,7 @@ def set_up_problem(error: Exception) -> str:
 
 
 def http_client_factory(
-    settings: Settings, load_certificates: LoadCertificates = httpx.create_ssl_context
+    settings: Settings, load_certificates: LoadCertificates = load_certificates
 ) -> Callable[[], httpx.AsyncClient]:
     """A function that opens HTTP clients for Decthings; certificates are loaded only once.
 

@@ -56,15 +56,13 @@ def _load_server(settings: Settings) -> MCPServer[Any]:
 
     # Loading the trusted certificates takes a while, without the interpreter: imports go on meanwhile.
     with FastImports(), ThreadPoolExecutor(1) as executor:
-        import httpx
+        from .certificates import load_certificates
 
-        certificates = None if settings.sandbox else executor.submit(httpx.create_ssl_context)
+        certificates = None if settings.sandbox else executor.submit(load_certificates)
         import_module(".stdio.serve", __package__)  # it is needed next
         from .app import create_server
     _prepare(settings)
-    server = create_server(
-        settings, load_certificates=certificates.result if certificates else httpx.create_ssl_context
-    )
+    server = create_server(settings, load_certificates=certificates.result if certificates else load_certificates)
     relax_gc()
     return server
 

@@ -12,8 +12,11 @@ from pydantic import SecretStr
 
 from ..tools.calls.services import Unavailable
 from .api_key import KeptKey, KeyProblem, Secret, checked_key, login_command
-from .key_store import FoundKey, KeyStoreError, find_key
 from .settings import Settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .key_store import FoundKey
 
 
 class KeptKeyLookup:
@@ -34,11 +37,13 @@ class KeptKeyLookup:
 
     async def find(self) -> FoundKey | Unavailable:
         """The key with the place where it is kept."""
-        reading = self._reading = self._reading or _start(partial(find_key, self._kept.profile))
+        reading = self._reading = self._reading or _start(partial(_find, self._kept.profile))
         await anyio.to_thread.run_sync(partial(wait, [reading], self._seconds), abandon_on_cancel=True)
         if not reading.done():
             return self._unavailable(f"the system's key store did not respond within {self._seconds:.3g} seconds")
         self._reading = None
+        from .key_store import KeyStoreError
+
         try:
             found = reading.result()
         except KeyStoreError as error:
@@ -65,6 +70,12 @@ async def find_used_key(settings: Settings, seconds: float) -> tuple[SecretStr, 
         return SecretStr(settings.api_key.value), settings.key_source
     found = await KeptKeyLookup(settings.api_key, seconds).find()
     return found if isinstance(found, Unavailable) else (SecretStr(found.key.value), found.place)
+
+
+def _find(profile: str) -> FoundKey | None:
+    from .key_store import find_key  # with its packages, only where a kept key is needed
+
+    return find_key(profile)
 
 
 def _start(read: partial[FoundKey | None]) -> Future[FoundKey | None]:

@@ -5,14 +5,18 @@ import ipaddress
 import json
 import socket
 import ssl
+import sys
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 import support
+import truststore
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from decthings_mcp.server import certificates
 from support import CREATE, Chat, Upstream
 from support import run_server as run
 
@@ -104,3 +108,56 @@ def test_certificates_come_from_ssl_cert_file(trusted: bool, tmp_path: Path) -> 
     answer = json.loads(finished.stdout)
     assert ("result" in answer) == trusted
     assert trusted or (answer["error"]["code"], answer["error"]["outcome"]) == ("connection_failed", "not_created")
+
+
+def system_with(monkeypatch: pytest.MonkeyPatch, file: Path | None, folder: Path | None) -> None:
+    """Makes OpenSSL's default store that of the file and the folder."""
+    paths = ssl.get_default_verify_paths()
+    given = {"cafile": file and str(file), "capath": folder and str(folder)}
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths._replace(**given))
+    monkeypatch.setattr(certificates, "_FILES", ())
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+
+
+def trusts(url: str) -> bool:
+    """Whether a client with the certificates of this server connects."""
+    try:
+        httpx.post(url, verify=certificates.load_certificates(), trust_env=False)
+    except httpx.ConnectError as error:
+        return "CERTIFICATE_VERIFY_FAILED" not in str(error)
+    return True
+
+
+def test_certificates_come_from_the_system_unless_others_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = certificate(tmp_path)
+    (tmp_path / "none").mkdir()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    with support.upstream(support.created(), context) as upstream:
+        system_with(monkeypatch, path, tmp_path / "none")
+        assert trusts(upstream.url)
+        monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+        assert not trusts(upstream.url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(path))
+        assert trusts(upstream.url)
+        system_with(monkeypatch, None, tmp_path / "none")
+        assert not trusts(upstream.url)
+
+
+def test_a_system_without_certificates_has_those_of_certifi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in (None, tmp_path):
+        system_with(monkeypatch, None, folder)
+        assert certificates.load_certificates().cert_store_stats()["x509_ca"] > 50
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_where_the_system_checks_certificates_itself_it_is_asked(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    assert isinstance(certificates.load_certificates(), truststore.SSLContext)
