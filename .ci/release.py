@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import npm
 
-MCPB = "@anthropic-ai/mcpb@2.1.2"
+MCPB = ("@anthropic-ai/mcpb", "2.1.2")
 _PYTHON_OF_BUNDLES = "3.13"
 """The newest Python may still be without the wheels of a dependency."""
 
@@ -121,9 +121,15 @@ def server_json_with(bundle: Path) -> str:
     return _json(document)
 
 
+def mcpb_folder() -> Path:
+    """Of the official tool for bundles."""
+    package, version = MCPB
+    return npm.install(package, version) / "node_modules" / package
+
+
 def mcpb(*arguments: str | Path) -> None:
-    """Runs the official tool for bundles."""
-    program = npm.install(MCPB) / "dist" / "cli" / "cli.js"
+    """Runs it."""
+    program = mcpb_folder() / "dist" / "cli" / "cli.js"
     subprocess.run([npm.node(), str(program), *map(str, arguments)], check=True, stdout=sys.stderr)
 
 

@@ -32,7 +32,7 @@ def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
     try:
         release.pack_bundle(wheel, folder / "decthings-mcp.mcpb")
-    except npm.NotInstalled as problem:
+    except npm.Unavailable as problem:
         pytest.skip(str(problem))
     release.mcpb("unpack", folder / "decthings-mcp.mcpb", folder / "unpacked")
     return folder / "unpacked"
@@ -40,7 +40,7 @@ def unpacked(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def configured(unpacked: Path, user_config: dict[str, Any], **variables: str) -> StdioServerParameters:
     """How a client starts it, from the manifest and what the user has chosen."""
-    library = npm.install(release.MCPB) / "dist" / "index.js"
+    library = release.mcpb_folder() / "dist" / "index.js"
     manifest = json.loads((unpacked / "manifest.json").read_text(encoding="utf-8"))
     options = {"manifest": manifest, "extensionPath": str(unpacked), "userConfig": user_config}
     script = _CONFIGURATION % json.dumps(library.as_uri())
