@@ -84,12 +84,29 @@ def _manifest(facts: Facts, text: str) -> str:
     return _json(document)
 
 
+def _plugin(facts: Facts, text: str) -> str:
+    document = json.loads(text)
+    document |= {"version": facts.version, "repository": facts.repository}
+    document["author"]["name"] = facts.owner
+    document["mcpServers"]["decthings"]["args"][0] = f"{facts.name}@{facts.version}"
+    return _json(document)
+
+
+def _marketplace(facts: Facts, text: str) -> str:
+    document = json.loads(text)
+    document["name"] = facts.name
+    document["owner"]["name"] = facts.owner
+    return _json(document)
+
+
 def _json(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 _WRITERS: dict[str, Callable[[Facts, str], str]] = {
     "server.json": _server_json,
+    ".claude-plugin/marketplace.json": _marketplace,
+    "plugin/.claude-plugin/plugin.json": _plugin,
     "deploy/mcpb/manifest.json": _manifest,
     "README.md": _readme,
     "deploy/Dockerfile": _dockerfile,
