@@ -5,18 +5,27 @@
 .ci/release.py readme                 makes the README's links absolute, as package indexes need them
 .ci/release.py server-json BUNDLE     prints server.json with the bundle of a release, for the MCP registry
 """
-# ruff: noqa: T201
+# ruff: noqa: S603, T201 - it starts programs of its own choice, and talks to a person
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import npm
+
+MCPB = ("@anthropic-ai/mcpb", "2.1.2")
+_PYTHON_OF_BUNDLES = "3.13"
+"""The newest Python may still be without the wheels of a dependency."""
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,12 +76,38 @@ def _dockerfile(facts: Facts, text: str) -> str:
     return re.sub(r'(org\.opencontainers\.image\.source)=".*?"', rf'\1="{facts.repository}"', text)
 
 
+def _manifest(facts: Facts, text: str) -> str:
+    document = json.loads(text)
+    document |= {"name": facts.name, "version": facts.version, "description": facts.description}
+    document["author"]["name"] = facts.owner
+    document["repository"]["url"] = facts.repository
+    return _json(document)
+
+
+def _plugin(facts: Facts, text: str) -> str:
+    document = json.loads(text)
+    document |= {"version": facts.version, "repository": facts.repository}
+    document["author"]["name"] = facts.owner
+    document["mcpServers"]["decthings"]["args"][0] = f"{facts.name}@{facts.version}"
+    return _json(document)
+
+
+def _marketplace(facts: Facts, text: str) -> str:
+    document = json.loads(text)
+    document["name"] = facts.name
+    document["owner"]["name"] = facts.owner
+    return _json(document)
+
+
 def _json(document: Any) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 _WRITERS: dict[str, Callable[[Facts, str], str]] = {
     "server.json": _server_json,
+    ".claude-plugin/marketplace.json": _marketplace,
+    "plugin/.claude-plugin/plugin.json": _plugin,
+    "deploy/mcpb/manifest.json": _manifest,
     "README.md": _readme,
     "deploy/Dockerfile": _dockerfile,
 }
@@ -103,6 +138,48 @@ def server_json_with(bundle: Path) -> str:
     return _json(document)
 
 
+def mcpb_folder() -> Path:
+    """Of the official tool for bundles."""
+    package, version = MCPB
+    return npm.install(package, version) / "node_modules" / package
+
+
+def mcpb(*arguments: str | Path) -> None:
+    """Runs it."""
+    program = mcpb_folder() / "dist" / "cli" / "cli.js"
+    subprocess.run([npm.node(), str(program), *map(str, arguments)], check=True, stdout=sys.stderr)
+
+
+def pack_bundle(wheel: Path, bundle: Path) -> None:
+    """Packs the wheel with what uv needs to install it, with the versions of the dependencies that are tested."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "deploy" / "mcpb", folder, dirs_exist_ok=True)
+        for file in (wheel, ROOT / "LICENSE", ROOT / "README.md"):
+            shutil.copy(file, folder)
+        Path(folder, "pyproject.toml").write_text(_pyproject_of_bundle(wheel), encoding="utf-8")
+        Path(folder, ".python-version").write_text(f"{_PYTHON_OF_BUNDLES}\n", encoding="utf-8")
+        mcpb("validate", Path(folder, "manifest.json"))
+        mcpb("pack", folder, bundle)
+
+
+def _pyproject_of_bundle(wheel: Path) -> str:
+    facts = read_facts()
+    tested = (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
+    return f"""[project]
+name = "{facts.name}-bundle"
+version = "{facts.version}"
+requires-python = ">=3.11,<3.15"
+dependencies = ["{facts.name}"]
+
+[tool.uv]
+package = false
+constraint-dependencies = {json.dumps(tested)}
+
+[tool.uv.sources]
+{facts.name} = {{ path = "{wheel.name}" }}
+"""
+
+
 def main(arguments: list[str]) -> None:
     match arguments:
         case ["facts"]:
@@ -110,6 +187,8 @@ def main(arguments: list[str]) -> None:
                 (ROOT / path).write_text(text, encoding="utf-8")
         case ["readme"]:
             (ROOT / "README.md").write_text(readme_for_indexes(), encoding="utf-8")
+        case ["bundle", wheel, bundle]:
+            pack_bundle(Path(wheel), Path(bundle))
         case ["server-json", bundle]:
             print(server_json_with(Path(bundle)), end="")
         case _:

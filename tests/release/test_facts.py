@@ -2,27 +2,26 @@
 
 import json
 import re
-import runpy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import release
 from check_jsonschema import main as check_jsonschema
 from click.testing import CliRunner
 from decthings_mcp.server.cli import parser
 from generated import ROOT, assert_up_to_date
 from jsonschema import Draft202012Validator
 
-RELEASE = runpy.run_path(str(ROOT / ".ci" / "release.py"))
 SCHEMA = ROOT / ".ci" / "server.schema.json"
 SERVER: dict[str, Any] = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("path", RELEASE["with_facts"]())
+@pytest.mark.parametrize("path", release.with_facts())
 def test_a_file_repeats_the_facts_of_pyproject(path: str) -> None:
-    text = RELEASE["with_facts"]()[path]
-    assert RELEASE["read_facts"]().owner in text
+    text = release.with_facts()[path]
+    assert release.read_facts().owner in text
     assert_up_to_date(ROOT / path, text)
 
 
@@ -35,7 +34,7 @@ def check(*arguments: str | Path) -> None:
 def test_the_registry_takes_server_json(with_bundle: bool, tmp_path: Path) -> None:
     bundle, file = tmp_path / "decthings-mcp.mcpb", tmp_path / "server.json"
     bundle.write_bytes(b"a bundle")
-    published = json.loads(RELEASE["server_json_with"](bundle)) if with_bundle else SERVER
+    published = json.loads(release.server_json_with(bundle)) if with_bundle else SERVER
     assert len(published["packages"]) == len(SERVER["packages"]) + with_bundle
     file.write_text(json.dumps(published))
     check("--schemafile", SCHEMA, file)
@@ -92,7 +91,7 @@ def test_what_server_json_passes_to_the_server_exists() -> None:
 
 
 def test_links_of_the_readme_work_on_a_package_index() -> None:
-    text = RELEASE["readme_for_indexes"]()
+    text = release.readme_for_indexes()
     links = re.findall(r"\]\(([^)]+)\)", text)
     assert any("/blob/v" in link for link in links)
     assert [link for link in links if not link.startswith(("https://", "#", "vscode:"))] == []
