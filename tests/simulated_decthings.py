@@ -70,7 +70,6 @@ class Model:
     ready: float
     fails: bool
     public: bool = False
-    tags: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
     snapshots: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """`id`, `name`, `created`, `ask`."""
 
@@ -142,15 +141,11 @@ class Decthings:
         return self._change(method, model, params, ask)
 
     def _create(self, params: dict[str, Any], ask: int) -> dict[str, Any]:
-        seconds = 60 if params["options"].get("preset") == "slow" else 0
-        model = self.add(
-            params["name"], params["description"], ask=ask, tags=params["options"].get("tags", []),
-            ready=self.now() + seconds, fails=params["description"] == "fails",
-        )  # fmt: skip
+        model = self.add(params["name"], params["description"], ask=ask)
         if model is None:
             return {"error": {"code": "name_already_used"}}
         self.acted.append((ask, "createModel"))
-        return {"result": {"modelId": model.id, "isNowCreating": seconds > 0}}
+        return {"result": {"modelId": model.id, "isNowCreating": False}}
 
     def _change(self, method: str, model: Model, params: dict[str, Any], ask: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -192,7 +187,7 @@ class Decthings:
     def _document(self, model: Model) -> dict[str, Any]:
         return {
             "id": model.id, "name": model.name, "description": model.description, "publicAccess": model.public,
-            "createdAt": self._stamp(model.created), "tags": model.tags, "owner": model.owner, "language": "go",
+            "createdAt": self._stamp(model.created), "tags": [], "owner": model.owner, "language": "go",
             "access": "read" if model.owner == STRANGER else "readwrite", "beingCreated": self.now() < model.ready,
             "states": [],
             "snapshots": [{"id": snapshot["id"], "name": snapshot["name"], "createdAt": self._stamp(snapshot["created"])}
