@@ -5,16 +5,20 @@ The bytes are those of real HTTP: the network is the lowest layer of the real cl
 
 import asyncio
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from itertools import count
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpcore
 import httpx
 import support
 from decthings_mcp.tools.decthings.wire import encode_response
+from simulated_time import simulated_time
 
 EPOCH = 1_800_000_000.0
 """Seconds since 1970 at the beginning of the simulated time."""
@@ -105,10 +109,9 @@ class Decthings:
     def changed(self) -> None:
         self.history.append((self.now(), copy.deepcopy(self.models)))
 
-    def states_since(self, moment: float, index: int) -> list[dict[str, Model]]:
-        """All states since that moment or that index of the history, whichever is earlier."""
-        earlier = sum(at <= moment for at, _ in self.history) - 1
-        return [models for _, models in self.history[max(0, min(earlier, index)) :]]
+    def done_by(self, ask: int) -> list[str]:
+        """The methods that a call has carried out."""
+        return [method for number, method in self.acted if number == ask]
 
     def listed(self) -> dict[str, Model]:
         return [models for moment, models in self.history if moment <= self.now() - self.lag][-1]
@@ -116,12 +119,15 @@ class Decthings:
     def holder(self, name: str, owner: dict[str, str] = ME) -> Model | None:
         return next((model for model in self.models.values() if (model.name, model.owner) == (name, owner)), None)
 
-    def add(self, name: str, description: str, owner: dict[str, str] = ME, **more: Any) -> Model | None:
-        """A model, unless the name is taken."""
+    def add(
+        self, name: str, description: str, owner: dict[str, str] = ME, ask: int | None = None,
+        *, seconds: float = 0, fails: bool = False,
+    ) -> Model | None:  # fmt: skip
+        """A model, unless the name is taken. It takes `seconds` to be created."""
         if self.holder(name, owner):
             return None
-        given = {"ask": None, "ready": self.now(), "fails": False, **more}
-        model = Model(f"model-{next(self.ids)}", name, description, owner, self.now(), **given)
+        now = self.now()
+        model = Model(f"model-{next(self.ids)}", name, description, owner, now, ask, now + seconds, fails)
         self.models[model.id] = model
         self.changed()
         return model
@@ -190,8 +196,10 @@ class Decthings:
             "createdAt": self._stamp(model.created), "tags": [], "owner": model.owner, "language": "go",
             "access": "read" if model.owner == STRANGER else "readwrite", "beingCreated": self.now() < model.ready,
             "states": [],
-            "snapshots": [{"id": snapshot["id"], "name": snapshot["name"], "createdAt": self._stamp(snapshot["created"])}
-                          for snapshot in model.snapshots],
+            "snapshots": [
+                {"id": one["id"], "name": one["name"], "createdAt": self._stamp(one["created"])}
+                for one in model.snapshots
+            ],
         }  # fmt: skip
 
     def _stamp(self, moment: float) -> float:
@@ -270,6 +278,86 @@ class Network:
         assert reply is not None
         date = formatdate(EPOCH + self.decthings.now() + self.decthings.date_skew, usegmt=True)
         return support.http_response(encode_response(reply), "200 OK", "application/octet-stream", f"Date: {date}")
+
+
+class Simulation:
+    """A server with a client, whose Decthings and network are simulated, and whose time is that of the simulation."""
+
+    def __init__(self, files: Path, **settings: Any) -> None:
+        self.decthings = Decthings()
+        self.network = Network(self.decthings)
+        self._stack = ExitStack()
+        self._stack.enter_context(patch("decthings_mcp.server.app._http", self.network.http_client))
+        self.run = self._stack.enter_context(simulated_time())
+        self._closing = asyncio.Event()
+        self.started = self.ended = 0.0
+        self.states: list[dict[str, Model]] = []
+        self.done: list[str] = []
+        self._session: asyncio.Task[None] | None = None
+        self.chat: support.Chat = self.run(self._open(files, settings))
+
+    async def _open(self, files: Path, settings: dict[str, Any]) -> support.Chat:
+        opened: asyncio.Future[support.Chat] = asyncio.get_running_loop().create_future()
+
+        async def session() -> None:
+            upstream = support.Upstream(url="http://decthings.invalid/v0")
+            async with support.connect_chat(upstream, files, **settings) as chat:
+                opened.set_result(chat)
+                await self._closing.wait()
+
+        self._session = asyncio.get_running_loop().create_task(session())
+        self.decthings.changed()
+        return await opened
+
+    def close(self) -> None:
+        async def close() -> None:
+            self._closing.set()
+            assert self._session is not None
+            await self._session
+
+        self.run(close())
+        self._stack.close()
+
+    def act(self, change: Callable[[Decthings], Any]) -> Any:
+        """What the change returns, made at the present time."""
+
+        async def act() -> Any:
+            return change(self.decthings)
+
+        return self.run(act())
+
+    def passes(self, seconds: float) -> None:
+        self.run(asyncio.sleep(seconds))
+
+    def call(self, tool: str, weather: Sequence[Weather] = (), lasting: Weather = FINE, **arguments: Any) -> Any:
+        """The result of a call in that weather. When it returns, all that was delayed has arrived.
+
+        Keeps when it `started` and `ended`, the `states` that Decthings had and listed meanwhile, and what the call
+        had `done` at its end.
+        """
+        self.decthings.ask += 1
+        self.network.weather, self.network.lasting = list(weather), lasting
+
+        async def call() -> dict[str, Any]:
+            self.started, first = self.decthings.now(), len(self.decthings.history) - 1
+            first -= sum(at >= self.started - self.decthings.lag for at, _ in self.decthings.history[:first])
+            result = await self.chat(tool, **arguments)
+            self.ended = self.decthings.now()
+            self.states = [models for _, models in self.decthings.history[max(first, 0) :]]
+            self.done = self.decthings.done_by(self.decthings.ask)
+            self.network.weather, self.network.lasting = [], FINE
+            await self.network.settle()
+            return result
+
+        return self.run(call())
+
+    def states_of(self, model_id: str) -> list[Model]:
+        """Those of a model during the last call."""
+        return [models[model_id] for models in self.states if model_id in models]
+
+    def sent(self, method: str) -> int:
+        """How often the last call has sent a complete request of this method."""
+        return self.network.deliveries.count((self.decthings.ask, method))
 
 
 class _Backend(httpcore.AsyncNetworkBackend):

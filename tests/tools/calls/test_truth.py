@@ -3,16 +3,13 @@
 `DECTHINGS_RUNS=10000 .venv/bin/pytest -n0 tests/tools/calls/test_truth.py` plays more games than the suite does.
 """
 
-import asyncio
 import logging
 import os
-from collections.abc import Coroutine
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 import support
@@ -21,19 +18,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from simulated_decthings import (
     FINE,
+    ME,
     ORGANIZATION,
     STRANGER,
     Change,
     Decthings,
     Model,
-    Network,
+    Simulation,
     Weather,
     intermediary,
 )
-from simulated_time import simulated_time
 
 RUNS = int(os.environ.get("DECTHINGS_RUNS", "200"))
 NAMES, DESCRIPTIONS = st.sampled_from(["a", "b", "acme/a"]), st.sampled_from(["d", "e"])
+CHANGES = st.fixed_dictionaries({}, optional={"name": NAMES, "description": DESCRIPTIONS})
 SHARES = st.sampled_from([0.0, 0.01, 0.3, 0.7, 0.99])
 DELAYS = st.sampled_from([0.0, 0.2, 1.0, 3.0, 12.0, 19.0, 25.0, 43.0, 70.0])
 CALL_SECONDS = 44.0
@@ -51,9 +49,7 @@ OPEN = [
     for headers in ((), ("Retry-After: 0",), ("Retry-After: 3",))
 ]
 """What intermediaries say whether they have passed a request on or not."""
-REFUSALS = [
-    intermediary(f"{status} x") for status in (307, 400, 401, 403, 404, 405, 413, 429)
-]
+REFUSALS = [intermediary(f"{status} x") for status in (307, 400, 401, 403, 404, 405, 413, 429)]
 """What they say only if they have not."""
 
 acts_after = st.none() | DELAYS
@@ -73,9 +69,9 @@ faults = st.one_of(
 )
 
 
-def create(name: str, description: str, owner: dict[str, str] | None) -> Change:
+def create(name: str, description: str, owner: dict[str, str]) -> Change:
     def change(decthings: Decthings) -> None:
-        decthings.add(name, description, **({} if owner is None else {"owner": owner}))
+        decthings.add(name, description, owner)
 
     return change
 
@@ -101,17 +97,19 @@ def change_named(name: str, kind: str, value: str) -> Change:
 
 
 others = st.one_of(
-    st.builds(create, NAMES, DESCRIPTIONS, st.sampled_from([None, STRANGER, ORGANIZATION])),
+    st.builds(create, NAMES, DESCRIPTIONS, st.sampled_from([ME, STRANGER, ORGANIZATION])),
     st.builds(change_named, NAMES, st.sampled_from(["delete", "snapshot"]), st.just("v")),
     st.builds(change_named, NAMES, st.just("rename"), NAMES),
     st.builds(change_named, NAMES, st.just("describe"), DESCRIPTIONS),
 )
-weather = st.builds(
-    lambda one, before, after: replace(one, before=before, after=after),
-    st.just(FINE) | faults,
-    st.none() | st.none() | others,
-    st.none() | st.none() | others,
-)
+
+
+def with_others(weather: Weather, before: Change | None, after: Change | None) -> Weather:
+    return replace(weather, before=before, after=after)
+
+
+maybe_others = st.one_of(st.none(), st.none(), others)
+weather = st.builds(with_others, st.just(FINE) | faults, maybe_others, maybe_others)
 forecasts = st.tuples(st.lists(weather, max_size=4), st.one_of(*[st.just(FINE)] * 3, faults))
 """What happens to the first requests of a call, and to all others."""
 
@@ -121,35 +119,16 @@ class Truth(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.decthings = Decthings()
-        self.network = Network(self.decthings)
         self.stack = ExitStack()
         folder = Path(self.stack.enter_context(TemporaryDirectory()))
         (folder / "m.bin").write_bytes(bytes(200_000))
-        self.stack.enter_context(patch("decthings_mcp.server.app._http", self.network.http_client))
+        self.simulation = Simulation(folder)
+        self.decthings = self.simulation.decthings
+        self.stack.callback(self.simulation.close)
         self.stack.callback(logging.disable, logging.NOTSET)
         logging.disable()
-        self.run = self.stack.enter_context(simulated_time())
-        self.closing = asyncio.Event()
-        self.chat = self.run(self._open(folder))
-
-    async def _open(self, folder: Path) -> support.Chat:
-        opened = asyncio.get_running_loop().create_future()
-
-        async def session() -> None:
-            async with support.connect_chat(support.Upstream(url="http://decthings.invalid/v0"), folder) as chat:
-                opened.set_result(chat)
-                await self.closing.wait()
-
-        self.session = asyncio.get_running_loop().create_task(session())
-        return await opened
 
     def teardown(self) -> None:
-        async def close() -> None:
-            self.closing.set()
-            await self.session
-
-        self.run(close())
         self.stack.close()
 
     @initialize(
@@ -159,43 +138,22 @@ class Truth(RuleBasedStateMachine):
     def set_clocks(self, date: int, clock: int, seconds: bool, lag: float) -> None:
         self.decthings.date_skew, self.decthings.clock_skew = date, clock
         self.decthings.in_seconds, self.decthings.lag = seconds, lag
-        self.run(self._begin())
-
-    async def _begin(self) -> None:
-        self.decthings.changed()
-        self.decthings.add("b", "d")
-        self.decthings.add("a", "d", STRANGER)
-        self.decthings.add("a", "e", ORGANIZATION)
+        for name, description, owner in [("b", "d", ME), ("a", "d", STRANGER), ("a", "e", ORGANIZATION)]:
+            self.simulation.act(create(name, description, owner))
 
     def call(self, tool: str, forecast: tuple[list[Weather], Weather], **arguments: Any) -> dict[str, Any]:
-        """The result. Then everything that is delayed arrives, and the weather is fine."""
-        self.decthings.ask += 1
-        self.network.weather, self.network.lasting = list(forecast[0]), forecast[1]
-        result = self.run(self._call(tool, arguments))
-        event(f"{tool}: {result.get('error', result).get('outcome') or result.get('state')}")
-        return result
-
-    async def _call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        self.started, self.decthings.in_call = self.decthings.now(), True
-        self.first_state = len(self.decthings.history) - 1
-        result = await self.chat(tool, **arguments)
-        self.ended = self.decthings.now()
-        self.at_end = dict(self.decthings.models)
-        self.acted_at_end = self.acted
-        self.network.weather, self.network.lasting = [], FINE
-        await self.network.settle()
+        """The result. Then everything that is delayed arrives, and is listed."""
+        self.decthings.in_call = True
+        result = self.simulation.call(tool, *forecast, **arguments)
         self.decthings.in_call = False
-        await asyncio.sleep(2)  # everything is listed
+        self.simulation.passes(2)
+        event(f"{tool}: {result.get('error', result).get('outcome') or result.get('state')}")
         return result
 
     @property
     def acted(self) -> list[str]:
-        """The methods that the current call has carried out."""
-        return [method for ask, method in self.decthings.acted if ask == self.decthings.ask]
-
-    def states(self) -> list[dict[str, Model]]:
-        """Those of Decthings during the call."""
-        return self.decthings.states_since(self.started - self.decthings.lag, self.first_state)
+        """The methods that the last call has carried out, also after its end."""
+        return self.decthings.done_by(self.decthings.ask)
 
     @rule(name=NAMES, description=DESCRIPTIONS, kind=st.sampled_from(["code", "file", "inline"]), forecast=forecasts)
     def create_model(self, name: str, description: str, kind: str, forecast: tuple[list[Weather], Weather]) -> None:
@@ -206,10 +164,14 @@ class Truth(RuleBasedStateMachine):
         mine = [model for model in self.decthings.models.values() if model.ask == self.decthings.ask]
         assert self.acted.count("createModel") <= 1, "two models for one ask"
         if outcome == "created":
-            assert self.acted_at_end == ["createModel"]
+            assert self.simulation.done == ["createModel"]
             assert [model.id for model in mine] == [result["result"]["modelId"]]
         elif outcome == "exists":
-            found = [state[model_id] for state in self.states() if (model_id := result["result"]["modelId"]) in state]
+            found = [
+                state[model_id]
+                for state in self.simulation.states
+                if (model_id := result["result"]["modelId"]) in state
+            ]
             assert any(
                 (model.name, model.description, model.public) == (name, description, False) and model.owner != STRANGER
                 for model in found
@@ -221,24 +183,28 @@ class Truth(RuleBasedStateMachine):
         if kind == "code":
             self.check_time()
         if self.is_single_fault(forecast):
-            assert outcome in ("created", "exists", *(["not_created"] if self.name_was_taken(name) else []))
+            assert outcome in ("created", "exists") or self.name_was_taken(name)
 
     def name_was_taken(self, name: str) -> bool:
         return any(
             model.name == name and model.is_mine and model.ask != self.decthings.ask
-            for state in self.states() for model in state.values()
+            for state in self.simulation.states for model in state.values()
         )  # fmt: skip
 
     def is_single_fault(self, forecast: tuple[list[Weather], Weather]) -> bool:
         """Whether one fault was all that happened to the call, and a repeat can heal it."""
         faulty = [one for one in forecast[0] if not one.is_fine]
         disturbed = any(one.before or one.after for one in forecast[0])
-        return forecast[1] == FINE and len(faulty) == 1 and not disturbed and faulty[0].error is None and (
-            faulty[0].says not in REFUSALS or faulty[0].says == REFUSALS[1]
+        return (
+            forecast[1] == FINE
+            and len(faulty) == 1
+            and not disturbed
+            and faulty[0].error is None
+            and (faulty[0].says not in REFUSALS or faulty[0].says == REFUSALS[1])
         )
 
     def check_time(self, extra: float = 0) -> None:
-        assert self.ended - self.started <= CALL_SECONDS + extra
+        assert self.simulation.ended - self.simulation.started <= CALL_SECONDS + extra
 
     def some_model(self, index: int) -> Model:
         models = list(self.decthings.models.values())
@@ -248,14 +214,13 @@ class Truth(RuleBasedStateMachine):
         return bool(self.decthings.models)
 
     @precondition(has_models)
-    @rule(index=st.integers(0, 9), changes=st.fixed_dictionaries({}, optional={"name": NAMES, "description": DESCRIPTIONS}),
-          forecast=forecasts)  # fmt: skip
+    @rule(index=st.integers(0, 9), changes=CHANGES, forecast=forecasts)
     def update_model(self, index: int, changes: dict[str, str], forecast: tuple[list[Weather], Weather]) -> None:
         model = self.some_model(index)
         changes = changes or {"description": "f"}
         result = self.call("update_model", forecast, modelId=model.id, **changes)
         outcome = result.get("error", result)["outcome"]
-        states = [state[model.id] for state in self.states() if model.id in state]
+        states = self.simulation.states_of(model.id)
         if outcome == "done":
             assert any(all(getattr(state, name) == value for name, value in changes.items()) for state in states)
         elif outcome == "not_done":
@@ -273,7 +238,7 @@ class Truth(RuleBasedStateMachine):
         result = self.call("delete_model", forecast, modelId=model.id, confirmName=model.name)
         outcome = result.get("error", result)["outcome"]
         if outcome == "done":
-            assert model.id not in self.at_end
+            assert model.id not in self.simulation.states[-1]
         elif outcome == "not_done":
             assert self.acted == []
         else:
@@ -289,13 +254,15 @@ class Truth(RuleBasedStateMachine):
         result = self.call("snapshot_model", forecast, modelId=model.id, snapshotName=name)
         outcome = result.get("error", result)["outcome"]
         assert self.acted.count("snapshotModel") <= 1, "a second snapshot"
-        taken = {one["id"]: one for state in self.states() if model.id in state for one in state[model.id].snapshots}
+        taken = {
+            one["id"]: one for state in self.simulation.states if model.id in state for one in state[model.id].snapshots
+        }
         if outcome == "done":
             assert taken[result["result"]["snapshotId"]]["ask"] == self.decthings.ask
         elif outcome == "exists":
             snapshot = taken[result["result"]["snapshotId"]]
             assert snapshot["name"] == name
-            assert snapshot["created"] > self.started - 120
+            assert snapshot["created"] > self.simulation.started - 120
         elif outcome == "not_done":
             assert self.acted == []
         else:
@@ -310,37 +277,34 @@ class Truth(RuleBasedStateMachine):
         state = result.get("state")
         if state == "ready":
             assert not model.fails
-            assert model.ready <= self.ended
+            assert model.ready <= self.simulation.ended
         elif state == "failed":
             assert model.fails
-            assert model.ready <= self.ended
+            assert model.ready <= self.simulation.ended
         elif state == "creating":
-            assert model.ready >= self.started - self.decthings.lag
+            assert model.ready >= self.simulation.started - self.decthings.lag
         else:
             assert "error" in result
         self.check_time(1)
 
     @rule(name=NAMES, fails=st.booleans(), seconds=st.sampled_from([5.0, 40.0]))
     def create_slowly(self, name: str, fails: bool, seconds: float) -> None:
-        async def change() -> None:
-            self.decthings.add(name, "d", ready=self.decthings.now() + seconds, fails=fails)
-
-        self.run(change())
+        self.simulation.act(lambda decthings: decthings.add(name, "d", seconds=seconds, fails=fails))
 
     @rule(change=others)
     def another_program_changes(self, change: Change) -> None:
-        async def act() -> None:
-            change(self.decthings)
-
-        self.run(act())
+        self.simulation.act(change)
 
     @rule(seconds=st.sampled_from([1.0, 20.0, 70.0, 200.0]))
     def time_passes(self, seconds: float) -> None:
-        self.run(asyncio.sleep(seconds))
+        self.simulation.passes(seconds)
 
 
 Truth.TestCase.settings = settings(
-    max_examples=RUNS, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck),
+    max_examples=RUNS,
+    stateful_step_count=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.reuse, Phase.generate, Phase.shrink],
 )
 TestTruth = pytest.mark.timeout(0)(Truth.TestCase)
