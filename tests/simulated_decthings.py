@@ -332,18 +332,17 @@ class Simulation:
     def call(self, tool: str, weather: Sequence[Weather] = (), lasting: Weather = FINE, **arguments: Any) -> Any:
         """The result of a call in that weather. When it returns, all that was delayed has arrived.
 
-        Keeps when it `started` and `ended`, the `states` that Decthings had and listed meanwhile, and what the call
-        had `done` at its end.
+        Keeps when it `started` and `ended`, the `states` that Decthings had meanwhile, and what the call had `done` at
+        its end.
         """
         self.decthings.ask += 1
         self.network.weather, self.network.lasting = list(weather), lasting
 
         async def call() -> dict[str, Any]:
             self.started, first = self.decthings.now(), len(self.decthings.history) - 1
-            first -= sum(at >= self.started - self.decthings.lag for at, _ in self.decthings.history[:first])
             result = await self.chat(tool, **arguments)
             self.ended = self.decthings.now()
-            self.states = [models for _, models in self.decthings.history[max(first, 0) :]]
+            self.states = [models for _, models in self.decthings.history[first:]]
             self.done = self.decthings.done_by(self.decthings.ask)
             self.network.weather, self.network.lasting = [], FINE
             await self.network.settle()
