@@ -16,8 +16,9 @@ from ..results.errors import LostResponse
 
 T = TypeVar("T")
 
-_PAUSES = (0.0, 0.5, 1.0, 2.0)
-"""Seconds before each request of a lookup: what was just made can take a moment to be listed."""
+_PAUSES = (1.5, 1.0, 2.0)
+"""Seconds before each request of a lookup. A change can take a moment to be listed: an earlier look could show a
+model of the name that was deleted just before the call, and miss the one that the call created."""
 _REQUEST_SECONDS = 3.0
 _LEAST_MS = 10**11
 """In 1973. A smaller time must be in seconds: the API page does not give the unit."""
@@ -40,6 +41,7 @@ class OutcomeLookup:
         self.note_error(error)
         self.until = float("inf")
         """`time.monotonic()` at which it gives up."""
+        self.pauses = _PAUSES
         self._client = client
         self._request_started = request_started
         self._started = monotonic()
@@ -55,7 +57,7 @@ class OutcomeLookup:
 
     async def models(self, filter_: types.Filter) -> AsyncGenerator[list[dict[str, Any]]]:
         """What Decthings lists, request after request."""
-        for pause in _PAUSES:
+        for pause in self.pauses:
             left = self.until - monotonic() - pause
             if left <= 0:
                 return

@@ -135,6 +135,7 @@ class Write(Generic[T]):
             _log.warning("%s was cancelled before Decthings took it: nothing was done", self.name)
         elif self.services.background is not None:
             lookup = self._lookup(NoResponse("All of it was sent."))
+            lookup.pauses = (0.0, *lookup.pauses)  # a server that shuts down has time for one look at most
             lookup.until = monotonic() + self.services.call_seconds * OUTCOME_LOOKUP_SHARE
             self.services.background.start(lambda: self._log_outcome(lookup))
 
