@@ -61,21 +61,26 @@ def parse(text: str) -> dict[str, Any]:
     Raises:
         UnreadableConfiguration: it is not a JSON object, comments and trailing commas aside.
     """
-    words = [token.text for token in _tokens(text, 0)]
-    if not words:
-        return {}
-    strict = [
-        word
-        for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False)
-        if word != "," or after not in ("}", "]") or before in ("{", "[", ",", ":")
-    ]
     try:
-        value = json.loads(" ".join(strict))
+        value = _loads(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableConfiguration("It is not valid JSON.") from error
     if not isinstance(value, dict):
         raise UnreadableConfiguration("It is not a JSON object.")
     return cast(dict[str, Any], value)
+
+
+def _loads(text: str) -> object:
+    try:
+        return json.loads(text)  # much faster, and most files are strict
+    except ValueError:
+        words = [token.text for token in _tokens(text, 0)]
+    strict = [
+        word
+        for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False)
+        if word != "," or after not in ("}", "]") or before in ("{", "[", ",", ":")
+    ]
+    return json.loads(" ".join(strict) or "{}")
 
 
 def put(text: str, keys: Sequence[str], value: object) -> str:
@@ -151,9 +156,8 @@ def _insert(text: str, into: _Object, key: str, value: object) -> str:
     after = into.start if last is None else last.end if last.comma is None else last.comma + 1
     stop = after + len(text[after : into.end - 1].rstrip(" \t\r\n"))  # behind comments, which belong to what is there
     if last is None:
-        return (
-            text[: into.start] + text[into.start : stop] + lead + member + _newline(text) + brace + text[into.end - 1 :]
-        )
+        rest = text[stop : into.end - 1]
+        return text[:stop] + lead + member + (rest if "\n" in rest else _newline(text) + brace) + text[into.end - 1 :]
     if last.comma is None:
         return text[:after] + "," + text[after:stop] + lead + member + text[stop:]
     return text[:stop] + lead + member + "," + text[stop:]

@@ -40,8 +40,8 @@ def put(text: str, keys: Sequence[str], value: object) -> str:
     document = _document(body)
     try:
         table = _table(document, keys[:-1])
-        if table is None or (keys[-1] not in table and isinstance(value, dict)):
-            return text + _newlines(_lead(body) + _new_table(keys, value), like=text)
+        if table is None or (isinstance(value, dict) and keys[-1] not in table):
+            return text + _newlines(_lead(body) + _new_table(keys, cast(dict[str, Any], value)), like=text)
         table[keys[-1]] = value
         return bom + tomlkit.dumps(document)
     except (TOMLKitError, TypeError, ValueError) as error:
@@ -74,12 +74,12 @@ def _table(document: tomlkit.TOMLDocument, keys: Sequence[str]) -> MutableMappin
     return table
 
 
-def _new_table(keys: Sequence[str], value: object) -> str:
+def _new_table(keys: Sequence[str], value: dict[str, Any]) -> str:
     document: dict[str, Any] = {}
     inner = document
     for key in keys:
         inner[key] = inner = {}
-    inner.update(cast(dict[str, Any], value))
+    inner.update(value)
     return tomlkit.dumps(document)
 
 
