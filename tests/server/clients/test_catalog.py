@@ -13,10 +13,11 @@ from decthings_mcp.server.clients.launch import Launch
 from decthings_mcp.server.clients.links import links
 from generated import ROOT
 
+System = Literal["linux", "darwin", "windows"]
 HOME = Path("/home/ada")
 
 
-def machine(system: Literal["linux", "darwin", "windows"] = "linux", **environ: str) -> Machine:
+def machine(system: System = "linux", **environ: str) -> Machine:
     return Machine(system, HOME, environ, Path("/srv/project"))
 
 
@@ -42,7 +43,8 @@ def test_each_system_has_its_place(client: str, system: Any, expected: str) -> N
     ("zed", "XDG_CONFIG_HOME", "/moved/zed/settings.json"),
 ])  # fmt: skip
 def test_a_clients_own_variable_moves_its_configuration(client: str, variable: str, expected: str) -> None:
-    assert BY_ID[client].file(machine(**{variable: "/moved"}), project=False) == Path(expected)
+    moved = machine()._replace(environ={variable: "/moved"})
+    assert BY_ID[client].file(moved, project=False) == Path(expected)
 
 
 def test_a_file_that_exists_is_taken_before_one_that_does_not(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The forms of an entry, and what the installed program is."""
 
 import sys
+import sysconfig
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,10 @@ def test_the_script_that_was_started_is_written_with_its_link(monkeypatch: pytes
 
 
 def test_without_a_script_the_interpreter_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sysconfig.get_path", lambda _: str(tmp_path))
+    def folder(_: str) -> str:
+        return str(tmp_path)
+
+    monkeypatch.setattr(sysconfig, "get_path", folder)
     assert installed_launch([], Namespace()) == Launch(sys.executable, ("-m", "decthings_mcp.server"))
 
 
