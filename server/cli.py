@@ -127,7 +127,9 @@ def _logout(settings: Settings, _: argparse.Namespace) -> int:
 def _setup(_: Settings, options: argparse.Namespace) -> int:
     from .clients.setup import run_setup
 
-    return run_setup(options, _shared_options(None)._actions)  # pyright: ignore[reportPrivateUsage] - there is no public way
+    server_options = _shared_options(None)._actions  # pyright: ignore[reportPrivateUsage] - there is no public way
+    in_client = Settings.load(options, {}, None)  # graphical clients see no variables of this shell
+    return run_setup(options, server_options, in_client)
 
 
 def parser() -> argparse.ArgumentParser:

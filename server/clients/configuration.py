@@ -61,6 +61,12 @@ class Configuration(NamedTuple):
         """What the entry starts; None when there is no entry, or one for a remote server."""
         return from_entry(self.servers().get(name))
 
+    def is_switched_off(self, name: str) -> bool:
+        """Whether the entry says that the client does not start the server."""
+        entry: object = self.servers().get(name)
+        members = cast(dict[str, object], entry) if isinstance(entry, dict) else {}
+        return members.get("disabled") is True or members.get("enabled") is False
+
     def says(self, name: str, launch: Launch) -> bool:
         """Whether the entry starts the same program with the same arguments; variables are the user's."""
         return _program(self.launch(name)) == _program(launch)

@@ -14,7 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..settings import SettingsError
+import anyio
+
+from ...tools.calls.services import Unavailable
+from ..api_key import login_command
+from ..kept_key import find_used_key
+from ..settings import Settings, SettingsError
 from . import commands, files
 from .catalog import BY_ID, CLIENTS, Client, Machine
 from .configuration import Configuration
@@ -25,6 +30,8 @@ from .snippets import snippet
 from .verify import Verified, verify
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_KEY_SECONDS = 10
+"""How long the system's key store may take, which can ask the user to unlock it."""
 
 
 class Request(NamedTuple):
@@ -46,8 +53,12 @@ class _Plan(NamedTuple):
     is_needed: bool = True
 
 
-def run_setup(options: Namespace, server_options: Iterable[Action]) -> int:
+def run_setup(options: Namespace, server_options: Iterable[Action], in_client: Settings) -> int:
     """The exit status: 0, or 1 when something that was asked for was not done.
+
+    Args:
+        server_options: what a server can be started with; those that are given get into the entry.
+        in_client: the settings of a server that a client starts with these options.
 
     Raises:
         SettingsError: the command line is wrong.
@@ -65,7 +76,7 @@ def run_setup(options: Namespace, server_options: Iterable[Action]) -> int:
     setup = _Setup(request, machine)
     failed = [client for client in clients if not setup.run(client)]
     if not request.remove and len(failed) < len(clients):
-        _print_hints(options, request)
+        _print_hints(options, in_client)
     return int(bool(failed))
 
 
@@ -74,7 +85,8 @@ def _request(options: Namespace, server_options: Iterable[Action]) -> Request:
         raise SettingsError("--name must begin with a letter and have only letters, digits, - and _, at most 64.")
     for folder in options.files or ():
         if not Path(folder).expanduser().is_dir():
-            raise SettingsError(f"--files must name folders; {folder} is not a folder.")
+            hint = " Name clients before --files." if folder in BY_ID else ""
+            raise SettingsError(f"--files must name folders; {folder} is not a folder.{hint}")
     launch = installed_launch(server_options, options)
     return Request(options.name, launch, options.project, options.remove, options.yes)
 
@@ -195,8 +207,10 @@ class _Setup:
         verified = self._verified[key]
         if verified.problem is not None:
             raise ClientError(f"The server does not work when it is started as configured: {verified.problem}.")
-        tools = f"{len(verified.tools)} tools"
-        _say(f"Started as configured, the server lists {tools} ({verified.seconds:.1f} s). {client.next_step}".strip())
+        _say(f"Started as configured, the server lists {len(verified.tools)} tools ({verified.seconds:.1f} s).")
+        _say(*([client.next_step] if client.next_step else []))
+        if configuration.is_switched_off(self._request.name):
+            _say(f"It is switched off in {client.title}, which starts it only when you switch it on there.")
         return True
 
 
@@ -205,7 +219,12 @@ def _backup_hint(configuration: Configuration) -> str:
     return f"What it was before is in {backup}." if backup.exists() else ""
 
 
-def _print_hints(options: Namespace, request: Request) -> None:
+def _print_hints(options: Namespace, in_client: Settings) -> None:
+    """What the entry lacks, so that the first call does not have to say so."""
+    if not in_client.sandbox:
+        key = anyio.run(find_used_key, in_client, _KEY_SECONDS)
+        if isinstance(key, Unavailable):
+            print(f"\n{key.message} To keep one on this machine: {login_command(in_client.profile)}")
     if not options.files:
         print(
             "\nNo folder was named, so files come only from the folder that a client starts the server in. "

@@ -19,6 +19,8 @@ class ClientStatus(NamedTuple):
     """Of the entry that starts this server; None when it is not configured."""
     verified: Verified | None = None
     """What starting it as the client does came to."""
+    switched_off: bool = False
+    """Whether the entry says that the client does not start the server."""
     problem: str | None = None
     """Why nothing can be said: the configuration cannot be read."""
 
@@ -26,7 +28,8 @@ class ClientStatus(NamedTuple):
 def client_statuses(machine: Machine | None = None, seconds: float = SECONDS) -> list[ClientStatus]:
     """The status of every client found, in the order of the catalog. What several clients start alike is started once.
 
-    It starts processes, so it takes about a second for each different entry, and at most `seconds`.
+    It starts processes, so it takes about a second for each different entry, and at most `seconds`. It blocks: in a
+    server it belongs into a thread.
     """
     machine = machine or Machine.this()
     started: dict[str, Verified] = {}
@@ -45,10 +48,12 @@ def _statuses(client: Client, machine: Machine, started: dict[str, Verified], se
         if path is None or (project and not path.exists()):
             continue
         try:
-            for name, launch in Configuration.load(client, machine, project=project).own_entries():
+            configuration = Configuration.load(client, machine, project=project)
+            for name, launch in configuration.own_entries():
                 if (key := repr(launch)) not in started:
                     started[key] = verify(launch, machine.environ, machine.home, seconds)
-                found.append(ClientStatus(client, path, name, started[key]))
+                switched_off = configuration.is_switched_off(name)
+                found.append(ClientStatus(client, path, name, started[key], switched_off))
         except ClientError as error:
             found.append(ClientStatus(client, path, problem=str(error)))
     return found or [ClientStatus(client, client.file(machine, project=False))]

@@ -107,6 +107,30 @@ def test_what_is_configured_like_this_already_is_not_changed(home: Home) -> None
     assert (status, file.stat().st_mtime_ns) == (0, before.st_mtime_ns)
     assert "It is configured like this already." in printed
     assert "the server lists 8 tools" in printed
+    assert "switched off" not in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("member", [{"disabled": True}, {"enabled": False}])
+def test_an_entry_that_is_switched_off_is_reported(member: dict[str, bool], home: Home) -> None:
+    home.write(".cursor/mcp.json", json.dumps({"mcpServers": {"decthings": {**LAUNCH, **member}}}))
+    status, printed = home.setup("--sandbox")
+    assert (status, "It is switched off in Cursor" in printed) == (0, True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "is_said"), [([], True), (["--api-key-file", "key"], False), (["--sandbox"], False)]
+)
+def test_a_missing_key_is_reported_and_one_in_a_variable_does_not_count(
+    arguments: list[str], is_said: bool, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Graphical clients see no variables of a shell."""
+    monkeypatch.setenv("DECTHINGS_API_KEY", "k")
+    home.write("project/key", "k").chmod(0o600)
+    status, printed = home.setup("cursor", "--yes", *arguments)
+    assert status == 0
+    assert ("To keep one on this machine: " in printed) == is_said
 
 
 @pytest.mark.slow
@@ -275,6 +299,7 @@ def test_print_shows_a_configuration_to_copy_and_changes_nothing(client: Any, ho
     (["nonesuch"], "Unknown clients: nonesuch. Available: claude-desktop"),
     (["cursor", "--name", "a b"], "--name must begin with a letter"),
     (["cursor", "--files", "/no/such/folder"], "is not a folder"),
+    (["--files", ".", "cursor"], "Name clients before --files"),
 ])  # fmt: skip
 def test_a_wrong_command_line_is_refused(arguments: list[str], expected: str, home: Home) -> None:
     status, printed = home.setup(*arguments, "--yes")
