@@ -124,6 +124,14 @@ def _logout(settings: Settings, _: argparse.Namespace) -> int:
     return run_logout(settings)
 
 
+def _setup(_: Settings, options: argparse.Namespace) -> int:
+    from .clients.setup import run_setup
+
+    server_options = _shared_options(None)._actions  # pyright: ignore[reportPrivateUsage] - there is no public way
+    in_client = Settings.load(options, {}, None)  # graphical clients see no variables of this shell
+    return run_setup(options, server_options, in_client)
+
+
 def parser() -> argparse.ArgumentParser:
     parser = FilesParser(
         prog="decthings-mcp",
@@ -167,6 +175,22 @@ def _add_commands(parser: FilesParser) -> None:
     login.set_defaults(run=_login)
     logout = commands.add_parser("logout", **shared, help="remove the key that login has kept")
     logout.set_defaults(run=_logout)
+    _add_setup(commands.add_parser("setup", **shared, help="configure MCP clients to start this server"))
+
+
+def _add_setup(setup: argparse.ArgumentParser) -> None:
+    setup.description = (
+        "Configures MCP clients to start this server with the options that are given here. What will change is shown "
+        "first; nothing is changed without a yes."
+    )
+    add = setup.add_argument
+    add("clients", metavar="CLIENT", nargs="*", help="a client, such as cursor (default: all that are found here)")
+    add("--name", default="decthings", help="the name of the entry (default: %(default)s)")
+    add("--project", action="store_true", help="change the configuration of the project in this folder, not the user's")
+    add("--remove", action="store_true", help="remove the entry")
+    add("--print", action="store_true", help="print the configuration instead, for more clients, and change nothing")
+    add("--yes", action="store_true", help="do not ask")
+    setup.set_defaults(run=_setup)
 
 
 def _add_http_options(parser: argparse.ArgumentParser) -> None:
