@@ -5,7 +5,7 @@ All of the request was sent and no usable response came, so Decthings may have a
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -41,7 +41,7 @@ class OutcomeLookup:
         self.note_error(error)
         self.until = float("inf")
         """`time.monotonic()` at which it gives up."""
-        self.pauses = _PAUSES
+        self.pauses: Sequence[float] = _PAUSES
         self._client = client
         self._request_started = request_started
         self._started = monotonic()
