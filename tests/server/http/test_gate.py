@@ -41,7 +41,7 @@ class Endpoint:
         self.bodies: list[bytes] = []
         self.sessions = Counter[str]()
         self.app = gate.AccessMiddleware(
-            gate.BodyMiddleware(self._mcp), Access(settings, tokens), lambda caller: self.sessions[caller.name]
+            gate.BodyMiddleware(self._mcp), Access(settings, tokens), lambda caller: self.sessions[caller]
         )
 
     async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
