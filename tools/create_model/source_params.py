@@ -70,7 +70,7 @@ def _problems(index: int, param: Mapping[str, Any], definitions: Mapping[str, di
     definition = definitions.get(param["name"])
     if definition is None:
         known = [sanitize(name, 100) for name in definitions][:_MAX_NAMES]
-        problem = "is no parameter of the source's createState" + ("" if known else ", which has none")
+        problem = "is not a parameter of the source's createState" + ("" if known else ", which has none")
         return [describe([*_PATH, index, "name"], problem, known, param["name"])]
     allowed = _allowed_types(definition)
     if param["data"]["type"] != "data" or not allowed:
