@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ..tools.results.api_errors import KEYS_AND_CHATS
+
 DEFAULT_PROFILE = "default"
 
 _HOW_TO_CORRECT = (
     "Ask the user to correct the API key in this server's configuration (DECTHINGS_API_KEY, or a file named by "
-    "DECTHINGS_API_KEY_FILE) and to restart the server. Never put a key into the chat."
+    f"DECTHINGS_API_KEY_FILE) and to restart the server. {KEYS_AND_CHATS}"
 )
-_NEVER_IN_THE_CHAT = "Never put a key into the chat."
-_TRY_THE_SANDBOX = "The option --sandbox tries everything without one."
 
 
 class Secret:
@@ -61,7 +61,7 @@ class KeptKey(NamedTuple):
             "Ask the user to create an API key at Decthings and to run this in a terminal, which asks for the key: "
             f"{login_command(self.profile)} - then make the same call again. No restart is needed. (Given in this "
             "server's configuration, as DECTHINGS_API_KEY or DECTHINGS_API_KEY_FILE, a key needs a restart.) "
-            f"{_NEVER_IN_THE_CHAT} {_TRY_THE_SANDBOX}",
+            f"{KEYS_AND_CHATS}",
         )
 
 
@@ -76,7 +76,7 @@ class GivenKey(NamedTuple):
 NO_KEY = KeyProblem(
     "This server has no Decthings API key, so it cannot call Decthings.",
     "Ask the user to run decthings-mcp login in a terminal, or to set DECTHINGS_API_KEY in this server's configuration "
-    f"and to restart it. {_NEVER_IN_THE_CHAT} {_TRY_THE_SANDBOX}",
+    f"and to restart it. {KEYS_AND_CHATS}",
 )
 
 

@@ -11,6 +11,7 @@ import anyio.to_thread
 from pydantic import SecretStr
 
 from ..tools.calls.services import Unavailable
+from ..tools.results.api_errors import KEYS_AND_CHATS
 from .api_key import KeptKey, KeyProblem, Secret, checked_key, login_command
 from .settings import Settings
 
@@ -57,8 +58,8 @@ class KeptKeyLookup:
     def _unavailable(self, reason: str) -> Unavailable:
         return Unavailable(
             f"The Decthings API key that is kept on this machine cannot be read: {reason}.",
-            "Ask the user to unlock the system's key store, or to run this in a terminal to keep the key anew: "
-            f"{login_command(self._kept.profile)} - then make the same call again. Never put a key into the chat.",
+            "Ask the user to unlock the system's key store, or to run this in a terminal to keep the key again: "
+            f"{login_command(self._kept.profile)} - then make the same call again. {KEYS_AND_CHATS}",
         )
 
 

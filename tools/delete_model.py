@@ -78,11 +78,16 @@ async def _verify_deleted(lookup: OutcomeLookup, model_id: str) -> None:
 DELETE_MODEL = DecthingsTool(
     handler=delete_model,
     title="Delete a Decthings model",
-    description="Delete a model for good, with its states and snapshots. Only when the user asked for it: confirmName "
-    "must be the name they gave. A creation in progress is cancelled.",
+    description="Delete a model for good, with its states and snapshots, only when the user asked for it. A creation "
+    "in progress is cancelled.",
     reader=Reader(
         object_of(
-            {"modelId": string(), "confirmName": string("The model's current name, exactly.")},
+            {
+                "modelId": string("From find_models."),
+                "confirmName": string(
+                    "The model's name as the user gave it. Where find_models shows another one, ask the user first."
+                ),
+            },
             ("modelId", "confirmName"),
         )
     ),

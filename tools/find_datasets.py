@@ -8,13 +8,17 @@ from . import listing
 from .arguments.reader import Reader
 from .calls.call import Call
 from .calls.tool import DecthingsTool
+from .decthings import types
 from .decthings.json_codec import is_object
 from .results.text import objects_in, sanitize_json, short_text
 from .results.tool_result import READS, Success
 
 
 async def find_datasets(arguments: listing.ListArguments, call: Call) -> Success:
-    params = listing.list_params(arguments)
+    async def list_page(params: types.ListParams) -> list[dict[str, Any]]:
+        return (await call.read(lambda client: client.get_datasets(params)))["datasets"]
+
+    params = listing.list_params(await listing.with_owner_ids(arguments, list_page))
     return listing.page("datasets", await call.read(lambda client: client.get_datasets(params)), arguments, _summary)
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, NotRequired, cast
 
 import anyio.to_thread
+from pydantic import AfterValidator
 from typing_extensions import TypedDict
 
+from .arguments.binary_data import Source, parse_source
 from .arguments.reader import Reader
 from .arguments.schema import object_of, string
 from .calls.call import Call
 from .calls.tool import DecthingsTool
 from .decthings import types
+from .decthings.blobs import size_of
 from .files.formats import FORMATS, describe, recognize
 from .files.structure import MalformedModel, ModelStructure, TensorSpec
-from .files.upload import FileBlob
+from .files.upload import FileBlob, reader_of
 from .results.errors import NotAModelFile
 from .results.text import join_words, sanitize, sanitize_json
 from .results.tool_result import READS, Success, output_schema
@@ -23,11 +26,13 @@ from .results.tool_result import READS, Success, output_schema
 
 @types.strict
 class InspectArguments(TypedDict):
-    path: str
+    path: NotRequired[str]
+    base64: NotRequired[str]
 
 
 async def inspect_model_file(arguments: InspectArguments, call: Call) -> Success:
-    file = call.services.files.open(arguments["path"])
+    source = cast(Source, arguments)  # the validator has read them
+    file = source if isinstance(source, bytes) else call.services.files.open(source.path)
     structure = await anyio.to_thread.run_sync(_read, file)
     unmapped = [
         {**_value_summary(value), "reason": reason}
@@ -36,7 +41,7 @@ async def inspect_model_file(arguments: InspectArguments, call: Call) -> Success
     ]
     fields = {
         "format": structure.format,
-        "bytes": file.size,
+        "bytes": size_of(file),
         "producer": sanitize(structure.producer, 200),
         **sanitize_json(structure.versions),
         "inputs": list(map(_value_summary, structure.inputs)),
@@ -45,11 +50,18 @@ async def inspect_model_file(arguments: InspectArguments, call: Call) -> Success
         **({"unmapped": unmapped} if unmapped else {}),
     }
     return Success(
-        f"{file.name} is a model in {structure.format} format.", fields, _SOME_UNMAPPED if unmapped else _ALL_MAPPED
+        f"{_name_of(file)} is a model in {structure.format} format.",
+        fields,
+        f"{_SOME_UNMAPPED} {_NEXT_STEP}" if unmapped else _NEXT_STEP,
+        untrusted=("producer", "inputs", "outputs", "parameterDefinitions", *(("unmapped",) if unmapped else ())),
     )
 
 
-_ALL_MAPPED = "Pass parameterDefinitions on to create_model with type upload, after asking the user about their names."
+_NEXT_STEP = (
+    "create_model with type upload takes parameterDefinitions as they are; keep the file's names unless the user "
+    "wants others. Left out, the model is created without any (whether Decthings reads them from the file is not "
+    "documented), and update_model can set them later."
+)
 _SOME_UNMAPPED = (
     "The values in unmapped have no parameter definition; each says why. Tell the user: the model "
     "may need to be exported again before all of it can be used."
@@ -67,20 +79,25 @@ def _unmapped_reason(value: TensorSpec) -> str | None:
     return None
 
 
-def _read(file: FileBlob) -> ModelStructure:
-    with file.reader() as read_at:
-        format_ = recognize(file.size, read_at)
+def _name_of(file: FileBlob | bytes) -> str:
+    return file.name if isinstance(file, FileBlob) else "The base64"
+
+
+def _read(file: FileBlob | bytes) -> ModelStructure:
+    name, size = _name_of(file), size_of(file)
+    with reader_of(file) as read_at:
+        format_ = recognize(size, read_at)
         if format_ is None:
             raise NotAModelFile(
-                f"{file.name} is not a complete {join_words(known.name for known in FORMATS)} file; it looks like "
-                f"{describe(file.size, read_at)}.",
-                "Ask the user for the path of the model file.",
+                f"{name} is not a complete {join_words(known.name for known in FORMATS)} file; it looks like "
+                f"{describe(size, read_at)}.",
+                "Ask the user for the model file.",
             )
         try:
-            return format_.read(file.size, read_at)
+            return format_.read(size, read_at)
         except MalformedModel as error:
             raise NotAModelFile(
-                f"{file.name} is a malformed {format_.name} model: {error}.",
+                f"{name} is a malformed {format_.name} model: {error}.",
                 "Ask the user to export or to download it again.",
             ) from error
 
@@ -116,8 +133,10 @@ INSPECT_MODEL_FILE = DecthingsTool(
     title="Inspect a model file",
     description="Read the structure of an ONNX or TFLite file, not its weights: inputs and outputs with names, types "
     "and shapes (-1 is any length), and parameterDefinitions ready for create_model with type upload.",
-    reader=Reader(object_of({"path": string("In the server's files folder.")}, ("path",))),
-    arguments=InspectArguments,
+    reader=Reader(
+        object_of({"path": string("In the server's files folder."), "base64": string("Instead of path, if small.")})
+    ),
+    arguments=Annotated[InspectArguments, AfterValidator(parse_source)],
     output_schema=output_schema(
         format=string(), inputs=_VALUES, outputs=_VALUES, parameterDefinitions=object_of({}), unmapped=_VALUES
     ),

@@ -59,7 +59,12 @@ SNAPSHOT_MODEL = DecthingsTool(
     title="Take a snapshot of a Decthings model",
     description="Keep a model's code and active state as a snapshot, on which create_model can base new models "
     "(basedOnModelSnapshot). Returns snapshotId.",
-    reader=Reader(object_of({"modelId": string(), "snapshotName": string()}, ("modelId", "snapshotName"))),
+    reader=Reader(
+        object_of(
+            {"modelId": string("From find_models."), "snapshotName": string("Name of the new snapshot.")},
+            ("modelId", "snapshotName"),
+        )
+    ),
     arguments=SnapshotArguments,
     output_schema=output_schema(result=object_of({"snapshotId": string()}, ("snapshotId",))),
     effect=CHANGES,

@@ -9,16 +9,16 @@ from typing_extensions import TypedDict
 
 from .arguments import parameter_definitions
 from .arguments.reader import Members, Reader
-from .arguments.schema import TAGS, Node, described, object_of, string
+from .arguments.schema import Node, described, list_of, object_of, string, tags
 from .arguments.validation import invalid
 from .calls.call import Call
-from .calls.confirmation import NOW_PUBLIC, publish_question
+from .calls.confirmation import NOW_PUBLIC, TELL_PUBLIC, publish_question
 from .calls.models import get_writable_model
 from .calls.outcomes import OutcomeLookup
 from .calls.tool import DecthingsTool
 from .decthings import types
 from .decthings.json_codec import is_object, parse_if_json
-from .results.text import short_text
+from .results.text import sanitize_json, short_text
 from .results.tool_result import CHANGES, Success, output_schema
 
 
@@ -51,7 +51,7 @@ def _is_blank(value: Any) -> bool:
 def _has_changes(arguments: UpdateArguments) -> UpdateArguments:
     if len(arguments) == 1:
         allowed = [name for name in UpdateArguments.__annotations__ if name != "modelId"]
-        raise invalid("contain nothing to change", allowed=allowed)
+        raise invalid("have nothing to change; give at least one of the possible fields", allowed=allowed)
     return arguments
 
 
@@ -70,11 +70,11 @@ async def update_model(arguments: UpdateArguments, call: Call) -> Success:
         lambda lookup: _verify_update(lookup, model_id, properties),
         may_repeat=True,
     )
-    public = f"{NOW_PUBLIC} " if properties.get("publicAccess") else ""
+    public, tell = (f"{NOW_PUBLIC} ", f"{TELL_PUBLIC} ") if properties.get("publicAccess") else ("", "")
     return Success(
         f"{public}Changed {', '.join(properties)} of the model.",
-        {"result": {"changed": list(properties)}},
-        f"{public}Tell the user what was changed.",
+        {"result": {"changed": list(properties), "newValues": sanitize_json(properties, depth=8)}},
+        f"{tell}Tell the user what was changed.",
     )
 
 
@@ -102,11 +102,11 @@ def _schema(*, full: bool) -> Node:
     )
     return object_of(
         {
-            "modelId": string(),
+            "modelId": string("From find_models."),
             "name": string("A new name."),
-            "description": string(),
+            "description": string("A new one."),
             "publicAccess": described("boolean", "Every Decthings user can use it."),
-            "tags": TAGS,
+            "tags": tags("All of them, not only new ones."),
             "parameterDefinitions": definitions,
         },
         ("modelId",),
@@ -117,7 +117,7 @@ UPDATE_MODEL = DecthingsTool(
     handler=update_model,
     title="Update a Decthings model",
     description="Change a model's name, description, publicAccess, tags or parameterDefinitions, to fix it without "
-    "making a second one. What is given replaces what was there; what is left out stays.",
+    "making a second one. What is given replaces the whole value, as of tags; what is left out stays.",
     reader=Reader(
         _schema(full=True),
         parameter_definitions.rewrites("parameterDefinitions", may_be_empty=True),
@@ -126,8 +126,10 @@ UPDATE_MODEL = DecthingsTool(
     ),
     published_schema=_schema(full=False),
     arguments=Annotated[UpdateArguments, AfterValidator(_has_changes)],
-    output_schema=output_schema(result=object_of({"changed": {"type": "array", "items": string()}})),
+    output_schema=output_schema(result=object_of({"changed": list_of(string()), "newValues": object_of({})})),
     effect=CHANGES,
     question=_question,
+    # "If false, the tool performs only additive updates", says MCP: this one replaces values, which are then lost.
+    destructive=True,
     idempotent=True,
 )

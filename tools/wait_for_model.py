@@ -6,13 +6,13 @@ from time import monotonic
 from typing import Annotated, Any, NotRequired
 
 import anyio
-from annotated_types import Ge, Le
+from annotated_types import Ge
 from typing_extensions import TypedDict
 
 from .arguments.reader import Reader
 from .arguments.schema import described, object_of, string
 from .calls.call import Call
-from .calls.time_limits import FINAL_CHECK_SHARE, WAIT_SHARE
+from .calls.time_limits import FINAL_CHECK_SHARE, MAX_CALL_SECONDS, WAIT_SHARE
 from .calls.tool import DecthingsTool
 from .decthings import ApiError, DecthingsClient, InvalidResponse, types
 from .results.creation_failures import explain_failure
@@ -20,7 +20,7 @@ from .results.errors import CallTimeout
 from .results.text import sanitize_json
 from .results.tool_result import READS, Success, output_schema
 
-_MAX_SECONDS = 45
+_MAX_SECONDS = int(MAX_CALL_SECONDS * WAIT_SHARE)
 _DEFAULT_SECONDS = 30
 
 _MIN_SECONDS = 0.5
@@ -31,15 +31,15 @@ _PROXY_TIMEOUTS = (408, 504)
 
 _HEADLINES = {"ready": "The model is ready.", "creating": "The model is still being created."}
 _NEXT_STEPS = {
-    "ready": "The model is ready. Tell the user; find_models shows it.",
-    "creating": "The model is still being created. Call wait_for_model again with the same modelId.",
+    "ready": "Tell the user that it can be used; find_models shows it.",
+    "creating": "Call wait_for_model again with the same modelId.",
 }
 
 
 @types.strict
 class WaitArguments(TypedDict):
     modelId: str
-    timeoutSeconds: NotRequired[Annotated[float, Ge(0), Le(_MAX_SECONDS)]]
+    timeoutSeconds: NotRequired[Annotated[float, Ge(0)]]
 
 
 async def wait_for_model(arguments: WaitArguments, call: Call) -> Success:
@@ -60,7 +60,8 @@ async def wait_for_model(arguments: WaitArguments, call: Call) -> Success:
     if "createModelFailed" in ended:
         failure, next_step = explain_failure(ended["createModelFailed"])
         fields = {"state": "failed", "waitedSeconds": _seconds_since(started), "failure": failure}
-        return Success(failure["message"], fields, next_step)
+        untrusted = ["failure.exceptionDetails"] if "exceptionDetails" in failure else []
+        return Success(failure["message"], fields, next_step, untrusted=untrusted)
     durations = ended["createModelSuccess"]
     return _success("ready", started, **({} if durations is None else {"durations": sanitize_json(durations)}))
 
@@ -110,8 +111,10 @@ WAIT_FOR_MODEL = DecthingsTool(
     reader=Reader(
         object_of(
             {
-                "modelId": string(),
-                "timeoutSeconds": described("number", f"0 to {_MAX_SECONDS}, default {_DEFAULT_SECONDS}."),
+                "modelId": string("From create_model or find_models."),
+                "timeoutSeconds": described(
+                    "number", f"0 to {_MAX_SECONDS}, default {_DEFAULT_SECONDS}.", minimum=0, maximum=_MAX_SECONDS
+                ),
             },
             ("modelId",),
         )

@@ -12,16 +12,16 @@ DATASET_KEY = "image"
 _CREATED_AT = 1_767_225_600_000  # 2026-01-01
 
 
-def _parameter(name: str, shape: list[int], type_: str) -> dict[str, object]:
+def _parameter(name: str, shape: list[int], type_: str, *, required: bool = True) -> dict[str, object]:
     return {
         "name": name,
-        "required": True,
+        "required": required,
         "rules": {"shape": shape, "allowedTypes": [type_], "annotations": []},
     }
 
 
 _DEFINITIONS = {
-    "createState": [_parameter("learningRate", [], "f32")],
+    "createState": [_parameter("learningRate", [], "f32", required=False)],
     "train": [_parameter("image", [], "image"), _parameter("label", [], "string")],
     "evaluateInput": [_parameter("image", [], "image")],
     "evaluateOutput": [_parameter("label", [], "string")],

@@ -34,10 +34,13 @@ async def test_only_the_tools_that_are_offered_are_listed_and_can_be_called(mode
         assert names == {"find_models", "find_datasets", "inspect_model_file", "wait_for_model"}
 
 
-async def test_tool_hints_mark_only_delete_model_destructive(sandbox_chat: Chat) -> None:
+async def test_tool_hints_follow_the_words_of_the_specification(sandbox_chat: Chat) -> None:
     hints = {tool.name: tool.annotations for tool in (await sandbox_chat.client.list_tools()).tools}
-    destructive = {name for name, hint in hints.items() if hint and hint.destructive_hint}
-    assert destructive == {"delete_model"}
+    writing = {name: hint for name, hint in hints.items() if hint and not hint.read_only_hint}
+    # "If false, the tool performs only additive updates": an update overwrites.
+    assert {name for name, hint in writing.items() if hint.destructive_hint} == {"update_model", "delete_model"}
+    # "The same arguments will have no additional effect": a second model of one name is refused, a second snapshot not.
+    assert {name for name, hint in writing.items() if not hint.idempotent_hint} == {"snapshot_model"}
 
 
 @pytest.mark.parametrize(("path", "node"), NODES_OF_ALL_TOOLS, ids=[path for path, _ in NODES_OF_ALL_TOOLS])
@@ -46,7 +49,7 @@ def test_every_node_is_one_that_all_clients_take(path: str, node: dict[str, Any]
     assert node["type"] in ("object", "array", "string", "integer", "number", "boolean")
     assert ("items" in node) == (node["type"] == "array")
     assert ("properties" in node) == (node["type"] == "object")
-    assert set(node) <= {"type", "description", "properties", "required", "items", "enum"}
+    assert set(node) <= {"type", "description", "properties", "required", "items", "enum", "minimum", "maximum"}
     for name in node.get("required", []):
         # Some frameworks lose a required object that has a description, together with its fields.
         member = node["properties"][name]
@@ -73,4 +76,14 @@ async def test_tool_schemas_fit_their_token_budget(chat: Chat) -> None:
     tools = (await chat.client.list_tools()).tools
     sent = [tool.model_dump_json(by_alias=True, exclude_none=True) for tool in tools]
     assert all(len(json.dumps(tool.input_schema, separators=(",", ":"))) < 4_900 for tool in tools)
-    assert sum(len(bpe_openai.get_encoding("o200k_base").encode(text)) for text in sent) <= 4_000
+    encode = bpe_openai.get_encoding("o200k_base").encode
+    assert sum(len(encode(text)) for text in sent) <= 4_200
+    schemas = [json.dumps(tool.input_schema, ensure_ascii=False, separators=(",", ":")) for tool in tools]
+    shown = [f"{tool.name}{tool.description}{schema}" for tool, schema in zip(tools, schemas, strict=True)]
+    assert sum(len(encode(text)) for text in shown) < 2_900
+
+
+@pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool.name != "create_model"], ids=lambda tool: tool.name)
+def test_every_argument_has_a_description(tool: DecthingsTool) -> None:
+    for name, node in tool.input_schema["properties"].items():
+        assert node.get("description"), name

@@ -26,6 +26,8 @@ async def test_delete_model_refuses_another_name(confirm: str, code: str, sandbo
     assert unknown["error"]["code"] == "model_not_found"
     assert user.questions == []
     assert (await sandbox_chat("find_models", ids=[model_id]))["total"] == 1
+    differs = await sandbox_chat("delete_model", modelId=model_id, confirmName=confirm)
+    assert "differs from the one that the user gave, ask" in differs["nextStep"]
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "model\u200f-1"])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import support
+from decthings_mcp.tools.calls.time_limits import MAX_CALL_SECONDS, WAIT_SHARE
 from support import CREATE_STATE, EXAMPLE_SNAPSHOT, Chat
 
 pytestmark = pytest.mark.anyio
@@ -48,6 +49,8 @@ async def test_the_longest_wait_ends_with_an_ordinary_result(upstream: support.U
     upstream.reply = talk
     async with support.connect_chat(upstream, tmp_path, call_seconds=1) as chat:
         answer = await chat("wait_for_model", modelId="m", timeoutSeconds=45)
+        schema = (await chat.client.list_tools()).tools[4].input_schema["properties"]["timeoutSeconds"]
+    assert schema["maximum"] <= MAX_CALL_SECONDS * WAIT_SHARE
     assert answer["state"] == "creating"
     assert answer["waitedSeconds"] < 40  # and not the 45 that were asked for
 

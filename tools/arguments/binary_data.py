@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Annotated, Any
@@ -46,13 +47,13 @@ class MediaSource:
 
 def parse_source(value: Any) -> Source:
     """Read `{path}`, `{base64}`, or one of the strings that `_read_uri` accepts."""
-    return _read(_as_object(value))[0]
+    return _read(_as_object(value), text=False)[0]
 
 
 def parse_media(value: Any) -> MediaSource:
     """Like `parse_source`, with the format from the field `format`, the data: URI or the file's name."""
     members = _as_object(value)
-    source, media_type = _read({name: member for name, member in members.items() if name != "format"})
+    source, media_type = _read({name: member for name, member in members.items() if name != "format"}, text=True)
     format_ = members.get("format") or _format_of(source, media_type)
     if not isinstance(format_, str) or len(format_.encode("utf-8", "replace")) > MAX_FORMAT_BYTES:
         raise invalid(f"needs a string of at most {MAX_FORMAT_BYTES} bytes for format")
@@ -60,8 +61,24 @@ def parse_media(value: Any) -> MediaSource:
 
 
 def parse_binary(value: Any) -> Source:
-    """Like `parse_source`; a field `format` is ignored, since a binary element has none."""
-    return _read({name: member for name, member in _as_object(value).items() if name != "format"})[0]
+    """Like `parse_source`, or base64 that can be nothing else. A field `format` is ignored: the element has none."""
+    if isinstance(value, str) and _is_surely_base64(value):
+        return _decode_base64(value)
+    return _read({name: member for name, member in _as_object(value).items() if name != "format"}, text=False)[0]
+
+
+_LONG = 64
+
+
+def _is_surely_base64(string: str) -> bool:
+    """Whether a string is base64 and neither a path nor a word: padded, or long and mixed, and nothing is left over."""
+    mixed = len(string) >= _LONG and all(re.search(kind, string) for kind in ("[A-Z]", "[a-z]", "[0-9]"))
+    if not (string.endswith("=") or mixed):
+        return False
+    try:
+        return base64.b64encode(base64.b64decode(string, validate=True)).decode() == string
+    except ValueError:
+        return False
 
 
 def _as_object(value: Any) -> dict[str, Any]:
@@ -75,8 +92,8 @@ def _as_object(value: Any) -> dict[str, Any]:
     return given or {name: member for name, member in members.items() if member is not None}
 
 
-def _read(members: dict[str, Any]) -> tuple[Source, str]:
-    """The source, and its media type if it is a data: URI."""
+def _read(members: dict[str, Any], *, text: bool) -> tuple[Source, str]:
+    """The source, and its media type if it is a data: URI; `text` is whether that may have text instead of base64."""
     for name in members:
         if name not in ("path", "base64", "uri"):
             meant = closest_match(name, ("path", "base64"))
@@ -88,17 +105,17 @@ def _read(members: dict[str, Any]) -> tuple[Source, str]:
     if not isinstance(string, str):
         raise invalid(f"needs a string for {name}")
     if name == "uri" or string[:5].lower() in ("file:", "data:"):
-        return _read_uri(string)
+        return _read_uri(string, text=text)
     return (_file(string) if name == "path" else _decode_base64(string)), ""
 
 
-def _read_uri(uri: str) -> tuple[Source, str]:
+def _read_uri(uri: str, *, text: bool) -> tuple[Source, str]:
     scheme, _, rest = uri.partition(":")
     if scheme.lower() == "file":
         return _file(_path_of(rest)), ""
     if scheme.lower() == "data" and "," in rest:
-        return _read_data_uri(rest)
-    raise invalid('must be "file:PATH", a data: URI, or {"path": "..."}')
+        return _read_data_uri(rest, text=text)
+    raise invalid('must be "file:PATH" or "data:;base64,...", with the media type before ";" if it is media')
 
 
 def _path_of(rest: str) -> str:
@@ -109,14 +126,22 @@ def _path_of(rest: str) -> str:
     return unquote(slash + path if host in ("", "localhost") else host + slash + path)
 
 
-def _read_data_uri(rest: str) -> tuple[bytes, str]:
+def _read_data_uri(rest: str, *, text: bool) -> tuple[bytes, str]:
     marker = rest.lower().replace(" ", "").find(";base64,")
     header, _, data = rest.partition(",")
     media_type = header.partition(";")[0].strip().lower()
+    if marker < 0 and not text:
+        raise invalid(_TEXT)
     if marker < 0:
         return _check_size(unquote_to_bytes(data)), media_type
     # A quoted parameter may contain a comma: the data starts after the first comma that follows the marker.
     return _decode_base64(rest[rest.lower().index("base64", marker) :].partition(",")[2]), media_type
+
+
+_TEXT = (
+    'is a data: URI without ";base64", so that its characters would be stored as they are; if they are base64, write '
+    '"data:;base64,...", and if they are really meant, encode them as base64'
+)
 
 
 def _file(path: str) -> FilePath:

@@ -20,7 +20,7 @@ def parameter_definitions_schema(*, full: bool, description: str) -> Node:
 
 def _list_of_definitions(*, full: bool) -> Node:
     """The schema of a list of parameter definitions."""
-    shape = "[] one value, [13] a vector, -1 any length." if full else ""
+    shape = "[] one value, [13] vector, -1 any length." if full else ""
     rules = {
         "shape": list_of(INTEGER, shape),
         "allowedTypes": list_of(string(enum=TENSOR_TYPES if full else ())),

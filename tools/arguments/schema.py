@@ -28,4 +28,8 @@ def object_of(properties: dict[str, Node], required: Sequence[str] = (), descrip
 INTEGER = described("integer")
 
 
-TAGS = list_of(object_of({"tag": string(), "value": string()}, ("tag", "value")))
+_TAG = object_of({"tag": string(), "value": string()}, ("tag", "value"))
+
+
+def tags(description: str = "") -> Node:
+    return list_of(_TAG, description)

@@ -29,7 +29,7 @@ from .validation import invalid, prefixed
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}(\.0*)?")
 # Possessive quantifiers, since going back over a million digits takes long.
-_FLOAT = re.compile(r"[+-]?([0-9]++(\.[0-9]*+)?+|\.[0-9]++)(e[+-]?[0-9]++)?+|[+-]?inf(inity)?|nan", re.IGNORECASE)
+_FLOAT = re.compile(r"[+-]?([0-9]++(\.[0-9]*+)?+|\.[0-9]++)(e[+-]?[0-9]++)?+|[+-]?(inf(inity)?|∞)|nan", re.IGNORECASE)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -81,10 +81,15 @@ def _convert(elements: list[Any], type_: TensorType) -> list[Any]:
         if misfits.count >= MAX_PROBLEMS:
             break
     if misfits.first is not None:
-        at_least = "at least " if misfits.count >= MAX_PROBLEMS else ""
-        others = f", nor do {at_least}{misfits.count - 1} later elements" if misfits.count > 1 else ""
-        raise prefixed(misfits.first, (), others)
+        raise prefixed(misfits.first, (), _others(misfits.count - 1))
     return converted
+
+
+def _others(count: int) -> str:
+    if count <= 0:
+        return ""
+    at_least = "at least " if count >= MAX_PROBLEMS - 1 else ""
+    return ", nor does 1 later element" if count == 1 else f", nor do {at_least}{count} later elements"
 
 
 @dataclass
@@ -172,7 +177,8 @@ def _converter(type_: TensorType) -> Callable[[Any], Any]:
 
 def _read_float(element: Any) -> float:
     if type(element) is str and _FLOAT.fullmatch(element):
-        value, may_be_infinite = float(element), "inf" in element.lower()
+        written = element.lower().replace("∞", "inf")
+        value, may_be_infinite = float(written), "inf" in written
     elif type(element) is int or type(element) is float:
         # JSON has no infinities: an infinite number was too large for a float.
         value, may_be_infinite = _as_float(element), False

@@ -42,7 +42,7 @@ def check(value: Any, validator: LimitedValidator, schema: Schema, unions: Mappi
         InvalidArguments: with a `Problem` for each error, up to `MAX_PROBLEMS`.
         ArgumentsTooLarge
     """
-    problems = [_problem(names, _SURROGATE) for names in islice(_not_utf8(value), MAX_PROBLEMS)]
+    problems = [describe(names, _SURROGATE) for names in islice(_not_utf8(value), MAX_PROBLEMS)]
     errors: list[ErrorDetails] = []
     try:
         checked = validator.validate(value)
@@ -53,9 +53,12 @@ def check(value: Any, validator: LimitedValidator, schema: Schema, unions: Mappi
             return checked
     found = len(problems) + len(errors)
     problems += [_explain(details, value, schema, unions) for details in errors[: MAX_PROBLEMS - len(problems)]]
-    count = "One argument is" if found == 1 else f"{found} arguments are"
     at_least = "At least " if found >= MAX_PROBLEMS else ""
-    raise InvalidArguments(problems, f"{at_least}{count} wrong; nothing was sent to Decthings.")
+    raise InvalidArguments(problems, f"{at_least}{count_wrong(found)}; nothing was sent to Decthings.")
+
+
+def count_wrong(count: int) -> str:
+    return "One argument is wrong" if count == 1 else f"{count} arguments are wrong"
 
 
 _SURROGATE = "has an unpaired surrogate, which UTF-8 cannot encode; leave that character out"
@@ -112,7 +115,7 @@ def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapp
     names = _names_in(details["loc"], unions)
     context = details.get("ctx", {})
     if details["type"] == "invalid":
-        return _problem([*names, *context["at"]], context["problem"], context["allowed"])
+        return describe([*names, *context["at"]], context["problem"], context["allowed"])
     kind = details["type"]
     if kind in ("union_tag_not_found", "union_tag_invalid") and is_object(details["input"]):
         union = unions[_schema_path(names)]
@@ -124,18 +127,25 @@ def _explain(details: ErrorDetails, arguments: Any, schema: Schema, unions: Mapp
     node = _schema_at(schema, names)
     allowed = list(node.get("enum") or node.get("properties", ())) or None
     if kind == "missing":
-        return _problem(names, f"is missing; {_required_because(names, arguments, unions)}{_hint(node)}", allowed)
+        needed = node.get("required")
+        about = f"is missing; {_required_because(names, arguments, unions)}{_explanation(node)}"
+        return describe(names, about, None if needed else allowed)
     if kind == "literal_error" and isinstance(details["input"], str):
-        return _problem(names, "is not a possible value", allowed, details["input"])
+        return describe(names, "is not a possible value", allowed, details["input"])
     if kind in _LIMITS:
-        return _problem(names, _LIMITS[kind].format(**context))
+        return describe(names, _LIMITS[kind].format(**context))
     wanted = _TYPES[node["type"]] if "type" in node else "another type"
-    return _problem(names, f"must be {wanted}, not {_json_type(details['input'])}", allowed)
+    return describe(names, f"must be {wanted}, not {_json_type(details['input'])}", allowed)
 
 
-def _hint(node: Schema) -> str:
-    """The schema's description of a field, unless it lists the possible values."""
-    return f" ({node['description'].rstrip('.')})" if "description" in node and "enum" not in node else ""
+def _explanation(node: Schema) -> str:
+    """What a missing field must have, or else its description in the schema, unless its possible values say it all."""
+    if "required" in node:
+        return f", with {join_words(node['required'], 'and')}"
+    if "description" not in node or "enum" in node:
+        return ""
+    description = node["description"].rstrip(".")
+    return f": {description[0].lower()}{description[1:]}"
 
 
 def _unknown_name(names: list[Any], arguments: Any, schema: Schema, unions: Mapping[str, TaggedUnion]) -> Problem:
@@ -147,8 +157,8 @@ def _unknown_name(names: list[Any], arguments: Any, schema: Schema, unions: Mapp
     if union and name in known:
         others = join_words(f'"{other}"' for other in union.tags_with(name))
         problem = f'does not belong to {union.tag} "{tag}", only to {others}: leave it out, or change {union.tag}'
-        return _problem(names, problem)
-    return _problem(names, "is not a known name", [n for n in known if allowed is None or n in allowed], name)
+        return describe(names, problem)
+    return describe(names, "is not a known name", [n for n in known if allowed is None or n in allowed], name)
 
 
 def _required_because(names: list[Any], arguments: Any, unions: Mapping[str, TaggedUnion]) -> str:
@@ -158,9 +168,15 @@ def _required_because(names: list[Any], arguments: Any, unions: Mapping[str, Tag
     return f'{union.tag} "{_value_at(arguments, names[:-1]).get(union.tag)}" needs it'
 
 
-def _problem(names: list[Any], problem: str, allowed: list[str] | None = None, given: object = None) -> Problem:
+def describe(names: list[Any], problem: str, allowed: list[str] | None = None, given: object = None) -> Problem:
+    """A problem.
+
+    Args:
+        names: the path of the value in the arguments: names of fields, and indexes.
+        allowed: the possible values. The one that is nearest to `given` is probably meant.
+    """
     path = "".join(f"[{n}]" if isinstance(n, int) else f".{sanitize(str(n), 60)}" for n in names).lstrip(".")
-    result: Problem = {"path": path or "(arguments)", "problem": problem}
+    result: Problem = {"path": path or "arguments", "problem": problem}
     if allowed:
         result["allowed"] = allowed
         if (match := closest_match(given, allowed)) is not None:
@@ -205,6 +221,6 @@ def _json_type(value: object) -> str:
         "dict": "an object",
         "list": "an array",
         "int": "an integer",
-        "float": "a number with decimals",
+        "float": "a number with a fraction",
     }
     return names.get(type(value).__name__, "another type")

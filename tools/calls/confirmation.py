@@ -70,3 +70,4 @@ def publish_question(name: str | None) -> str:
 
 
 NOW_PUBLIC = "Everyone on Decthings can now find and use the model."
+TELL_PUBLIC = "Tell the user that the model is public."

@@ -69,12 +69,28 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 
 
+_KNOWN = """\
+What the API page says, and what it leaves open:
+
+- Presets are none, empty, tensorflowjs, pytorch and tensorflow. For which languages they are, and how none and empty
+  differ, is not documented. By their names, pytorch and tensorflow are for python, and tensorflowjs for javascript and
+  typescript. Without a preset, leave it out.
+- basedOnModelSnapshot starts from the program of a snapshot, and initialState says where its state comes from; the new
+  model remembers its source (basedOnSnapshot). fromExisting copies a model, or one of its snapshots. Whether it copies
+  all states, the snapshots, tags and access is not documented: look at the new model with find_models and detail.
+- The params of an initial state that is created are the source's parameterDefinitions.createState, which find_models
+  shows with detail. create_model compares names and types with them before it sends anything.
+- Memory, disk and swap are in MiB: 8 GB is 8192. GPUs are models like L4 or A100 80GB.
+- Whether Decthings reads parameterDefinitions from an uploaded file is not documented: inspect_model_file does."""
+
+
 def guide() -> str:
     sections = [f"## {title}\n\n```json\n{json.dumps(given, indent=1)}\n```" for title, given in EXAMPLES.items()]
     return "\n\n".join(
         [
             "# How to fill in create_model",
             "Ids come from find_models (models and their snapshots) and find_datasets (datasets and their keys).",
+            _KNOWN,
             *sections,
         ]
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..calls.outcomes import OutcomeLookup
 from ..decthings import types
-from .name_conflict import compare_with_request, own_model
+from .name_conflict import compare_with_request, model_exists, own_model
 
 
 async def verify_created(lookup: OutcomeLookup, params: types.CreateModelParams) -> types.CreatedModel:
@@ -19,6 +19,7 @@ async def verify_created(lookup: OutcomeLookup, params: types.CreateModelParams)
 
     Raises:
         LostResponse: it was not created, or that could not be found out.
+        ModelExists: it was there before.
     """
     async for models in lookup.models({"names": [params["name"]]}):
         if (model := own_model(models, params["name"])) is not None:
@@ -31,6 +32,8 @@ def _classify(model: Mapping[str, Any], lookup: OutcomeLookup, params: types.Cre
     lookup.found["existing"] = existing
     model_id = model.get("id")
     if lookup.is_older(model.get("createdAt")):
+        if not existing.get("differs"):
+            raise model_exists(existing, {"lookUp": lookup.evidence()})
         raise lookup.not_applied(
             "Nothing was created: the account had a model of this name before, and Decthings refuses a second one.",
             "If that model is the wanted one, use it. Otherwise ask the user for another name.",

@@ -1,4 +1,4 @@
-"""Details for name_already_used: the model that has the name, and names that are free."""
+"""What is said of name_already_used: the model that has the name, and names that are free if it is another one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import anyio
 
 from ..decthings import ApiError, DecthingsClient, DecthingsError
 from ..decthings.json_codec import is_object
-from ..results.text import iso_time, short_text
+from ..results.errors import ModelExists
+from ..results.text import iso_time, join_words, short_text
 
 _MAX_SUGGESTIONS = 2
 _CANDIDATES = 10
@@ -27,8 +28,13 @@ _NOT_RETURNED = {
 }
 
 
-async def with_conflict_details(error: ApiError, requested: Mapping[str, Any], client: DecthingsClient) -> ApiError:
-    """The error with `existing` and `freeNames`, as far as they are known.
+_AS_FAR_AS_KNOWN = "as far as can be told"
+
+
+async def explain_conflict(
+    error: ApiError, requested: Mapping[str, Any], client: DecthingsClient
+) -> ApiError | ModelExists:
+    """The error with `existing` and `freeNames`, as far as they are known; another one if that model is as requested.
 
     Args:
         requested: the parameters of createModel.
@@ -43,10 +49,35 @@ async def with_conflict_details(error: ApiError, requested: Mapping[str, Any], c
     details = dict(error.details)
     if (own := own_model(page["models"], name)) is not None:
         details["existing"] = compare_with_request(own, requested)
+        if not details["existing"].get("differs"):
+            return model_exists(details["existing"], details)
     if page["total"] <= len(page["models"]):
         taken = {model.get("name") for model in page["models"]}
         details["freeNames"] = [candidate for candidate in candidates if candidate not in taken][:_MAX_SUGGESTIONS]
     return ApiError(error.code, details)
+
+
+def model_exists(existing: Mapping[str, Any], details: Mapping[str, Any]) -> ModelExists:
+    """The error that says that the model of the name is the wanted one.
+
+    Args:
+        existing: as `compare_with_request` gives it.
+        details: of the error.
+    """
+    made = f", made at {existing['createdAt']}" if existing["createdAt"] else ""
+    known = _AS_FAR_AS_KNOWN if existing["same"] == _AS_FAR_AS_KNOWN else ""
+    missing = join_words(existing.get("notCompared", ["nothing"]), "and")
+    same = f"is what you asked for{f', {known}: Decthings does not return {missing}' if known else ''}"
+    creating, model_id = existing["beingCreated"], existing["modelId"]
+    wait = " It is still being created: wait_for_model waits for it." if creating else ""
+    return ModelExists(
+        f"A model of this name exists{made}, and it {same}. If this repeats a call whose answer was lost, it is that "
+        "model. Nothing new was created.",
+        f"If this repeats such a call, go on with this modelId.{wait} If the user wants a second model next to it, ask "
+        "for another name.",
+        details,
+        {"modelId": model_id, "isNowCreating": creating} if model_id else None,
+    )
 
 
 def own_model(models: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
@@ -57,7 +88,10 @@ def own_model(models: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, An
 
 
 def compare_with_request(model: Mapping[str, Any], requested: Mapping[str, Any]) -> dict[str, Any]:
-    """`differs` names what is not as requested, `notCompared` what was requested and getModels does not return."""
+    """`differs` names what is not as requested, `notCompared` what was requested and getModels does not return.
+
+    `same` is "as far as can be told" where all that was compared is as requested, and not all could be.
+    """
     options = requested["options"]
     wanted: dict[str, Any] = {
         "description": requested["description"],
@@ -74,7 +108,7 @@ def compare_with_request(model: Mapping[str, Any], requested: Mapping[str, Any])
         "beingCreated": model.get("beingCreated") is True,
         **({"differs": differs} if differs else {}),
         **({"notCompared": not_compared} if not_compared else {}),
-        **({} if not_compared and not differs else {"same": not differs}),
+        "same": _AS_FAR_AS_KNOWN if not_compared and not differs else not differs,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import anyio.to_thread
@@ -14,8 +13,7 @@ from ..decthings import Blob, Media, Tensor
 from ..decthings.blobs import size_of
 from ..decthings.tensors import MEDIA_TYPES
 from ..files.formats import check_model_file
-from ..files.structure import ReadAt
-from ..files.upload import FileBlob
+from ..files.upload import FileBlob, reader_of
 from .arguments import ProviderArgument
 
 
@@ -40,7 +38,7 @@ class RequestBuilder:
     def _model_file(self, format_: str, source: Source) -> Blob:
         blob = self.uploads["data"] = self._blob(source)
         if self._services.check_uploads:
-            with _reader_of(blob) as read_at:
+            with reader_of(cast(FileBlob | bytes, blob)) as read_at:
                 check_model_file(format_, size_of(blob), read_at)
         return blob
 
@@ -71,10 +69,3 @@ class RequestBuilder:
 
     def _blob(self, source: Source) -> Blob:
         return source if isinstance(source, bytes) else self._services.files.open(source.path)
-
-
-def _reader_of(blob: Blob) -> AbstractContextManager[ReadAt]:
-    if isinstance(blob, FileBlob):
-        return blob.reader()
-    data = cast(bytes, blob)
-    return nullcontext(lambda offset, length: data[offset : offset + length])

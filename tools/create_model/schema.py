@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import get_args
 
 from ..arguments.parameter_definitions import parameter_definitions_schema
-from ..arguments.schema import INTEGER, TAGS, Node, described, list_of, object_of, string
+from ..arguments.schema import INTEGER, Node, described, list_of, object_of, string, tags
 from ..decthings.tensors import TENSOR_TYPES
 from ..decthings.types import FORMATS, PRESETS, Language
 from ..results.tool_result import output_schema
@@ -21,12 +21,12 @@ _LANGUAGES = get_args(Language)
 TITLE = "Create a Decthings model"
 
 DESCRIPTION = """\
-Create a machine learning model on Decthings in one of four ways, chosen by options.type. Give the fields that the type needs, and optional ones the user asked for:
-- code (a new program): language; optional preset, wasm, parameterDefinitions
+Create a machine learning model on Decthings, by options.type. Give what the type needs, and options the user asked for:
+- code (a new program): language; optional preset (by name pytorch, tensorflow for python, tensorflowjs for javascript, typescript), wasm, parameterDefinitions
 - upload (a model file): format, data {path} or {base64}; optional parameterDefinitions
-- basedOnModelSnapshot: modelId, snapshotId, initialState {method: copy | create | upload, ...}
-- fromExisting (a copy): modelId; optional snapshotId
-All take tags [{tag, value}]. Relative paths start in the server's files folder. Element types: f32 f64, i8 to i64, u8 to u64, string boolean binary image audio video. Returns modelId, or an error that says what to change."""  # noqa: E501 - a line break would reach the model
+- basedOnModelSnapshot (a snapshot's program; copy: with its state): modelId, snapshotId, initialState {method: copy | create | upload, ...}
+- fromExisting (a copy; of which states, snapshots, access is undocumented): modelId; optional snapshotId
+All take tags. find_models with detail shows a source's createState. Relative paths start in the server's files folder. Element types: f32 f64, i8 to i64, u8 to u64, string boolean binary image audio video. Returns modelId."""  # noqa: E501 - a line break would reach the model
 
 
 def _source(description: str = "") -> Node:
@@ -39,7 +39,8 @@ _TENSOR = object_of(
         "shape": list_of(INTEGER, "[] one value."),
         "data": list_of(
             string(),
-            'Flat, row-major, as strings: "1.5", "true"; media and binary: "file:PATH" or a data: URI.',
+            "Flat, row-major strings: 1.5, true; binary: file:PATH, data:;base64,...; media: file:PATH, "
+            "data:image/png;base64,...",
         ),
     },
     ("type", "shape", "data"),
@@ -58,7 +59,7 @@ _PROVIDER_DATA = object_of(
 _LAUNCHER = object_of(
     {
         "cpus": described("number"),
-        "memoryMebibytes": INTEGER,
+        "memoryMebibytes": described("integer", "8 GB is 8192."),
         "diskMebibytes": INTEGER,
         "swapMebibytes": INTEGER,
         "gpus": object_of({"model": string("Like L4."), "count": INTEGER}, ("model", "count")),
@@ -66,16 +67,18 @@ _LAUNCHER = object_of(
     ("cpus", "memoryMebibytes"),
 )
 
+_PARAMS = "By the source's parameterDefinitions.createState."
+
 _INITIAL_STATE = object_of(
     {
         "method": string(
             "copy needs nothing more. create needs name, params, launcherSpec. upload needs name, data.",
             ("copy", "create", "upload"),
         ),
-        "name": string("Of the new state."),
-        "params": list_of(object_of({"name": string(), "data": _PROVIDER_DATA}, ("name", "data")), "Can be []."),
+        "name": string(),
+        "params": list_of(object_of({"name": string(), "data": _PROVIDER_DATA}, ("name", "data")), _PARAMS),
         "launcherSpec": _LAUNCHER,
-        "data": list_of(object_of({"key": string(), "data": _source()}, ("key", "data")), "State files."),
+        "data": list_of(object_of({"key": string(), "data": _source()}, ("key", "data")), "Files."),
     },
     ("method",),
     "For basedOnModelSnapshot.",
@@ -92,15 +95,17 @@ def _input_schema(*, full: bool) -> Node:
                 ("code", "upload", "basedOnModelSnapshot", "fromExisting"),
             ),
             "language": string(f"For code: {', '.join(_LANGUAGES)}.", _LANGUAGES),
-            "preset": string(f"For code. Starts from: {', '.join(PRESETS)}."),
-            "wasm": described("boolean", "Compile to WebAssembly."),
-            "format": string(f"For upload: {', '.join(FORMATS)}."),
-            "data": _source("For upload. base64 only if small."),
-            "modelId": string("Source model."),
-            "snapshotId": string("Its snapshot."),
+            "preset": string(f"For code to start from: {', '.join(PRESETS)}."),
+            "wasm": described("boolean", "As WebAssembly."),
+            "format": string(f"{' or '.join(FORMATS)}, for upload."),
+            "data": _source("For upload; base64 if small."),
+            "modelId": string("The source's id."),
+            "snapshotId": string("Its snapshot's id."),
             "initialState": _INITIAL_STATE,
-            "tags": TAGS,
-            "parameterDefinitions": parameter_definitions_schema(full=full, description="For code, upload."),
+            "tags": tags(),
+            "parameterDefinitions": parameter_definitions_schema(
+                full=full, description="For code, upload; lists are alike."
+            ),
         },
         ("type",),
     )
@@ -108,7 +113,7 @@ def _input_schema(*, full: bool) -> Node:
         {
             "name": string(),
             "description": string("What the model does."),
-            "publicAccess": described("boolean", "Every Decthings user can use it. Default false."),
+            "publicAccess": described("boolean", "Everyone can use it. Default false."),
             "options": options,
         },
         ("name", "description", "options"),
@@ -124,6 +129,7 @@ PUBLISHED_SCHEMA = _input_schema(full=False)
 _RECEIPT: dict[str, Node] = {"bytes": INTEGER, "sha256": string()}
 
 OUTPUT_SCHEMA = output_schema(
+    model=object_of({}),
     result=object_of({"modelId": string(), "isNowCreating": described("boolean")}, ("modelId",)),
     upload=object_of(_RECEIPT),
     uploads=list_of(object_of({"key": string(), **_RECEIPT})),
@@ -144,6 +150,6 @@ NEXT_STEPS = {
 """By `isNowCreating`."""
 
 WITHOUT_DEFINITIONS = (
-    " It was created without parameterDefinitions. If the user wants them: inspect_model_file reads them from the "
-    "file, and update_model sets them."
+    " It was created without parameterDefinitions; whether Decthings reads them from the file is not documented. If "
+    "the user wants them: inspect_model_file reads them from the file, and update_model sets them."
 )

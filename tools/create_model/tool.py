@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Any, cast
 
 from ..calls.call import Call
-from ..calls.confirmation import NOW_PUBLIC, publish_question
+from ..calls.confirmation import NOW_PUBLIC, TELL_PUBLIC, publish_question
 from ..calls.tool import DecthingsTool
 from ..decthings import ApiError, Blob, types
 from ..decthings.blobs import size_of
@@ -19,14 +19,16 @@ from ..results.tool_result import CREATES, Success
 from . import schema
 from .arguments import READER, CreateModelArguments
 from .lost_response import verify_created
-from .name_conflict import with_conflict_details
+from .name_conflict import explain_conflict
 from .request import RequestBuilder
+from .source_params import check_params
+from .summary import summarize
 
 
 async def _question(arguments: CreateModelArguments, call: Call) -> str | None:
     if not arguments.get("publicAccess"):
         return None
-    await call.client()
+    await check_params(arguments["options"], await call.client())
     call.lift_time_limit()
     await RequestBuilder(call.services).resolve_options(arguments["options"])  # nobody is asked in vain
     return publish_question(sanitize(arguments["name"], 200))
@@ -34,6 +36,7 @@ async def _question(arguments: CreateModelArguments, call: Call) -> str | None:
 
 async def create_model(arguments: CreateModelArguments, call: Call) -> Success:
     client = await call.client()
+    await check_params(arguments["options"], client)
     builder = RequestBuilder(call.services)
     call.lift_time_limit()
     options = await builder.resolve_options(arguments["options"])
@@ -45,7 +48,7 @@ async def create_model(arguments: CreateModelArguments, call: Call) -> Success:
     except ApiError as error:
         if error.code != "name_already_used":
             raise
-        raise await with_conflict_details(error, params, client) from None
+        raise await explain_conflict(error, params, client) from None
     return _result(arguments, created, builder.uploads, call.evidence)
 
 
@@ -73,13 +76,17 @@ def _result(
     uploads: dict[str, Blob],
     evidence: Mapping[str, Any] | None,
 ) -> Success:
-    fields: dict[str, Any] = {"result": {**created, "modelId": sanitize(created["modelId"], 1_000)}}
+    fields: dict[str, Any] = {
+        "result": {**created, "modelId": sanitize(created["modelId"], 1_000)},
+        "model": summarize(arguments),
+    }
     if arguments["options"]["type"] == "upload":
         fields["upload"] = _receipt(uploads["data"])
     elif uploads:
         fields["uploads"] = [{"key": sanitize(key, 100), **_receipt(blob)} for key, blob in uploads.items()]
-    public = f"{NOW_PUBLIC} " if arguments.get("publicAccess") else ""
-    name, next_step = sanitize(arguments["name"], 100), public + _next_step(arguments["options"], created)
+    is_public = arguments.get("publicAccess", False)
+    public, tell = (f"{NOW_PUBLIC} ", f"{TELL_PUBLIC} ") if is_public else ("", "")
+    name, next_step = sanitize(arguments["name"], 100), tell + _next_step(arguments["options"], created)
     if evidence is None:
         return Success(f'{public}Created the model "{name}".', fields, next_step)
     headline = f'{public}The model "{name}" exists and is as requested{_as_far_as_compared(evidence)}. {_FOUND}'
@@ -114,4 +121,7 @@ CREATE_MODEL = DecthingsTool(
     output_schema=schema.OUTPUT_SCHEMA,
     effect=CREATES,
     question=_question,
+    # "Calling the tool repeatedly with the same arguments will have no additional effect", says MCP: Decthings refuses
+    # a second model of one name.
+    idempotent=True,
 )

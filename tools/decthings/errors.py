@@ -10,6 +10,7 @@ DecthingsError
 │   └── RequestInterrupted     request_cut_short: the connection was lost before the whole request was sent
 ├── NoResponse               no_response: the request was sent, and no complete response was received
 ├── InvalidResponse          invalid_response: the response is not a valid response of Decthings
+│   └── TooManyRequests        too_many_requests: the status 429, of Decthings or a proxy
 └── ApiError                 the code that Decthings returned
 """
 
@@ -76,6 +77,11 @@ class InvalidResponse(DecthingsError):
         self.may_have_acted = may_have_acted
         self.status = status
         self.retry_after = retry_after
+
+
+class TooManyRequests(InvalidResponse):
+    code = "too_many_requests"
+    """That of Decthings for the same thing."""
 
 
 class ApiError(DecthingsError):

@@ -9,13 +9,15 @@ from typing import Any
 import anyio
 import httpx
 
-from .errors import ApiError, InvalidResponse
+from .errors import ApiError, InvalidResponse, TooManyRequests
 from .json_codec import is_object
 from .varint import MalformedFrame
 from .wire import decode_response
 
 MAX_SECONDS = 10
 """The time limit for a response, from its first byte to its last."""
+
+_TOO_MANY_REQUESTS = 429
 
 MAX_BYTES = 16 * 1024 * 1024
 """Responses of the methods used here are far smaller; a larger one is not read completely."""
@@ -64,7 +66,8 @@ async def _read_failed(response: httpx.Response, request_complete: bool) -> dict
     status, retry_after = response.status_code, _retry_after(response)
     # Proxies and caches send 408 and 5xx, 503 with Retry-After too, also after they have passed the request on.
     refused = status < 500 and status != 408
-    raise InvalidResponse(
+    error = TooManyRequests if status == _TOO_MANY_REQUESTS else InvalidResponse
+    raise error(
         f"Decthings returned HTTP status {status} instead of a valid response.",
         may_have_acted=has_result or (request_complete and not refused),
         status=status,

@@ -37,7 +37,8 @@ _STRUCT_CODES = {
     "f32": "f", "f64": "d", "i8": "b", "i16": "h", "i32": "i", "i64": "q",
     "u8": "B", "u16": "H", "u32": "I", "u64": "Q", "boolean": "?",
 }  # fmt: skip
-_CONTENTS = {"boolean": "true or false", "string": "a JSON string"}
+_CONTENTS = {"boolean": "true or false", "string": "a string", "binary": "bytes"}
+_NUMBER = 'a number, "inf", "-inf" or "nan"'
 _MAX_DIMENSIONS = 255
 MAX_FORMAT_BYTES = 255
 
@@ -152,7 +153,7 @@ def describe_type(type_: str) -> str:
     if type_ in INTEGER_TYPES:
         smallest, largest = integer_range(type_)
         return f"{type_} (an integer from {smallest} to {largest})"
-    return f"{type_} ({_CONTENTS.get(type_, 'a number')})"
+    return f"{type_} ({_CONTENTS.get(type_, _NUMBER)})"
 
 
 def _variable_element(type_: TensorType, index: int, element: Any) -> Iterator[Blob]:

@@ -11,15 +11,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from ..results.errors import FileNotAllowed, FileNotFound, FileNotReadable
-from ..results.text import join_words, sanitize, single_line
+from ..results.text import closest_matches, join_words, sanitize, single_line
 from .upload import FileBlob
 
 _OPEN = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 # O_PATH needs no permission to list the folders on the way to the file.
 _OPEN_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+
+_LIST_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class AllowedFiles:
@@ -73,6 +77,7 @@ class AllowedFiles:
             raise FileNotFound(
                 f"File {sanitize(path, 200)!r} was not found in the allowed folders.",
                 "Check the path with the user. " + self._where(),
+                {} if self._remote_callers else _neighbours(folder, parts),
             ) from None
         except OSError as error:
             reason = os.strerror(error.errno or 0)
@@ -113,28 +118,80 @@ class AllowedFiles:
                 return folder, resolved.relative_to(folder).parts
         raise FileNotAllowed(
             f"{sanitize(path, 200)!r} is outside the allowed folders.",
-            self._where() + " For another folder, ask the user to add --files FOLDER to the server's arguments.",
+            f"Ask the user to move or copy the file into {_shown(self._folders[0])}; then its name is enough as path. "
+            "Or ask them to add --files FOLDER with its folder to the server's arguments, and to restart it."
+            f"{self._lacking()}",
         )
 
     def _where(self) -> str:
-        first, *others = [sanitize(str(folder), 200) for folder in self._folders]
+        first, *others = map(_shown, self._folders)
         also = f" Files in {join_words(others, 'and')} need an absolute path." if others else ""
-        if self.missing and not self._remote_callers:
-            also += f" {_not_folders(self.missing)}, so no files can come from there."
-        return f"A relative path starts in {first}.{also}"
+        return f"A relative path starts in {first}.{also}{self._lacking()}"
+
+    def _lacking(self) -> str:
+        if not self.missing or self._remote_callers:
+            return ""
+        return f" {_not_folders(self.missing)}, so no files can come from there."
 
 
 def _not_folders(missing: Sequence[Path]) -> str:
-    names = [sanitize(str(folder), 200) for folder in missing]
+    names = list(map(_shown, missing))
     return f"{join_words(names, 'and')} {'is not a folder' if len(names) == 1 else 'are not folders'}"
 
 
-def _open_below(folder: Path, parts: Sequence[str]) -> int:
+def _shown(folder: Path) -> str:
+    return sanitize(str(folder), 200)
+
+
+_MAX_LISTED = 20
+_MAX_NEAR = 3
+_MAX_ENTRIES = 10_000
+
+
+def _neighbours(folder: Path, parts: Sequence[str]) -> dict[str, Any]:
+    """What is where the first name of a path is missing: names that are near, and all if they are few.
+
+    Only visible files and folders, and no links: those may lead out of the allowed folder.
+    """
+    for depth, part in enumerate(parts):
+        try:
+            entries = _entries_in(folder, parts[:depth])
+        except OSError:
+            return {}
+        if part in entries:
+            continue
+        shown = [sanitize(name, 100) for name, is_shown in sorted(entries.items()) if is_shown]
+        near = closest_matches(part, shown, _MAX_NEAR)
+        return {
+            "folder": _shown(folder.joinpath(*parts[:depth])),
+            **({"nearest": near} if near else {}),
+            **({"folderHas": shown} if len(shown) <= _MAX_LISTED else {}),
+        }
+    return {}
+
+
+def _entries_in(folder: Path, parts: Sequence[str]) -> dict[str, bool]:
+    """The names in a folder below an allowed one, opened like a file, and whether each may be shown."""
+    opened = _open_below(folder, parts, _LIST_FOLDER) if os.open in os.supports_dir_fd else folder.joinpath(*parts)
+    try:
+        with os.scandir(opened) as entries:
+            return {entry.name: _may_be_shown(entry) for entry in islice(entries, _MAX_ENTRIES)}
+    finally:
+        if isinstance(opened, int):
+            os.close(opened)
+
+
+def _may_be_shown(entry: os.DirEntry[str]) -> bool:
+    is_real = entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+    return is_real and not entry.name.startswith(".")
+
+
+def _open_below(folder: Path, parts: Sequence[str], flags: int = _OPEN) -> int:
     if os.open not in os.supports_dir_fd:  # Windows
-        return os.open(folder.joinpath(*parts), _OPEN)
+        return os.open(folder.joinpath(*parts), flags)
     with ExitStack() as opened:
-        descriptor = os.open(folder, _OPEN_FOLDER)
+        descriptor = os.open(folder, _OPEN_FOLDER if parts else flags)
         for index, part in enumerate(parts):
             opened.callback(os.close, descriptor)
-            descriptor = os.open(part, _OPEN if index == len(parts) - 1 else _OPEN_FOLDER, dir_fd=descriptor)
+            descriptor = os.open(part, flags if index == len(parts) - 1 else _OPEN_FOLDER, dir_fd=descriptor)
         return descriptor

@@ -13,7 +13,7 @@ import stat
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from ..decthings import BlobChanged, BlobSource
 from .structure import ReadAt
@@ -103,6 +103,13 @@ class FileBlob(BlobSource):
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def reader_of(data: FileBlob | bytes) -> AbstractContextManager[ReadAt]:
+    """A reader of a file, or of bytes that came inline."""
+    if isinstance(data, FileBlob):
+        return data.reader()
+    return nullcontext(lambda offset, length: data[offset : offset + length])
 
 
 class _ReadAhead:

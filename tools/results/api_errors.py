@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+KEYS_AND_CHATS = (
+    "A key in the chat is of no use here, and others may read it: if there is one, ask the user to replace it at "
+    "Decthings by a new one."
+)
+
 
 class Advice(NamedTuple):
     """What to report for an error. `retryable`: the unchanged call can succeed later, after `retry_after` seconds."""
@@ -15,6 +20,14 @@ class Advice(NamedTuple):
     next_step: str
     retryable: bool = False
     retry_after: int | None = None
+
+
+A_MINUTE = 60
+"""Seconds to wait where nobody says how many."""
+
+
+def wait_and_repeat(seconds: int) -> str:
+    return f"Wait {seconds} seconds, then make the same call again."
 
 
 ADVICE = {
@@ -45,9 +58,9 @@ ADVICE = {
     ),
     "server_overloaded": Advice(
         "Decthings has no capacity at the moment.",
-        "Wait a minute, then make the same call again.",
+        wait_and_repeat(A_MINUTE),
         retryable=True,
-        retry_after=60,
+        retry_after=A_MINUTE,
     ),
     "invalid_executable_file": Advice(
         "Decthings cannot run the source model's program.",
@@ -61,13 +74,14 @@ ADVICE = {
         "Decthings does not accept the API key of this server.",
         "Ask the user to replace the key: with decthings-mcp login in a terminal, if it was kept by that, or in the "
         "configuration, DECTHINGS_API_KEY or DECTHINGS_API_KEY_FILE of the server, which must then be restarted, or in "
-        "the header Decthings-Api-Key if the server takes keys from there. Never put a key into the chat.",
+        "the header Decthings-Api-Key if the server takes keys from there. "
+        f"{KEYS_AND_CHATS}",
     ),
     "too_many_requests": Advice(
         "this account has sent too many requests.",
-        "Wait a minute, then make the same call again.",
+        wait_and_repeat(A_MINUTE),
         retryable=True,
-        retry_after=60,
+        retry_after=A_MINUTE,
     ),
     "payment_required": Advice(
         "Decthings requires a payment first.",

@@ -11,16 +11,19 @@ _MAX_DETAILS = 4_000
 
 
 class _Failure(NamedTuple):
+    """`first` is done before the model is created again, `then` is how."""
+
     sentence: str
-    next_step: str
+    first: str = ""
+    then: str = ""
 
 
 _FAILURES = {
     "cancelled": _Failure(
         "it was cancelled, for example because the model was deleted.", "Ask the user whether to create it again."
     ),
-    "server_overloaded": _Failure("Decthings had no capacity for it.", "Wait a minute, then create the model again."),
-    "unknown": _Failure("Decthings gave no reason.", "Create the model once more; if it fails again, tell the user."),
+    "server_overloaded": _Failure("Decthings had no capacity for it.", then="Wait a minute, then create it again."),
+    "unknown": _Failure("Decthings gave no reason.", then="Create it once more; if that fails again, tell the user."),
     "invalid_executable_file": _Failure(
         "Decthings cannot run the program of the source model.",
         "Ask the user to build the source model again and take a new snapshot of it.",
@@ -30,17 +33,18 @@ _FAILURES = {
         "Ask the user whether the source model was built, and to take a new snapshot of it.",
     ),
     "launcher_terminated": _Failure(
-        "its machine was shut down.", "Create the model again, perhaps with another launcherSpec."
+        "its machine was shut down.", then="Create it again, perhaps with another launcherSpec."
     ),
     "max_duration_exceeded": _Failure(
         "it took longer than the model allows.",
-        "Create it with a larger launcherSpec or less data, or ask the user to raise the model's time limits.",
+        then="Create it again with a larger launcherSpec or less data, or ask the user to raise the model's "
+        "time limits first.",
     ),
     "code_terminated": _Failure(
         "the model's own program ended.", "Show the user the exit code or signal; the program must be corrected."
     ),
     "out_of_memory": _Failure(
-        "the model's own program ran out of memory.", "Create it with more memoryMebibytes in launcherSpec."
+        "the model's own program ran out of memory.", then="Create it again with more memoryMebibytes in launcherSpec."
     ),
     "exception": _Failure(
         "the model's own program raised an exception.",
@@ -48,7 +52,10 @@ _FAILURES = {
     ),
 }
 _OTHER = _Failure("Decthings gave a reason that this server does not know.", "Tell the user the code.")
-_NAME_IS_TAKEN = " The failed model keeps its name: ask the user whether to delete it first, or for another name."
+_NAME_IS_TAKEN = (
+    "While the failed model exists, it keeps its name: before creating it again, ask the user whether to delete it, "
+    "or for another name."
+)
 _STAGES = {
     "createLauncher": "while or after its machine was starting",
     "codeStartup": "while its code was starting",
@@ -81,7 +88,8 @@ def explain_failure(failed: Any) -> tuple[dict[str, Any], str]:
     during = _STAGES.get(result["stage"] or "")
     sentence = f"{failure.sentence.rstrip('.')}, {during}." if during else failure.sentence
     result["message"] = f"The creation of the model failed: {sentence}"
-    return {name: value for name, value in result.items() if value is not None}, failure.next_step + _NAME_IS_TAKEN
+    steps = (failure.first, _NAME_IS_TAKEN, failure.then)
+    return {name: value for name, value in result.items() if value is not None}, " ".join(filter(None, steps))
 
 
 def _stage(error: dict[str, Any], cause: dict[str, Any]) -> Any:

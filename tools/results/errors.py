@@ -6,6 +6,7 @@ ToolFailure
 ├── NotConfigured               not_configured
 ├── UserDeclined                declined: the user was asked and did not agree
 ├── NameMismatch                name_differs
+├── ModelExists                 name_already_used, by the model that was asked for
 ├── FileError
 │   ├── FileNotAllowed            file_not_allowed
 │   ├── FileNotFound              file_not_found
@@ -29,11 +30,16 @@ Problem = dict[str, Any]
 
 
 class ToolFailure(Exception):
-    """`next_step` is what the assistant does now; `details` are further fields of the error."""
+    """`next_step` is what the assistant does now; `details` are further fields of the error.
+
+    `outcome` is in place of the usual one of the tool; `result` is what a success would have returned, if it is known.
+    """
 
     code: str
     may_have_acted: bool = False
     retryable: bool = False
+    outcome: str | None = None
+    result: Mapping[str, Any] | None = None
 
     def __init__(self, message: str, next_step: str, details: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -79,8 +85,22 @@ class NameMismatch(ToolFailure):
     def __init__(self) -> None:
         super().__init__(
             "confirmName is not the name of the model with that modelId.",
-            "Look the model up with find_models, and make sure with the user that it is the right one.",
+            "Look the model up with find_models. Where its name differs from the one that the user gave, ask which "
+            "model is meant.",
         )
+
+
+class ModelExists(ToolFailure):
+    """Decthings refuses a second model of the name, and the first one is as requested."""
+
+    code = "name_already_used"
+    outcome = "exists"
+
+    def __init__(
+        self, message: str, next_step: str, details: Mapping[str, Any], result: Mapping[str, Any] | None
+    ) -> None:
+        super().__init__(message, next_step, details)
+        self.result = result
 
 
 class FileError(ToolFailure):

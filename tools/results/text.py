@@ -18,6 +18,14 @@ _UNSAFE = re.compile(
     "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"  # characters that change the direction of text or break lines
     "\ud800-\udfff]"  # surrogates, which would end a stdio connection
 )
+_SYNONYMS = {
+    "bool": "boolean", "bytes": "binary", "double": "f64", "float": "f32", "float16": "f32", "float32": "f32",
+    "float64": "f64", "fp16": "f32", "fp32": "f32", "golang": "go", "half": "f32", "f16": "f32", "bf16": "f32",
+    "bfloat16": "f32", "int": "i64", "integer": "i64", "int8": "i8", "int16": "i16", "int32": "i32", "int64": "i64",
+    "js": "javascript", "long": "i64", "py": "python", "rs": "rust", "str": "string", "text": "string",
+    "ts": "typescript", "uint8": "u8", "uint16": "u16", "uint32": "u32", "uint64": "u64",
+}  # fmt: skip
+"""What words of other libraries and languages are called on Decthings: their spelling is too far from it."""
 _MAX_ITEMS = 50
 _MAX_DEPTH = 6
 
@@ -87,12 +95,27 @@ def utf8_safe(value: Any) -> Any:
 
 
 def closest_match(word: object, known: Iterable[str]) -> str | None:
-    """The known word that differs from `word` only in case, or else the most similar one."""
+    """The known word that differs from `word` only in case, or means the same, or else the most similar one."""
+    return next(iter(closest_matches(word, known, 1)), None)
+
+
+def closest_matches(word: object, known: Iterable[str], count: int) -> list[str]:
+    """Like `closest_match`: up to `count` words, the most similar one first."""
     if not isinstance(word, str):
-        return None
+        return []
+    folded = word[:100].casefold()
     by_folded = {option.casefold(): option for option in known}
-    matches = difflib.get_close_matches(word[:100].casefold(), by_folded, n=1, cutoff=0.6)
-    return by_folded[matches[0]] if matches else None
+    synonym = _SYNONYMS.get(folded)
+    if folded not in by_folded and synonym in by_folded:
+        return [by_folded[synonym]]
+    same_kind = [option for option in by_folded if _is_same_kind(folded, option)]
+    matches = difflib.get_close_matches(folded, same_kind, n=count, cutoff=0.6)
+    return [by_folded[match] for match in matches]
+
+
+def _is_same_kind(word: str, option: str) -> bool:
+    """Whether the words differ in more than a letter before a number: f16 is no misspelled u16."""
+    return not option[-1:].isdigit() or word.rstrip("0123456789") == option.rstrip("0123456789")
 
 
 def join_words(words: Iterable[str], last: str = "or") -> str:

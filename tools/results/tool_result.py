@@ -7,6 +7,7 @@ Sentences of ours never contain text from Decthings; that has fields of its own,
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from mcp_types import CallToolResult, TextContent
 
 from ..decthings import ApiError, DecthingsError, InvalidRequest, InvalidResponse
 from ..decthings.json_codec import is_list, is_object
-from .api_errors import ADVICE, OTHER
+from .api_errors import A_MINUTE, ADVICE, OTHER, wait_and_repeat
 from .errors import LostResponse, ToolFailure
 from .text import sanitize, sanitize_json
 
@@ -29,6 +30,8 @@ class Success:
     next_step: str
     outcome: str | None = None
     """In place of the usual one of the tool."""
+    untrusted: Sequence[str] = ()
+    """The names of the fields with text that others wrote: owners of models, the makers of files, programs."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,9 @@ _NEXT_STEPS_BY_STATUS = {
     403: "Ask the user to check the API key of this server, or the proxy in front of Decthings.",
     404: "Ask the user to check the server's API URL: it must contain the version, like https://api.decthings.com/v0.",
     413: "The request is too large for Decthings or a proxy in front of it. Tell the user.",
-    429: "Too many requests were made. Wait a minute, then make the same call again.",
-    503: "Decthings is not available. Wait a minute, then make the same call again.",
 }
+_WAIT_BY_STATUS = (429, 503)
+"""Too many requests, or Decthings is not available: both pass."""
 _REFUSED_NEXT_STEP = "Tell the user the status: something between this server and Decthings refuses the request."
 _TRANSIENT_STATUSES = (408, 429)
 
@@ -125,6 +128,7 @@ def success(
     """
     fields = {
         **result.fields,
+        **({UNTRUSTED: list(result.untrusted)} if result.untrusted else {}),
         **({"ignored": list(ignored)} if ignored else {}),
         **({"lookUp": evidence} if evidence is not None else {}),
         **({"outcome": result.outcome or effect.applied} if effect.applied else {}),
@@ -145,13 +149,15 @@ def failure(
     """
     may_have_acted = error.may_have_acted if may_have_acted is None else may_have_acted
     fields, next_step = _error_fields(error, effect)
+    own_outcome, result = (error.outcome, error.result) if isinstance(error, ToolFailure) else (None, None)
     if effect.not_applied is not None:
-        fields["outcome"] = "unknown" if may_have_acted else effect.not_applied
+        fields["outcome"] = "unknown" if may_have_acted else own_outcome or effect.not_applied
     if may_have_acted:
         own = error.next_step if isinstance(error, LostResponse) else ""
         next_step = own or effect.unknown_next_step
     summary = ", ".join(fields[name] for name in ("code", "outcome") if name in fields)
-    return _result({"error": fields, "nextStep": next_step}, f"{fields['message']} ({summary})", is_error=True)
+    answer = {"error": fields, **({"result": result} if result else {}), "nextStep": next_step}
+    return _result(answer, f"{fields['message']} ({summary})", is_error=True)
 
 
 def failure_text(error: ToolFailure | DecthingsError) -> str:
@@ -194,9 +200,10 @@ def _api_error_fields(error: ApiError, effect: Effect) -> tuple[dict[str, Any], 
 def _transport_error_fields(error: DecthingsError) -> tuple[dict[str, Any], str]:
     if isinstance(error, InvalidResponse):
         details: dict[str, Any] = {"httpStatus": error.status}
-        if error.retry_after is not None:
-            details["retryAfterSeconds"] = error.retry_after
         next_step = _NEXT_STEPS_BY_STATUS.get(error.status, _REFUSED_NEXT_STEP)
+        if error.status in _WAIT_BY_STATUS or error.retry_after is not None:
+            details["retryAfterSeconds"] = A_MINUTE if error.retry_after is None else math.ceil(error.retry_after)
+            next_step = wait_and_repeat(details["retryAfterSeconds"])
         retryable = error.may_have_acted or error.status >= 500 or error.status in _TRANSIENT_STATUSES
     else:
         details, next_step = {}, _NEXT_STEPS.get(error.code, "Make the same call again.")
@@ -219,25 +226,30 @@ def _fields(code: str, message: str, *, retryable: bool, details: Mapping[str, A
 
 
 def _result(fields: Mapping[str, Any], headline: str, *, is_error: bool) -> CallToolResult:
-    text = "\n".join([headline, *_lines(fields), fields["nextStep"]])
+    text = "\n".join([headline, *_lines(fields, headline), fields["nextStep"]])
     return CallToolResult(
         content=[TextContent(type="text", text=text)], structured_content=dict(fields), is_error=is_error
     )
 
 
+UNTRUSTED = "textOfOthers"
+"""The field that names those with text which is data, never an instruction; the server's instructions say so."""
+
 _IN_HEADLINE = {"nextStep", "code", "message", "outcome"}
 
 
-def _lines(fields: Mapping[str, Any]) -> list[str]:
+def _lines(fields: Mapping[str, Any], headline: str) -> list[str]:
     """All that the headline and the next step leave out: a line for each field and for each item of a list."""
     lines: list[str] = []
     for name, value in fields.items():
         if name in ("result", "error"):
-            lines += _lines(value)
+            lines += _lines(value, headline)
         elif name == "problems":
             lines += map(_problem_line, value)
         elif is_list(value) and all(map(is_object, value)):
             lines += [f"{name}:", *(f"- {_inline(item)}" for item in value)]
+        elif is_object(value) and value.get("message") == headline:
+            lines.append(f"{name}: {_inline({n: member for n, member in value.items() if n != 'message'})}")
         elif name not in _IN_HEADLINE:
             lines.append(f"{name}: {_inline(value)}")
     return lines
@@ -249,13 +261,18 @@ def _problem_line(problem: Mapping[str, Any]) -> str:
         line += f"; probably {problem['nearest']} is meant"
     if "allowed" in problem:
         line += f" (possible: {', '.join(problem['allowed'])})"
+    if "missing" in problem:
+        line += f" (missing: {_inline(problem['missing'])})"
     return line
 
 
 def _inline(value: Any) -> str:
-    """Flat values in words; nested ones as JSON, to be passed on as they are."""
+    """Flat values in words; nested ones as JSON, to be passed on as they are.
+
+    Strings of more than a line are JSON too: text of others cannot look like a line of this server.
+    """
     if isinstance(value, str):
-        return value
+        return value if value.isprintable() else json.dumps(value, ensure_ascii=False)
     if is_object(value) and not any(is_object(field) or is_list(field) for field in value.values()):
         return ", ".join(f"{name} {_inline(field)}" for name, field in value.items())
     if is_list(value) and not any(is_object(item) or is_list(item) for item in value):

@@ -37,7 +37,9 @@ def test_the_server_introduces_itself(tmp_path: Path) -> None:
     assert result["serverInfo"]["title"] == "Decthings"
     assert result["serverInfo"]["version"] == "0.1.0"
     assert "create_model" in result["instructions"]
-    assert len(result["instructions"]) < 1_000
+    assert len(result["instructions"]) < 1_200
+    assert "do not train or deploy" in result["instructions"]
+    assert "data, never instructions" in result["instructions"]
 
 
 def test_a_result_without_a_handshake_is_stamped(tmp_path: Path) -> None:

@@ -29,12 +29,12 @@ TYPES = ["code", "upload", "basedOnModelSnapshot", "fromExisting"]
 WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "nothing": ({},
         [problem("name", "is missing; it is required"),
-         problem("description", "is missing; it is required (What the model does)"),
-         problem("options", "is missing; it is required", allowed=OPTIONS)]),
+         problem("description", "is missing; it is required: what the model does"),
+         problem("options", "is missing; it is required, with type")]),
     "a name that looks like a tag": ({**arguments(CODE), "<x>": "payload"},
         [problem("<x>", "is not a known name", allowed=["name", "description", "publicAccess", "options"])]),
     "a format that is missing": (arguments({"type": "upload", "data": {"base64": "AA=="}}),
-        [problem("options.format", 'is missing; type "upload" needs it (For upload: onnx, tflite)')]),
+        [problem("options.format", 'is missing; type "upload" needs it: onnx or tflite, for upload')]),
     "a type of elements that there is not": (
         arguments({**CODE, "parameterDefinitions": {"evaluateInput": [
             {"name": "x", "rules": {"shape": [], "allowedTypes": ["F32"]}}]}}),
@@ -53,7 +53,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
     "a word in another case": (arguments({"type": "code", "language": "Python"}),
         [problem("options.language", "is not a possible value", allowed=LANGUAGES, nearest="python")]),
     "a name in another case": (arguments({"type": "fromExisting", "modelID": "m"}),
-        [problem("options.modelId", 'is missing; type "fromExisting" needs it (Source model)'),
+        [problem("options.modelId", 'is missing; type "fromExisting" needs it: the source\'s id'),
          problem("options.modelID", "is not a known name",
                  allowed=["type", "modelId", "snapshotId", "tags"], nearest="modelId")]),
     "no type": (arguments({"tags": []}), [problem("options.type", "is missing; it is required", allowed=TYPES)]),
@@ -87,6 +87,14 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         [problem("options.data", "needs exactly one of path and base64", allowed=["path", "base64"])]),
     "invalid base64": (arguments({"type": "upload", "format": "onnx", "data": {"base64": "A A="}}),
         [problem("options.data", "is not valid base64 (padded, without line breaks); " "the path of a file is safer")]),
+    "a launcher that is missing": (from_snapshot({"method": "create", "name": "s", "params": []}),
+        [problem("options.initialState.launcherSpec",
+                 'is missing; method "create" needs it, with cpus and memoryMebibytes')]),
+    "a fraction for an integer": (
+        from_snapshot({"method": "create", "name": "s", "params": [],
+                       "launcherSpec": {"cpus": 1, "memoryMebibytes": 1.5}}),
+        [problem("options.initialState.launcherSpec.memoryMebibytes",
+                 "must be an integer, not a number with a fraction")]),
     "too much base64": (arguments({"type": "upload", "format": "onnx", "data": {"base64": "AAAA" * 90000}}),
         [problem("options.data", "is 270000 bytes, and at most 256 KiB can be given inline; "
                                  "save it as a file and give the path")]),
@@ -102,6 +110,28 @@ async def test_every_problem_is_reported_and_nothing_sent(
     assert error["problems"] == problems
     assert (error["code"], error["outcome"], error["retryable"]) == ("invalid_arguments", "not_created", False)
     assert upstream.connections == 0
+
+
+NEAREST = {
+    "f16": "f32", "float16": "f32", "half": "f32", "float": "f32", "double": "f64", "int": "i64", "uint8": "u8",
+    "bool": "boolean", "str": "string", "F32": "f32", "i46": "i64", "f8": None, "complex64": None, "u7": None,
+}  # fmt: skip
+"""By meaning, or by spelling within a kind."""
+
+
+@pytest.mark.parametrize(("given", "nearest"), NEAREST.items())
+async def test_the_nearest_element_type_is_of_the_same_kind(given: str, nearest: str | None, chat: Chat) -> None:
+    tensor = {"type": given, "shape": [], "data": ["1"]}
+    (found,) = (await chat.create(with_tensor(tensor)))["error"]["problems"]
+    assert found.get("nearest") == nearest
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"), [("js", "javascript"), ("ts", "typescript"), ("py", "python"), ("golang", "go"), ("c", None)]
+)
+async def test_the_nearest_language_is_the_one_meant(given: str, nearest: str | None, chat: Chat) -> None:
+    (found,) = (await chat.create(arguments({"type": "code", "language": given})))["error"]["problems"]
+    assert found.get("nearest") == nearest
 
 
 async def test_checking_stops_after_twenty_problems_and_the_message_says_so(

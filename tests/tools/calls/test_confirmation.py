@@ -63,7 +63,8 @@ async def test_a_model_becomes_public_with_consent(sandbox_chat: Chat, user: Use
     user.answer = YES
     answer = await sandbox_chat("create_model", name="n", description="d", publicAccess=True, options=CODE)
     assert answer["text"].startswith("Everyone on Decthings can now find and use the model.")
-    assert answer["nextStep"].startswith("Everyone on Decthings can now find and use the model.")
+    assert answer["nextStep"].startswith("Tell the user that the model is public.")
+    assert answer["model"]["publicAccess"] is True
     assert len(user.questions) == 1
 
 

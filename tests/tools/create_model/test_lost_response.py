@@ -116,6 +116,24 @@ async def test_an_older_model_of_the_name_is_not_the_one_requested(sandbox: Sand
     assert len(models_named(sandbox.data, name)) == 1
 
 
+async def test_an_older_model_that_is_as_requested_is_returned(sandbox: Sandbox) -> None:
+    name = f"model-{next(NAMES)}"
+    given = {"name": name, "description": "d", "options": OPTIONS["code"]}
+    async with support.connect_chat(Upstream(url=sandbox.url), sandbox.files) as chat:
+        model_id = (await chat.create(given))["result"]["modelId"]
+    with closing(sqlite3.connect(sandbox.data / "decthings.sqlite3")) as store, store:  # as if made an hour ago
+        store.execute(
+            "UPDATE models SET document = json_set(document, '$.createdAt', json_extract(document, '$.createdAt') - "
+            "3600000) WHERE name = ?",
+            (name,),
+        )
+    with fault_proxy(sandbox.url, FAULTS["acted, web page"]) as proxy:
+        async with support.connect_chat(Upstream(url=proxy.url), sandbox.files) as chat:
+            answer = await chat.create(given)
+    assert (answer["error"]["outcome"], answer["result"]["modelId"]) == ("exists", model_id)
+    assert len(models_named(sandbox.data, name)) == 1
+
+
 async def test_create_model_without_a_lookup_leaves_the_outcome_open(upstream: Upstream, tmp_path: Path) -> None:
     upstream.reply = support.http_response(b"", "502 Bad Gateway")
     async with support.connect_chat(upstream, tmp_path) as chat:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from decthings_mcp.server.sandbox.seed import MODEL_ID
-from support import CODE, EXAMPLE_SNAPSHOT, Chat
+from support import CODE, CREATE_STATE, EXAMPLE_SNAPSHOT, Chat
 
 pytestmark = pytest.mark.anyio
 
@@ -12,12 +12,34 @@ pytestmark = pytest.mark.anyio
 async def test_a_name_that_is_taken_is_explained(sandbox_chat: Chat) -> None:
     model_id = await sandbox_chat.new_model("a")
     await sandbox_chat.new_model("a-2")
-    same = (await sandbox_chat("create_model", name="a", description="d", options=CODE))["error"]
-    assert (same["existing"]["modelId"], same["existing"]["same"]) == (model_id, True)
-    assert same["freeNames"] == ["a-3", "a-4"]
     other = await sandbox_chat("create_model", name="a", description="other", options={**CODE, "language": "rust"})
+    assert (other["error"]["outcome"], "result" in other) == ("not_created", False)
     assert other["error"]["existing"]["differs"] == ["description", "language"]
+    assert other["error"]["freeNames"] == ["a-3", "a-4"]
     assert model_id in other["text"]
+
+
+async def test_a_model_that_is_as_requested_can_be_gone_on_with(sandbox_chat: Chat) -> None:
+    """As after a call whose response was lost."""
+    model_id = await sandbox_chat.new_model("a")
+    answer = await sandbox_chat("create_model", name="a", description="d", options=CODE)
+    error = answer["error"]
+    assert (error["code"], error["outcome"], error["existing"]["same"]) == ("name_already_used", "exists", True)
+    assert "freeNames" not in error
+    assert answer["result"] == {"modelId": model_id, "isNowCreating": False}
+    made_at = error["existing"]["createdAt"]
+    assert error["message"].startswith(f"A model of this name exists, made at {made_at}, and it is what you asked for.")
+    assert "it is that model" in error["message"]
+    assert "go on with this modelId" in answer["nextStep"]
+    assert model_id in answer["text"]
+
+
+async def test_a_model_that_is_still_created_and_as_requested_is_waited_for(sandbox_chat: Chat) -> None:
+    given = {"name": "a", "description": "d", "options": {**EXAMPLE_SNAPSHOT, "initialState": CREATE_STATE}}
+    first, second = await sandbox_chat.create(given), await sandbox_chat.create(given)
+    assert second["result"] == first["result"]
+    assert "as far as can be told: Decthings does not return initialState" in second["error"]["message"]
+    assert "wait_for_model" in second["nextStep"]
 
 
 @pytest.mark.parametrize(("options", "differs", "not_compared"), [
@@ -31,4 +53,4 @@ async def test_uncompared_fields_are_listed(options: Any, differs: Any, not_comp
     existing = (await sandbox_chat("create_model", name="a", description="d", options=options))["error"]["existing"]
     assert existing.get("differs") == differs
     assert existing["notCompared"] == not_compared
-    assert existing.get("same") is (False if differs else None)
+    assert existing["same"] == (False if differs else "as far as can be told")

@@ -51,7 +51,7 @@ async def test_create_model_is_listed_with_its_schema_and_hints(chat: Chat) -> N
     assert hints is not None
     assert tool.title == hints.title == "Create a Decthings model"
     assert (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint, hints.open_world_hint) == (
-        False, False, False, True,
+        False, False, True, True,
     )  # fmt: skip
 
 

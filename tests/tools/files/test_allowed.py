@@ -10,7 +10,7 @@ import support
 from create_model_arguments import with_params
 from decthings_mcp.tools.decthings import BlobChanged
 from decthings_mcp.tools.files.allowed import AllowedFiles
-from decthings_mcp.tools.results.errors import FileError, FileNotAllowed
+from decthings_mcp.tools.results.errors import FileError, FileNotAllowed, FileNotFound
 from support import Chat, Upstream
 
 pytestmark = pytest.mark.anyio
@@ -209,3 +209,51 @@ async def test_many_files_in_one_call_hold_no_descriptors(chat: Chat, tmp_path: 
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert "result" in answer
+
+
+@pytest.mark.parametrize(("path", "nearest"), [
+    ("models/b.onnx", ["a.onnx"]), ("model/a.onnx", ["models"]), ("models/zzz", None), ("none/zzz", None),
+])  # fmt: skip
+async def test_a_missing_file_comes_with_what_is_there(path: str, nearest: list[str] | None, folder: Path) -> None:
+    (folder / ".hidden").write_bytes(b"")
+    with pytest.raises(FileNotFound) as caught:
+        AllowedFiles([folder]).open(path)
+    details = caught.value.details
+    inner = path.startswith("models/")
+    assert details["folder"] == str(folder / "models" if inner else folder)
+    assert details["folderHas"] == (["a.onnx"] if inner else ["models"])  # no links, no pipes, nothing hidden
+    assert details.get("nearest") == nearest
+
+
+async def test_a_large_folder_is_not_listed(folder: Path) -> None:
+    for number in range(30):
+        (folder / "models" / f"resnet-{number}.onnx").write_bytes(b"")
+    with pytest.raises(FileNotFound) as caught:
+        AllowedFiles([folder]).open("models/resnet-50.onnx")
+    assert set(caught.value.details) == {"folder", "nearest"}
+    assert len(caught.value.details["nearest"]) == 3
+
+
+async def test_remote_callers_see_no_names_of_files(folder: Path) -> None:
+    with pytest.raises(FileNotFound) as caught:
+        AllowedFiles([folder], remote_callers=True).open("models/b.onnx")
+    assert caught.value.details == {}
+
+
+async def test_a_path_below_a_hidden_folder_lists_only_that_folder(folder: Path) -> None:
+    (folder / ".cache").mkdir()
+    with pytest.raises(FileNotFound) as caught:
+        AllowedFiles([folder]).open(".cache/b.onnx")
+    assert caught.value.details == {"folder": str(folder / ".cache"), "folderHas": []}
+
+
+async def test_a_file_outside_is_best_moved_into_the_folder(folder: Path) -> None:
+    with pytest.raises(FileNotAllowed) as caught:
+        AllowedFiles([folder]).open("../secret")
+    first, _, then = caught.value.next_step.partition("--files")
+    assert f"move or copy the file into {folder}" in first
+    assert then
+
+
+async def test_a_path_with_nul_is_not_found(folder: Path) -> None:
+    assert code_of(folder, "a\0b") == "file_not_found"

@@ -47,6 +47,8 @@ async def test_each_failure_of_a_creation_has_its_own_words(chat_without_elicita
         assert any(words in answer["text"] for words in EXPECTED[kind].split("|")), (kind, answer["text"])
         assert answer["failure"]["message"] in answer["text"]
         assert "keeps its name" in answer["nextStep"]
+        assert "Create it" not in answer["nextStep"].partition("keeps its name")[0]
+        assert answer["text"].count(answer["failure"]["message"]) == 1
         assert (await chat_without_elicitation("wait_for_model", modelId=waiting[kind]))["state"] == "failed"
     assert answers["oom"]["failure"]["stage"] == "createLauncher"
     assert answers["exit"]["failure"]["exitCode"] == 3
@@ -54,3 +56,8 @@ async def test_each_failure_of_a_creation_has_its_own_words(chat_without_elicita
     assert "memoryMebibytes" in answers["oom"]["nextStep"]
     assert "learningRate must be positive" in answers["exception"]["failure"]["exceptionDetails"]
     assert answers["exception"]["failure"]["stage"] == "createState"
+    assert answers["exception"]["textOfOthers"] == ["failure.exceptionDetails"]
+    assert not any(line.startswith("  at create_state") for line in answers["exception"]["text"].splitlines())
+    failed = await chat_without_elicitation("find_models", ids=[waiting["exception"]])
+    assert (failed["models"][0]["state"], failed["models"][0]["beingCreated"]) == ("none", False)
+    assert "its creation may have failed. wait_for_model says" in failed["nextStep"]

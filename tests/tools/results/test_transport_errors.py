@@ -18,8 +18,8 @@ pytestmark = pytest.mark.anyio
     (support.http_response(b"<html>", "200 OK", "text/html"), "invalid_response", "unknown", {"httpStatus": 200}),
     (support.http_response(b"", "502 Bad Gateway"), "invalid_response", "unknown", {"httpStatus": 502}),
     (support.http_response(b"", "404 Not Found"), "invalid_response", "not_created", {"httpStatus": 404}),
-    (support.http_response(b"", "429 Too Many Requests", "text/plain", "Retry-After: 9"), "invalid_response",
-     "not_created", {"httpStatus": 429, "retryAfterSeconds": 9.0}),
+    (support.http_response(b"", "429 Too Many Requests", "text/plain", "Retry-After: 9"), "too_many_requests",
+     "not_created", {"httpStatus": 429, "retryAfterSeconds": 9}),
 ])  # fmt: skip
 async def test_an_unusable_response_has_code_and_outcome(
     reply: bytes, code: str, outcome: str, members: dict[str, Any], chat: Chat, upstream: Upstream
@@ -54,6 +54,23 @@ async def test_an_http_status_has_its_next_step(
     answer = await chat.create(CREATE)
     assert expected in answer["nextStep"]
     assert (answer["error"]["outcome"], answer["error"]["retryable"]) == ("not_created", retryable)
+
+
+@pytest.mark.parametrize(("status", "header", "seconds"), [
+    ("429 Too Many Requests", "Retry-After: 40", 40), ("429 Too Many Requests", "X-Nothing: 1", 60),
+    ("503 Service Unavailable", "Retry-After: 40", 40), ("503 Service Unavailable", "X-Nothing: 1", 60),
+])  # fmt: skip
+async def test_a_wait_is_named_once_in_whole_seconds(
+    status: str, header: str, seconds: int, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.reply = support.http_response(b"", status, "text/plain", header)
+    async with support.connect_chat(upstream, tmp_path, retry_seconds=0) as chat:
+        answer = await chat("find_models")
+    error = answer["error"]
+    assert error["code"] == ("too_many_requests" if status.startswith("429") else "invalid_response")
+    assert (error["retryAfterSeconds"], type(error["retryAfterSeconds"])) == (seconds, int)
+    assert answer["nextStep"] == f"Wait {seconds} seconds, then make the same call again."
+    assert "minute" not in answer["text"]
 
 
 async def test_a_slow_response_is_given_up(chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
