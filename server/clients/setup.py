@@ -6,7 +6,6 @@ configuration says, and its tools are listed.
 
 from __future__ import annotations
 
-import io
 import re
 import shlex
 import sys
@@ -64,8 +63,8 @@ def run_setup(options: Namespace, server_options: Iterable[Action], in_client: S
     Raises:
         SettingsError: the command line is wrong.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a configuration can have what a terminal cannot show
+    if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
+        reconfigure(errors="backslashreplace")  # a configuration can have what a terminal cannot show
     machine = Machine.this()
     request = _request(options, server_options)
     if options.print:
