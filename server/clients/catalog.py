@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ..settings import SettingsError
 from .launch import Shape
 
 _MOVABLE = {
@@ -34,8 +35,16 @@ class Machine(NamedTuple):
 
     @classmethod
     def this(cls) -> Machine:
+        """
+        Raises:
+            SettingsError: the working folder was deleted.
+        """
         system = {"darwin": "darwin", "win32": "windows"}.get(sys.platform, "linux")
-        return cls(system, Path(os.path.expanduser("~")), os.environ, Path.cwd())  # type: ignore[arg-type]  # noqa: PTH111
+        try:
+            cwd = Path.cwd()
+        except FileNotFoundError as error:
+            raise SettingsError("The working folder does not exist any more.") from error
+        return cls(system, Path(os.path.expanduser("~")), os.environ, cwd)  # type: ignore[arg-type]  # noqa: PTH111
 
     def path(self, template: str) -> Path:
         if not template.startswith("{"):

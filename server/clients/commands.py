@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,7 +61,8 @@ def run(command: Sequence[str], cwd: Path) -> None:
     except OSError as error:
         raise ClientError(f"Its command cannot be started: {error.strerror}.") from error
     if done.returncode != 0:
-        written = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace").splitlines()
+        text = (done.stderr.strip() or done.stdout.strip()).decode(errors="replace")
+        written = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()
         raise ClientError(
             f"Its command failed with status {done.returncode}: {written[-1] if written else 'no message'}"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from . import files, json_files
 from .catalog import Client, Machine
@@ -85,14 +85,14 @@ class Configuration(NamedTuple):
             ClientError: there is no place for it.
         """
         present: object = self.servers().get(name)
-        text, put = self.text, self._format().put
         if not isinstance(present, dict) or from_entry(cast(object, present)) is None:
-            text = put(text, self._keys(name), to_entry(launch, self.client.shape, self.client.extra))
-            return self._checked(text, name, launch)
+            entry = to_entry(launch, self.client.shape, self.client.extra)
+            return self._checked(self._edited("put", self.text, self._keys(name), entry), name, launch)
+        text = self.text
         members = cast(dict[str, object], present)
         inside = ("transport",) if "transport" in members else ()
         for key, value in to_entry(launch, "list" if isinstance(members.get("command"), list) else "flat", {}).items():
-            text = put(text, (*self._keys(name), *inside, key), value)
+            text = self._edited("put", text, (*self._keys(name), *inside, key), value)
         return self._checked(text, name, launch)
 
     def without_entry(self, name: str) -> bytes | None:
@@ -107,8 +107,7 @@ class Configuration(NamedTuple):
             return backup
         if self._only_adds(None, name, entry):
             return None
-        text = self._format().drop(self.text, self._keys(name))
-        return self._checked(text, name, None)
+        return self._checked(self._edited("drop", self.text, self._keys(name)), name, None)
 
     def needs_backup(self, name: str) -> bool:
         """Whether a change would lose something: not when the present backup and the entry are all that is there."""
@@ -120,12 +119,16 @@ class Configuration(NamedTuple):
         """Whether the file is another one with nothing but the entry added."""
         try:
             earlier = self._replace(data=before)
-            return name not in earlier.servers() and self.data == self._put(earlier.text, name, entry).encode()
+            with_entry = self._edited("put", earlier.text, self._keys(name), entry).encode()
+            return name not in earlier.servers() and self.data == with_entry
         except ClientError:
             return False
 
-    def _put(self, text: str, name: str, entry: object) -> str:
-        return self._format().put(text, self._keys(name), entry)
+    def _edited(self, edit: Literal["put", "drop"], text: str, *arguments: object) -> str:
+        try:
+            return getattr(self._format(), edit)(text, *arguments)
+        except ConfigurationConflict as error:
+            raise ConfigurationConflict(f"{self.path} was left as it is: {error}") from error
 
     def _checked(self, text: str, name: str, launch: Launch | None) -> bytes:
         """The new text, after reading it as the client will: the entry is as wanted, and all else as it was."""

@@ -63,6 +63,8 @@ def run_setup(options: Namespace, server_options: Iterable[Action], in_client: S
     Raises:
         SettingsError: the command line is wrong.
     """
+    if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
+        reconfigure(errors="backslashreplace")  # a configuration can have what a terminal cannot show
     machine = Machine.this()
     request = _request(options, server_options)
     if options.print:
@@ -87,7 +89,7 @@ def _request(options: Namespace, server_options: Iterable[Action]) -> Request:
         if not Path(folder).expanduser().is_dir():
             hint = " Name clients before --files." if folder in BY_ID else ""
             raise SettingsError(f"--files must name folders; {folder} is not a folder.{hint}")
-    launch = installed_launch(server_options, options)
+    launch = Launch("decthings-mcp") if options.remove else installed_launch(server_options, options)
     return Request(options.name, launch, options.project, options.remove, options.yes)
 
 

@@ -43,9 +43,10 @@ def client_statuses(machine: Machine | None = None, seconds: float = SECONDS) ->
 
 def _statuses(client: Client, machine: Machine, started: dict[str, Verified], seconds: float) -> list[ClientStatus]:
     found: list[ClientStatus] = []
+    user = client.file(machine, project=False)
     for project in (False, True):
         path = client.file(machine, project=project)
-        if path is None or (project and not path.exists()):
+        if path is None or (project and (path == user or not path.exists())):
             continue
         try:
             configuration = Configuration.load(client, machine, project=project)
@@ -56,4 +57,4 @@ def _statuses(client: Client, machine: Machine, started: dict[str, Verified], se
                 found.append(ClientStatus(client, path, name, started[key], switched_off))
         except ClientError as error:
             found.append(ClientStatus(client, path, problem=str(error)))
-    return found or [ClientStatus(client, client.file(machine, project=False))]
+    return found or [ClientStatus(client, user)]

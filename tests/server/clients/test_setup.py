@@ -316,3 +316,19 @@ def test_a_program_in_a_temporary_environment_is_not_written(home: Home, monkeyp
     monkeypatch.setattr(sys, "prefix", "/home/a/.cache/uv/archive-v0/x1y2")
     status, printed = home.setup("cursor", "--yes")
     assert (status, "uv tool install" in printed) == (2, True)
+    file = home.write(".cursor/mcp.json", '{"mcpServers": {"decthings": {"command": "x"}}}')
+    assert home.setup("cursor", "--remove", "--yes")[0] == 0
+    assert file.read_text() == '{"mcpServers": {}}'
+
+
+def test_a_deleted_working_folder_is_reported(home: Home) -> None:
+    (home.path / "project").rmdir()
+    assert home.setup("cursor") == (2, "decthings-mcp: The working folder does not exist any more.\n")
+
+
+@pytest.mark.slow
+def test_what_a_terminal_cannot_show_is_escaped(home: Home) -> None:
+    home.write(".cursor/mcp.json", '{"mcpServers": {"b": {"command": "models 🦉"} } }')
+    finished = support.run_server("setup", "cursor", "--sandbox", cwd=home.path, PYTHONIOENCODING="ascii")
+    assert (finished.returncode, finished.stderr) == (1, "")
+    assert "models \\U0001f989" in finished.stdout

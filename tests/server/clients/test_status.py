@@ -36,6 +36,16 @@ def test_every_client_found_has_a_status(home: Home) -> None:
 
 
 @pytest.mark.slow
+def test_a_file_that_is_the_users_and_the_projects_is_reported_once(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.path)
+    home.write(".cursor/mcp.json", json.dumps({"mcpServers": {"decthings": {**ENTRY, "disabled": True}}}))
+    (status,) = client_statuses()
+    assert (status.name, status.switched_off) == ("decthings", True)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "expected"), [
     ("import sys; sys.exit('no such option')", "no such option"),
     ("", "it ended without listing its tools"),
