@@ -38,7 +38,7 @@ async def test_the_example_of_adding_a_tool_works(tmp_path: Path, monkeypatch: p
         assert problem["nearest"] == "searchName"
 
 
-DOCUMENTS = [*DOCS.glob("*.md"), DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md", DOCS.parent / "SECURITY.md"]
+DOCUMENTS = [*DOCS.glob("*.md"), *(DOCS.parent / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md"))]
 
 
 @pytest.mark.parametrize("document", sorted(DOCUMENTS), ids=lambda path: path.name)

@@ -7,8 +7,8 @@ from pathlib import Path
 import chat_picture
 import pytest
 from decthings_mcp.server.cli import parser
-from decthings_mcp.server.folders import FilesParser
 from decthings_mcp.server.clients.links import links
+from decthings_mcp.server.folders import FilesParser
 from decthings_mcp.tools.catalog import TOOL_NAMES
 from generated import ROOT, assert_up_to_date
 from support import run_server
@@ -33,7 +33,8 @@ def test_the_readme_is_short() -> None:
 
 def test_two_commands_work_on_a_fresh_machine() -> None:
     """One runs the main job without an account, the other one the tests. .ci/run runs the second."""
-    fresh = [line for line in LINES if line.startswith("python3 -m venv .venv && .venv/bin/pip install -q -c constraints")]
+    install = "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt "
+    fresh = [line for line in LINES if line.startswith(install)]
     assert [line.rpartition("/")[2] for line in fresh] == ["decthings-mcp demo", "pytest"]
 
 
@@ -83,7 +84,8 @@ def test_every_option_of_the_table_exists() -> None:
 
 def test_every_command_is_in_the_table() -> None:
     table = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`(?:decthings-mcp )?([a-z]+)", " ".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))))
+    cells = " ".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
+    named = set(re.findall(r"`(?:decthings-mcp )?([a-z]+)", cells))
     own = parser()
     assert isinstance(own, FilesParser)
     assert set(own.commands) <= named
