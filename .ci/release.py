@@ -68,7 +68,9 @@ def _server_json(facts: Facts, text: str) -> str:
 
 
 def _readme(facts: Facts, text: str) -> str:
-    return re.sub(r"<!-- mcp-name: .*? -->", f"<!-- mcp-name: {facts.registry_name} -->", text)
+    text = re.sub(r"<!-- mcp-name: .*? -->", f"<!-- mcp-name: {facts.registry_name} -->", text)
+    text = re.sub(r"\(https://github\.com/[^)]*/releases\)", f"({facts.repository}/releases)", text)
+    return re.sub(r"(marketplace add) \S+", rf"\1 {facts.owner}/{facts.name}", text)
 
 
 def _dockerfile(facts: Facts, text: str) -> str:

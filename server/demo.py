@@ -41,7 +41,7 @@ async def _run(settings: Settings, model_file: str) -> int:
         print('  "And one more called greeter, in Python." (That name is taken.)')
         again = await client.call_tool("create_model", _requests(model_file)[0][1])
         print(f"    {_summary(again.structured_content or {})}\n")
-    print("To do the same with your own assistant, connect it as the README shows.")
+    print("To do the same with your own assistant: decthings-mcp login, then decthings-mcp setup.")
     return int(failed > 0 or not again.is_error)
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,26 +13,33 @@ import support
 from generated import ROOT
 
 
-def run(*command: str | Path, cwd: Path, **variables: str) -> str:
-    """What it prints. A failure shows all that it said."""
+def run(*command: str | Path, cwd: Path, given: str = "", **variables: str) -> str:
+    """All that it prints; `given` is its stdin."""
     environment = support.environment(PYTHONWARNINGS="", **variables)  # which are not our warnings
     finished = subprocess.run(
-        list(map(str, command)), cwd=cwd, env=environment, text=True, capture_output=True, timeout=100, check=False
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+        list(map(str, command)), cwd=cwd, env=environment, input=given, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, timeout=100, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout
     return finished.stdout
 
 
-def environment_of_client(program: str, home: Path) -> dict[str, str]:
-    """An empty home, and the program on the PATH. Skips the test of a client that .ci/clients has not installed."""
+def environment_of_clients(programs: Iterable[str], home: Path) -> tuple[list[str], dict[str, str]]:
+    """Those programs that .ci/clients has installed, and an environment with an empty home and them on the PATH.
+
+    Skips the test when there are none.
+    """
     listed = subprocess.run(
         [sys.executable, ROOT / ".ci" / "clients", "--installed"], stdout=subprocess.PIPE, check=True
     ).stdout
     folders: dict[str, str] = json.loads(listed)
-    if program not in folders:
-        pytest.skip(f"{program} is not installed: .venv/bin/python .ci/clients")
-    path = os.pathsep.join([folders[program], folders["node"], str(Path(sys.executable).parent), "/usr/bin", "/bin"])
-    return {"HOME": str(home), "XDG_CONFIG_HOME": "", "XDG_CACHE_HOME": "", "PATH": path, "DISABLE_AUTOUPDATER": "1"}
+    found = [program for program in programs if program in folders]
+    if not found:
+        pytest.skip("no client is installed: .venv/bin/python .ci/clients")
+    own = [folders[program] for program in (*found, "node")]
+    path = os.pathsep.join([*own, str(Path(sys.executable).parent), "/usr/bin", "/bin"])
+    unset = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"), "")
+    return found, {**unset, "HOME": str(home), "PATH": path, "DISABLE_AUTOUPDATER": "1"}
 
 
 CONNECTED = {

@@ -1,74 +1,91 @@
 """What the README shows, against the real program."""
 
-import json
 import re
 import shlex
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+import chat_picture
 import pytest
 from decthings_mcp.server.cli import parser
-from mcp import Client, StdioServerParameters
-from support import environment
+from decthings_mcp.server.clients.links import links
+from decthings_mcp.server.folders import FilesParser
+from decthings_mcp.tools.catalog import TOOL_NAMES
+from generated import ROOT, assert_up_to_date
+from support import run_server
 
-README_FOLDER = Path(__file__).parents[1]
-README = (README_FOLDER / "README.md").read_text(encoding="utf-8")
-COMMAND = "/path/to/.venv/bin/decthings-mcp"
-SNIPPETS = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
-SERVERS: list[dict[str, Any]] = [(s.get("mcpServers") or s["servers"])["decthings"] for s in SNIPPETS]
-
-
-def claude_code() -> dict[str, Any]:
-    (line,) = re.findall(r"^claude mcp add .*", README, re.MULTILINE)
-    options, _, command = line.partition(" -- ")
-    name, value = shlex.split(options)[-1].split("=")
-    program, *arguments = shlex.split(command)
-    return {"command": program, "args": arguments, "env": {name: value}}
-
-
-@pytest.fixture
-def filled_in(tmp_path: Path) -> Callable[[str], str]:
-    """Puts real paths and values where the README has placeholders."""
-    (tmp_path / "auth.txt").write_text("key\n")
-    (tmp_path / "auth.txt").chmod(0o600)
-    values = {
-        "/path/to/auth.txt": str(tmp_path / "auth.txt"),
-        "/path/to/models": str(tmp_path),
-        "${workspaceFolder}": str(tmp_path),
-        "${input:decthings-key}": "key",
-        "${env:DECTHINGS_API_KEY}": "key",
-    }
-    return lambda text: values.get(text, text)
+PATH = ROOT / "README.md"
+README = PATH.read_text(encoding="utf-8")
+LINES = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+COMMANDS = [
+    arguments
+    for line in LINES
+    for program, *arguments in map(shlex.split, line.split(" && "))
+    if program == ".venv/bin/decthings-mcp"
+]
+"""Arguments of our own program."""
+_TITLES = {"vscode": "VS Code", "cursor": "Cursor", "lm-studio": "LM Studio", "goose": "Goose"}
 
 
-def test_there_is_a_snippet_for_every_client() -> None:
-    assert len(SERVERS) == 3
-    assert len(README.splitlines()) <= 150
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) < 150
+    assert README.index("```sh") < README.index("## Tools")
+
+
+def test_two_commands_work_on_a_fresh_machine() -> None:
+    """One runs the main job without an account, the other one the tests. .ci/run runs the second."""
+    install = "python3 -m venv .venv && .venv/bin/pip install -q -c constraints.txt "
+    fresh = [line for line in LINES if line.startswith(install)]
+    assert [line.rpartition("/")[2] for line in fresh] == ["decthings-mcp demo", "pytest"]
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_command_is_understood(arguments: list[str]) -> None:
+    assert parser().parse_args(arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [found for found in COMMANDS if found[0] in ("demo", "call")], ids=" ".join)
+def test_a_command_works(arguments: list[str], tmp_path: Path) -> None:
+    finished = run_server(*arguments, cwd=tmp_path, HOME=str(tmp_path), XDG_DATA_HOME="")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert '"outcome": "created"' in finished.stdout or "identity" in finished.stdout
+
+
+def test_every_way_to_start_is_there() -> None:
+    assert [arguments[0] for arguments in COMMANDS] == ["demo", "login", "setup", "call"]
+
+
+def test_every_tool_is_in_the_table() -> None:
+    rows = " ".join(re.findall(r"^\| (`.*?) \|", README, re.MULTILINE))
+    assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(TOOL_NAMES)
+
+
+def test_the_links_are_those_of_setup() -> None:
+    made = links()
+    assert made.keys() == _TITLES.keys()
+    line = " · ".join(f"[{_TITLES[client]}]({made[client]})" for client in _TITLES)
+    assert_up_to_date(PATH, re.sub(r"^  (LINKS|\[VS Code\].*)$", lambda _: f"  {line}", README, flags=re.MULTILINE))
 
 
 @pytest.mark.slow
 @pytest.mark.anyio
-@pytest.mark.parametrize("server", [*SERVERS, claude_code()])
-async def test_a_snippet_gives_key_and_files(server: dict[str, Any], filled_in: Callable[[str], str]) -> None:
-    assert server["command"] == COMMAND
-    variables = {name: filled_in(value) for name, value in server["env"].items()}
-    parameters = StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "decthings_mcp.server", *map(filled_in, server["args"])],
-        env=environment(**variables),
-    )
-    upload = {"type": "upload", "format": "onnx", "data": {"path": "auth.txt"}}
-    async with Client(parameters) as client:
-        result = await client.call_tool("create_model", {"name": "n", "description": "d", "options": upload})
-    # The key is there, and so is the file: it is only no model.
-    assert (result.structured_content or {})["error"]["code"] == "not_a_model_file"
+async def test_the_picture_is_of_a_real_run(tmp_path: Path) -> None:
+    assert_up_to_date(ROOT / "docs" / "chat.svg", await chat_picture.draw(tmp_path))
 
 
 def test_every_option_of_the_table_exists() -> None:
-    options = set(re.findall(r"--[a-z-]+", " ".join(re.findall(r"^\| `--.*?\|", README, re.MULTILINE))))
-    over_http = set(re.findall(r"--[a-z-]+", (README_FOLDER / "docs" / "http.md").read_text(encoding="utf-8")))
+    table = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    options = set(re.findall(r"--[a-z-]+", " ".join(re.findall(r"^\| `--.*?\|", table, re.MULTILINE))))
+    over_http = set(re.findall(r"--[a-z-]+", (ROOT / "docs" / "http.md").read_text(encoding="utf-8")))
     existing = set(re.findall(r"--[a-z-]+", parser().format_usage())) - {"--version"}
     assert options <= existing
     assert existing - options <= over_http
+
+
+def test_every_command_is_in_the_table() -> None:
+    table = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    cells = " ".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
+    named = set(re.findall(r"`(?:decthings-mcp )?([a-z]+)", cells))
+    own = parser()
+    assert isinstance(own, FilesParser)
+    assert set(own.commands) <= named

@@ -17,7 +17,8 @@ PACKAGES = (_OWN, "mcp", "mcp_types", "pydantic", "pydantic_core")
 def installed_versions() -> dict[str, str] | None:
     """The versions that `import` would find, by package. None for installations in which they cannot be told apart."""
     folders = [folder for folder in sys.path if any(_contains(folder, name) for name in PACKAGES)]
-    versions = {name: _version(name, folders) for name in PACKAGES}
+    entries = {folder: os.listdir(folder) for folder in folders}  # noqa: PTH208
+    versions = {name: _version(name, entries) for name in PACKAGES}
     return None if None in versions.values() else {name: version or "" for name, version in versions.items()}
 
 
@@ -28,11 +29,10 @@ def replies_key(versions: dict[str, str]) -> list[str]:
     return [*packages, f"{sys.implementation.cache_tag} {sys.flags.optimize}", *_state_of_sources()]
 
 
-def _version(name: str, folders: list[str]) -> str | None:
+def _version(name: str, entries_of: dict[str, list[str]]) -> str | None:
     """None when there are several: an installation that was interrupted can leave two."""
-    for folder in folders:
-        prefix, suffix = f"{name}-", ".dist-info"
-        entries = os.listdir(folder)  # noqa: PTH208
+    prefix, suffix = f"{name}-", ".dist-info"
+    for folder, entries in entries_of.items():
         found = [entry for entry in entries if entry.startswith(prefix) and entry.endswith(suffix)]
         if found or _contains(folder, name):
             return found[0].removeprefix(prefix).removesuffix(suffix) if len(found) == 1 else None

@@ -9,7 +9,7 @@ import pytest
 from decthings_mcp.tools.catalog import TOOL_NAMES
 from decthings_mcp.tools.results import api_errors, errors
 from generated import ROOT
-from release_support import environment_of_client, run
+from release_support import environment_of_clients, run
 
 PLUGIN = json.loads((ROOT / "plugin" / ".claude-plugin" / "plugin.json").read_text(encoding="utf-8"))
 SKILL = (ROOT / "plugin" / "skills" / "notebook-to-model" / "SKILL.md").read_text(encoding="utf-8")
@@ -33,10 +33,12 @@ def test_the_skill_is_a_page_of_code_that_compiles() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # clients start slowly
 def test_claude_code_installs_the_plugin_and_connects(wheel: Path, tmp_path: Path) -> None:
     """With the two commands of the documentation. uvx takes the wheel from the folder where it was built."""
+    _, environment = environment_of_clients(["claude"], tmp_path)
     variables = {
-        **environment_of_client("claude", tmp_path),
+        **environment,
         "UV_FIND_LINKS": str(wheel.parent),
         "UV_PYTHON": sys.executable,
         "UV_CACHE_DIR": str(Path.home() / ".cache" / "uv"),
