@@ -13,10 +13,12 @@ import pytest
 import support
 from decthings_mcp.server.clients import files
 from decthings_mcp.server.clients.catalog import CLIENTS
+from decthings_mcp.tools.catalog import TOOL_NAMES
 
 from .conftest import Home
 
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "decthings-mcp")
+LISTED = f"the server lists {len(TOOL_NAMES)} tools"
 LAUNCH = {"command": PROGRAM, "args": ["--sandbox"]}
 ADD_AS_VSCODE_DOES = """
 entry = json.loads(sys.argv[sys.argv.index("--add-mcp") + 1])
@@ -52,7 +54,7 @@ def test_a_found_client_is_set_up_and_the_server_is_started_as_it_does(home: Hom
     assert read(file) == {"mcpServers": {"decthings": LAUNCH}}
     assert f"{file} will be changed:" in printed
     assert '+  "decthings": {' in printed
-    assert "the server lists 8 tools" in printed
+    assert LISTED in printed
     assert "Claude Desktop" not in printed
 
 
@@ -106,7 +108,7 @@ def test_what_is_configured_like_this_already_is_not_changed(home: Home) -> None
     status, printed = home.setup("--sandbox")
     assert (status, file.stat().st_mtime_ns) == (0, before.st_mtime_ns)
     assert "It is configured like this already." in printed
-    assert "the server lists 8 tools" in printed
+    assert LISTED in printed
     assert "switched off" not in printed
 
 
@@ -161,7 +163,7 @@ def test_a_client_that_cannot_be_set_up_is_named_and_the_others_go_on(home: Home
     assert status == 1
     assert half.read_text() == '{"mcpServers": {"a": '
     assert f"{half} was left as it is: It is not valid JSON." in printed
-    assert "the server lists 8 tools" in printed
+    assert LISTED in printed
     assert names_in(half.parent) == ["mcp.json"]
 
 
@@ -229,7 +231,7 @@ def test_a_clients_own_command_is_used_and_shown(program: str, script: str, clie
     status, printed = home.setup("--sandbox", "--yes")
     assert status == 0
     assert f"{home.path}/bin/{program} " in printed
-    assert "the server lists 8 tools" in printed
+    assert LISTED in printed
     assert home.setup("--sandbox", "--yes")[1].count("It is configured like this already.") == 1
     status, printed = home.setup("--remove", "--yes")
     assert status == 0

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +13,10 @@ from typing import Any
 import httpx
 import pytest
 import support
-from decthings_mcp.server.http.access import Access, Refusal
+from decthings_mcp.server.http.access import Access, Credentials
+from decthings_mcp.server.http.named_secrets import Tokens
+from decthings_mcp.server.http.refusal import Refusal
 from decthings_mcp.server.http.settings import HttpSettings
-from decthings_mcp.server.http.tokens import Tokens
 from decthings_mcp.tools.calls.services import Caller
 from http_support import (
     ACCEPT,
@@ -24,6 +24,7 @@ from http_support import (
     HttpServer,
     bearer,
     call,
+    echoing_upstream,
     http_server,
     keyed_server,
     post,
@@ -58,6 +59,8 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
     (("--tenancy", "per-caller"), "remove the server's own"),
     (("--token-file", "none"), "cannot be read"),
     (("--token-file", "{short}"), "16 characters"),
+    (("--keys", "{tokens}"), "needs --tenancy per-caller"),
+    (("--keys", "{tokens}", "--token-file", "{tokens}"), "needs --tenancy per-caller"),
     (("--token-file", "{empty}"), "lists no callers"),
     (("--allowed-host", "https://mcp.example.com"), "without https://"),
     (("--allowed-host", "mcp.example.com/mcp"), "--allowed-host must be a name"),
@@ -121,41 +124,44 @@ def with_token(token: str) -> Headers:
     return Headers({"authorization": f"Bearer {token}"})
 
 
-def test_a_token_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_a_token_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.write_text(f"anna {TOKENS['anna']}\n", encoding="utf-8-sig")
-    access = Access(HttpSettings(token_file=path), Tokens(path))
-    assert access.authenticate(with_token(TOKENS["anna"]), b"").name == "anna"
+    access = Access(HttpSettings(token_file=path), Credentials(Tokens(path)))
+    assert (await access.authenticate(with_token(TOKENS["anna"]), b"")).name == "anna"
 
 
-def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("decthings_mcp.server.http.tokens._RELOAD_SECONDS", 0)
+@pytest.mark.anyio
+async def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("decthings_mcp.server.http.named_secrets._RELOAD_SECONDS", 0)
     path = token_file(tmp_path)
-    access = Access(HttpSettings(token_file=path), Tokens(path))
+    access = Access(HttpSettings(token_file=path), Credentials(Tokens(path)))
     carl = with_token("token-of-carl-0123456789")
     with pytest.raises(Refusal):
-        access.authenticate(carl, b"")
+        await access.authenticate(carl, b"")
     path.write_text("carl token-of-carl-0123456789\n")
-    assert access.authenticate(carl, b"") == Caller("carl")
+    assert await access.authenticate(carl, b"") == Caller("carl")
     with pytest.raises(Refusal):
-        access.authenticate(with_token(TOKENS["anna"]), b"")
+        await access.authenticate(with_token(TOKENS["anna"]), b"")
     path.write_text("broken\n")  # the previous tokens stay valid
-    assert access.authenticate(carl, b"") == Caller("carl")
+    assert await access.authenticate(carl, b"") == Caller("carl")
     path.unlink()
-    assert access.authenticate(carl, b"") == Caller("carl")
+    assert await access.authenticate(carl, b"") == Caller("carl")
     os.mkfifo(path)  # reading it would stop everything
-    assert access.authenticate(carl, b"") == Caller("carl")
+    assert await access.authenticate(carl, b"") == Caller("carl")
     path.unlink()
     path.write_text("# nobody any more\n")
     with pytest.raises(Refusal):
-        access.authenticate(carl, b"")
+        await access.authenticate(carl, b"")
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("name", ["Authorization", "Decthings-Api-Key"])
-def test_a_secret_given_twice_is_refused(name: str) -> None:
+async def test_a_secret_given_twice_is_refused(name: str) -> None:
     raw = [(name.lower().encode(), value) for value in (b"", b"a-key-of-somebody")]
     with pytest.raises(Refusal) as refused:
-        Access(HttpSettings(tenancy="per-caller"), None).authenticate(Headers(raw=raw), b"")
+        await Access(HttpSettings(tenancy="per-caller"), Credentials()).authenticate(Headers(raw=raw), b"")
     assert refused.value.status == 400
 
 
@@ -213,28 +219,33 @@ def test_each_request_brings_its_own_key_where_the_server_has_none(tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_a_bearer_token_is_a_key_where_no_tokens_are_needed(tmp_path: Path) -> None:
+    """Some clients take a header of another name for a reason to sign in."""
+    with (
+        support.upstream(support.created()) as up,
+        http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server,
+    ):
+        call(server.url, "create_model", CREATE, {"Authorization": "Bearer key-of-anna"})
+        for authorization in ("Basic key-of-anna", "Bearer", "Bearer two words"):
+            refused = post(server.url, "tools/list", {"Authorization": authorization})
+            assert refused.status_code == 401
+            assert refused.headers["www-authenticate"] == 'Bearer realm="decthings-mcp"'
+    assert [request.headers["authorization"] for request in up.requests] == ["Bearer key-of-anna"]
+
+
+@pytest.mark.slow
 def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
     with http_server(*PER_CALLER, "--token-file", str(token_file(tmp_path)), cwd=tmp_path) as server:
         assert post(server.url, "tools/list", own_key("a-key")).status_code == 401
-        assert post(server.url, "tools/list", bearer("anna")).status_code == 401
+        assert post(server.url, "tools/list", bearer("anna")).status_code == 403
         assert post(server.url, "tools/list", {**bearer("anna"), **own_key("a-key")}).status_code == 200
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stateless", [False, True])
 def test_callers_see_nothing_of_each_other(stateless: bool, tmp_path: Path) -> None:
-    """A hundred at a time; Decthings echoes the key in every place that a response has, and sets a cookie with it."""
+    """A hundred at a time."""
     keys = {"anna": "canary-anna-51f0c2", "bert": "canary-bert-93d7aa"}
-
-    def echo(connection: socket.socket, request: support.Request | None) -> None:
-        while request is not None:  # the connection is kept for whoever comes next
-            key = request.headers["authorization"].removeprefix("Bearer ")
-            params, _ = support.decode_request(request.body)
-            marked = {"mark": params["description"], "echo": [key, {key: key}]}
-            answer = support.frame({"error": {"code": "quota_exceeded", **marked}})
-            connection.sendall(answer.replace(b"\r\n\r\n", f"\r\nSet-Cookie: key={key}\r\n\r\n".encode(), 1))
-            if (request := support.read_request(connection)) is not None:
-                up.requests.append(request)
 
     def ask(number: int) -> tuple[str, str]:
         name = ("anna", "bert")[number % 2]
@@ -243,7 +254,7 @@ def test_callers_see_nothing_of_each_other(stateless: bool, tmp_path: Path) -> N
 
     options = ["--log-level", "DEBUG", "--calls-per-second", "10000", *(["--stateless"] if stateless else [])]
     with (
-        support.upstream(echo) as up,
+        echoing_upstream() as up,
         http_server("--api-url", up.url, *PER_CALLER, *options, cwd=tmp_path) as server,
         ThreadPoolExecutor(100) as pool,
     ):
