@@ -32,7 +32,8 @@ def test_metrics_count_calls_outcomes_and_decthings_requests(tmp_path: Path) -> 
         seen = metrics_at(port)
     calls = "decthings_mcp_tool_calls_total"
     assert seen[f'{calls}{{outcome="created",tool="create_model"}}'] == 2
-    assert seen[f'{calls}{{outcome="not_created",tool="create_model"}}'] == 2
+    assert seen[f'{calls}{{outcome="exists",tool="create_model"}}'] == 1
+    assert seen[f'{calls}{{outcome="not_created",tool="create_model"}}'] == 1
     assert seen[f'{calls}{{outcome="done",tool="find_models"}}'] == 1
     assert seen[f'{calls}{{outcome="refused",tool="other"}}'] == 1
     assert seen['decthings_mcp_tool_errors_total{code="name_already_used",tool="create_model"}'] == 1
