@@ -424,7 +424,7 @@ def test_a_token_of_sixteen_characters_is_long_enough(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_text_do_not_stop_the_other_callers(tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_bytes(b"# caf\xe9\nanna " + TOKENS["anna"].encode() + b"\n")
+    (tmp_path / "tokens").write_bytes(b"# \xe9t\xe9\nanna " + TOKENS["anna"].encode() + b"\n")
     assert Tokens(tmp_path / "tokens").caller_of(TOKENS["anna"]) == "anna"
 
 

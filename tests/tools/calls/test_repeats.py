@@ -30,6 +30,11 @@ def simulation(tmp_path: Path) -> Generator[Simulation]:
     simulation.close()
 
 
+def other(**changes: Any) -> dict[str, Any]:
+    """Arguments of create_model."""
+    return {**CREATE, **changes}
+
+
 def outcome_of(result: dict[str, Any]) -> str:
     return result.get("error", result)["outcome"]
 
@@ -82,9 +87,9 @@ def test_a_creation_that_never_arrived_is_sent_again(fault: Weather, simulation:
 @pytest.mark.parametrize("fault", [*UNSENT.values()], ids=[*UNSENT])
 def test_an_upload_that_was_broken_off_is_sent_again(fault: Weather, simulation: Simulation) -> None:
     options = {"type": "upload", "format": "future", "data": {"path": "m.bin"}}
-    result = simulation.call("create_model", [fault], **{**CREATE, "options": options})
+    result = simulation.call("create_model", [fault], **other(options=options))
     assert (outcome_of(result), simulation.sent("createModel"), simulation.network.tries) == ("created", 1, 2)
-    lasting = simulation.call("create_model", lasting=fault, **{**CREATE, "name": "m", "options": options})
+    lasting = simulation.call("create_model", lasting=fault, **other(name="m", options=options))
     assert (outcome_of(lasting), lasting["error"]["retryable"]) == ("not_created", True)
     assert simulation.network.tries in (3, 6)
 
@@ -121,7 +126,7 @@ def test_an_error_of_decthings_after_a_lost_response_decides_nothing(simulation:
 def test_an_error_of_decthings_after_a_request_that_was_broken_off_is_the_result(simulation: Simulation) -> None:
     options = {"type": "upload", "format": "future", "data": {"path": "m.bin"}}
     weather = [UNSENT["cut"], Weather(error="quota_exceeded")]
-    result = simulation.call("create_model", weather, **{**CREATE, "options": options})
+    result = simulation.call("create_model", weather, **other(options=options))
     assert (outcome_of(result), result["error"]["code"]) == ("not_created", "quota_exceeded")
 
 
@@ -165,7 +170,7 @@ def test_a_model_of_others_with_the_name_is_not_the_wanted_one(owner: dict[str, 
 def test_a_model_of_an_organization_is_found_by_its_whole_name(simulation: Simulation) -> None:
     theirs = existing(simulation, name="acme/n", owner=ORGANIZATION)
     lost = replace(LOST["bad gateway"], acts_after=None)
-    result = simulation.call("create_model", [lost], **{**CREATE, "name": "acme/n"})
+    result = simulation.call("create_model", [lost], **other(name="acme/n"))
     assert (outcome_of(result), result["result"]["modelId"]) == ("exists", theirs)
 
 
@@ -196,11 +201,12 @@ def test_a_deletion_ends_as_done(acts: bool, fault: Weather, simulation: Simulat
 
 def test_a_call_whose_response_is_lost_ends_before_clients_give_up(simulation: Simulation) -> None:
     model_id = existing(simulation)
-    for tool, arguments in [
-        ("create_model", {**CREATE, "name": "m"}),
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("create_model", other(name="m")),
         ("update_model", {"modelId": model_id, "description": "x"}),
         ("snapshot_model", {"modelId": model_id, "snapshotName": "v"}),
-    ]:
+    ]
+    for tool, arguments in calls:
         result = simulation.call(tool, lasting=Weather(acts_after=None, responds_after=None), **arguments)
         assert outcome_of(result) == "unknown"
         assert result["error"]["lookUp"]["answers"] == 0
@@ -229,5 +235,5 @@ def test_a_model_that_others_delete_meanwhile_is_not_found(simulation: Simulatio
 
 def test_an_error_names_the_status_of_the_response_that_was_lost(simulation: Simulation) -> None:
     fault = replace(LOST["bad gateway"], acts_after=None)
-    error = simulation.call("create_model", lasting=fault, **{**CREATE, "options": CODE})["error"]
+    error = simulation.call("create_model", lasting=fault, **other(options=CODE))["error"]
     assert (error["code"], error["httpStatus"], error["retryable"]) == ("invalid_response", 502, True)
