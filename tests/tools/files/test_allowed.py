@@ -151,14 +151,14 @@ async def test_opening_a_pipe_that_takes_the_place_of_a_file_does_not_wait(
     assert code_of(folder, "models/a.onnx") == "file_not_allowed"
 
 
-async def test_where_files_may_be_is_named_for_a_file_elsewhere(folder: Path, tmp_path: Path) -> None:
+async def test_where_files_may_be_is_named_for_one_that_is_not_found(folder: Path, tmp_path: Path) -> None:
     def next_step(*folders: Path) -> str:
-        with pytest.raises(FileNotAllowed) as caught:
-            AllowedFiles(folders).open("/etc/passwd")
+        with pytest.raises(FileNotFound) as caught:
+            AllowedFiles(folders).open("none.onnx")
         return caught.value.next_step
 
-    one, two = folder / "models", tmp_path / "two"
-    assert f"starts in {one}. For" in next_step(one)
+    one, two = folder / "models", tmp_path
+    assert next_step(one).endswith(f"starts in {one}.")
     assert f"starts in {one}. Files in {two} need an absolute path." in next_step(one, two)
     assert f"Files in {two} and {folder} need an absolute path." in next_step(one, two, folder)
 
