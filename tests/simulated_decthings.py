@@ -216,9 +216,12 @@ class Network:
     lasting: Weather = FINE
     deliveries: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     """The number of the call and the method of each request that was sent completely."""
+    tries: int = 0
+    """How many requests the last call has begun, or could not begin."""
     tasks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
     def next_weather(self) -> Weather:
+        self.tries += 1
         return self.weather.pop(0) if self.weather else self.lasting
 
     def peek(self) -> Weather:
@@ -336,7 +339,7 @@ class Simulation:
         its end.
         """
         self.decthings.ask += 1
-        self.network.weather, self.network.lasting = list(weather), lasting
+        self.network.weather, self.network.lasting, self.network.tries = list(weather), lasting, 0
 
         async def call() -> dict[str, Any]:
             self.started, first = self.decthings.now(), len(self.decthings.history) - 1
@@ -391,6 +394,8 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._resets = self._ends = False
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:  # the end of a request
+            return
         if self._weather is None:
             self._weather = self._network.next_weather()
             if self._weather.connects != "yes":  # the connection was kept, and has ended meanwhile

@@ -115,22 +115,52 @@ async def test_a_server_without_folders_names_the_files_option() -> None:
     assert "--files" in caught.value.next_step
 
 
-async def test_a_link_swapped_in_after_the_check_is_not_followed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "swapped").mkdir()
-    (folder / "swapped" / "secret").write_bytes(b"decoy")
+@pytest.mark.parametrize("swapped", ["folder", "folder/secret"])
+async def test_a_link_swapped_in_after_the_check_is_not_followed(
+    swapped: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "folder").mkdir()
+    (folder / "folder" / "secret").write_bytes(b"decoy")
     real_open = os.open
 
     def swap_and_open(path: Any, *args: Any, **kwargs: Any) -> int:
-        if path == "swapped":
-            (folder / "swapped" / "secret").unlink()
-            (folder / "swapped").rmdir()
-            (folder / "swapped").symlink_to(folder.parent)
+        if path == swapped.rpartition("/")[2]:
+            (folder / swapped).rename(folder / "moved")
+            (folder / swapped).symlink_to(folder.parent / ("secret" if swapped.endswith("secret") else ""))
         return real_open(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", swap_and_open)
     # os.supports_dir_fd holds the real function.
     monkeypatch.setattr(os, "supports_dir_fd", {swap_and_open})
-    assert code_of(folder, "swapped/secret") == "file_not_readable"
+    assert code_of(folder, "folder/secret") == "file_not_readable"
+
+
+async def test_opening_a_pipe_that_takes_the_place_of_a_file_does_not_wait(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_open = os.open
+
+    def swap_and_open(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == "a.onnx":
+            (folder / "models" / "a.onnx").unlink()
+            os.mkfifo(folder / "models" / "a.onnx")
+        return real_open(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", swap_and_open)
+    monkeypatch.setattr(os, "supports_dir_fd", {swap_and_open})
+    assert code_of(folder, "models/a.onnx") == "file_not_allowed"
+
+
+async def test_where_files_may_be_is_named_for_one_that_is_not_found(folder: Path, tmp_path: Path) -> None:
+    def next_step(*folders: Path) -> str:
+        with pytest.raises(FileNotFound) as caught:
+            AllowedFiles(folders).open("none.onnx")
+        return caught.value.next_step
+
+    one, two = folder / "models", tmp_path
+    assert next_step(one).endswith(f"starts in {one}.")
+    assert f"starts in {one}. Files in {two} need an absolute path." in next_step(one, two)
+    assert f"Files in {two} and {folder} need an absolute path." in next_step(one, two, folder)
 
 
 def upload(path: str) -> dict[str, Any]:

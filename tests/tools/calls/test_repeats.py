@@ -1,0 +1,239 @@
+"""What is sent again after a fault, and what is said of it, with all the time that a call has."""
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulated_decthings import FINE, ME, ORGANIZATION, STRANGER, Decthings, Simulation, Weather, intermediary
+from support import CODE, CREATE
+
+LOST = {
+    "closed": Weather(kept=0),
+    "reset": Weather(kept=0.5, resets=True),
+    "cut short": Weather(kept=0.99),
+    "silence": Weather(responds_after=None),
+    "bad gateway": Weather(says=intermediary("502 Bad Gateway")),
+    "busy": Weather(says=intermediary("503 Unavailable", "Retry-After: 0")),
+    "timeout": Weather(says=intermediary("408 Request Timeout")),
+}
+"""Decthings acts, and its response is lost."""
+UNSENT = {"cut": Weather(cut=0.01, acts_after=None), "refused": Weather(connects="refused")}
+
+
+@pytest.fixture
+def simulation(tmp_path: Path) -> Generator[Simulation]:
+    (tmp_path / "m.bin").write_bytes(bytes(3 << 20))
+    simulation = Simulation(tmp_path)
+    yield simulation
+    simulation.close()
+
+
+def other(**changes: Any) -> dict[str, Any]:
+    """Arguments of create_model."""
+    return {**CREATE, **changes}
+
+
+def outcome_of(result: dict[str, Any]) -> str:
+    return result.get("error", result)["outcome"]
+
+
+def existing(simulation: Simulation, name: str = "n", description: str = "d", owner: dict[str, str] = ME) -> str:
+    return simulation.act(lambda decthings: decthings.add(name, description, owner)).id
+
+
+@pytest.mark.parametrize("fault", [*LOST.values()], ids=[*LOST])
+@pytest.mark.parametrize("lasts", [False, True])
+def test_a_snapshot_is_asked_for_once(lasts: bool, fault: Weather, simulation: Simulation) -> None:
+    model_id = existing(simulation)
+    result = simulation.call("snapshot_model", [fault], fault if lasts else FINE, modelId=model_id, snapshotName="v")
+    assert simulation.sent("snapshotModel") == 1
+    (snapshot,) = simulation.decthings.models[model_id].snapshots
+    assert outcome_of(result) == ("unknown" if lasts else "exists")
+    assert lasts or result["result"]["snapshotId"] == snapshot["id"]
+
+
+def test_a_snapshot_that_was_not_asked_for_completely_is_not_asked_for_again(simulation: Simulation) -> None:
+    fault = replace(LOST["closed"], acts_after=None, responds_after=0.0, says=b"")
+    result = simulation.call("snapshot_model", [fault], modelId=existing(simulation), snapshotName="v")
+    assert (outcome_of(result), simulation.sent("snapshotModel")) == ("unknown", 1)
+    assert result["error"]["lookUp"]["answers"] == 3
+
+
+@pytest.mark.parametrize("fault", [*LOST.values()], ids=[*LOST])
+def test_a_creation_whose_response_is_lost_is_found_and_not_sent_again(fault: Weather, simulation: Simulation) -> None:
+    result = simulation.call("create_model", [fault], **CREATE)
+    (model,) = simulation.decthings.models.values()
+    assert (outcome_of(result), result["result"]) == ("exists", {"modelId": model.id, "isNowCreating": False})
+    assert simulation.sent("createModel") == 1
+    assert result["lookUp"]["answers"] == 1
+    assert result["lookUp"]["seconds"] == pytest.approx(1.5, abs=0.2)
+
+
+@pytest.mark.parametrize("fault", [*LOST.values()], ids=[*LOST])
+def test_a_creation_that_never_arrived_is_sent_again(fault: Weather, simulation: Simulation) -> None:
+    says = fault.says or b""
+    responds = fault.responds_after if fault.says else (None if fault.responds_after is None else 0.0)
+    result = simulation.call(
+        "create_model", [replace(fault, acts_after=None, responds_after=responds, says=says, kept=1.0)], **CREATE
+    )
+    (model,) = simulation.decthings.models.values()
+    assert (outcome_of(result), result["result"]["modelId"]) == ("created", model.id)
+    assert simulation.sent("createModel") == 2
+    assert simulation.ended < 44
+
+
+@pytest.mark.parametrize("fault", [*UNSENT.values()], ids=[*UNSENT])
+def test_an_upload_that_was_broken_off_is_sent_again(fault: Weather, simulation: Simulation) -> None:
+    options = {"type": "upload", "format": "future", "data": {"path": "m.bin"}}
+    result = simulation.call("create_model", [fault], **other(options=options))
+    assert (outcome_of(result), simulation.sent("createModel"), simulation.network.tries) == ("created", 1, 2)
+    lasting = simulation.call("create_model", lasting=fault, **other(name="m", options=options))
+    assert (outcome_of(lasting), lasting["error"]["retryable"]) == ("not_created", True)
+    assert simulation.network.tries in (3, 6)
+
+
+def test_a_creation_is_repeated_a_few_times_within_the_time_of_the_call(simulation: Simulation) -> None:
+    result = simulation.call("create_model", lasting=replace(LOST["closed"], acts_after=None, says=b""), **CREATE)
+    assert outcome_of(result) == "unknown"
+    assert 3 <= simulation.sent("createModel") <= 6
+    assert 30 < simulation.ended < 44
+    assert "same call again" in result["nextStep"]
+
+
+def test_what_an_intermediary_refuses_is_not_looked_up(simulation: Simulation) -> None:
+    for status in (307, 401, 403, 404, 405, 413):
+        refusal = Weather(acts_after=None, says=intermediary(f"{status} x"))
+        result = simulation.call("create_model", [refusal], **CREATE)
+        assert (outcome_of(result), result["error"]["httpStatus"], simulation.network.tries) == (
+            "not_created",
+            status,
+            1,
+        )
+    damaged = Weather(acts_after=None, says=intermediary("400 Bad Request"))
+    assert outcome_of(simulation.call("create_model", [damaged], **CREATE)) == "created"
+    assert (simulation.network.tries, simulation.sent("getModels")) == (2, 0)
+
+
+def test_an_error_of_decthings_after_a_lost_response_decides_nothing(simulation: Simulation) -> None:
+    lost = replace(LOST["closed"], acts_after=None, says=b"")
+    result = simulation.call("create_model", [lost, *[FINE] * 3, Weather(error="quota_exceeded")], **CREATE)
+    assert outcome_of(result) == "unknown"
+    assert result["error"]["code"] == "no_response"
+
+
+def test_an_error_of_decthings_after_a_request_that_was_broken_off_is_the_result(simulation: Simulation) -> None:
+    options = {"type": "upload", "format": "future", "data": {"path": "m.bin"}}
+    weather = [UNSENT["cut"], Weather(error="quota_exceeded")]
+    result = simulation.call("create_model", weather, **other(options=options))
+    assert (outcome_of(result), result["error"]["code"]) == ("not_created", "quota_exceeded")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome"), [(30, "unknown"), (59, "unknown"), (64, "not_created"), (3600, "not_created")]
+)
+@pytest.mark.parametrize("in_seconds", [False, True])
+@pytest.mark.parametrize("skew", [-29, 29])
+def test_another_model_of_the_name_is_certainly_older_after_a_minute(
+    skew: int, in_seconds: bool, seconds: int, outcome: str, simulation: Simulation
+) -> None:
+    simulation.decthings.in_seconds = in_seconds
+    simulation.decthings.date_skew = simulation.decthings.clock_skew = skew
+    model_id = existing(simulation, description="other")
+    simulation.passes(seconds)
+    result = simulation.call("create_model", [LOST["bad gateway"]], **CREATE)
+    assert outcome_of(result) == outcome
+    found = result["error"]["lookUp"]["existing"]
+    assert (found["modelId"], found["differs"]) == (model_id, ["description"])
+    assert simulation.sent("createModel") == 1
+
+
+def test_a_model_that_was_deleted_just_before_is_not_taken_for_the_new_one(simulation: Simulation) -> None:
+    simulation.decthings.lag = 1.2
+    model_id = existing(simulation)
+    simulation.passes(100)
+    assert outcome_of(simulation.call("delete_model", modelId=model_id, confirmName="n")) == "done"
+    result = simulation.call("create_model", [LOST["closed"]], **CREATE)
+    (model,) = simulation.decthings.models.values()
+    assert (outcome_of(result), result["result"]["modelId"]) == ("exists", model.id)
+
+
+@pytest.mark.parametrize("owner", [STRANGER, ORGANIZATION])
+def test_a_model_of_others_with_the_name_is_not_the_wanted_one(owner: dict[str, str], simulation: Simulation) -> None:
+    theirs = existing(simulation, owner=owner)
+    result = simulation.call("create_model", [replace(LOST["bad gateway"], acts_after=None)], **CREATE)
+    assert (outcome_of(result), simulation.sent("createModel")) == ("created", 2)
+    assert result["result"]["modelId"] != theirs
+
+
+def test_a_model_of_an_organization_is_found_by_its_whole_name(simulation: Simulation) -> None:
+    theirs = existing(simulation, name="acme/n", owner=ORGANIZATION)
+    lost = replace(LOST["bad gateway"], acts_after=None)
+    result = simulation.call("create_model", [lost], **other(name="acme/n"))
+    assert (outcome_of(result), result["result"]["modelId"]) == ("exists", theirs)
+
+
+@pytest.mark.parametrize("fault", [*LOST.values()], ids=[*LOST])
+@pytest.mark.parametrize("acts", [True, False])
+def test_an_update_ends_as_done(acts: bool, fault: Weather, simulation: Simulation) -> None:
+    model_id = existing(simulation)
+    if not acts:
+        responds = None if fault.responds_after is None else 0.0
+        fault = replace(fault, acts_after=None, responds_after=responds, says=fault.says or b"", kept=1.0)
+    result = simulation.call("update_model", [fault], modelId=model_id, description="new")
+    assert outcome_of(result) == "done"
+    assert simulation.decthings.models[model_id].description == "new"
+    assert simulation.sent("updateModel") == (1 if acts else 2)
+
+
+@pytest.mark.parametrize("fault", [*LOST.values()], ids=[*LOST])
+@pytest.mark.parametrize("acts", [True, False])
+def test_a_deletion_ends_as_done(acts: bool, fault: Weather, simulation: Simulation) -> None:
+    model_id = existing(simulation)
+    if not acts:
+        responds = None if fault.responds_after is None else 0.0
+        fault = replace(fault, acts_after=None, responds_after=responds, says=fault.says or b"", kept=1.0)
+    result = simulation.call("delete_model", [FINE, fault], modelId=model_id, confirmName="n")
+    assert (outcome_of(result), simulation.decthings.models) == ("done", {})
+    assert simulation.sent("deleteModel") == (1 if acts else 2)
+
+
+def test_a_call_whose_response_is_lost_ends_before_clients_give_up(simulation: Simulation) -> None:
+    model_id = existing(simulation)
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("create_model", other(name="m")),
+        ("update_model", {"modelId": model_id, "description": "x"}),
+        ("snapshot_model", {"modelId": model_id, "snapshotName": "v"}),
+    ]
+    for tool, arguments in calls:
+        result = simulation.call(tool, lasting=Weather(acts_after=None, responds_after=None), **arguments)
+        assert outcome_of(result) == "unknown"
+        assert result["error"]["lookUp"]["answers"] == 0
+        assert "did not respond to the lookup either" in result["error"]["message"]
+        assert simulation.ended - simulation.started < 44
+
+
+def test_a_lookup_goes_on_after_a_failure_of_its_own(simulation: Simulation) -> None:
+    weather = [LOST["closed"], LOST["silence"], LOST["bad gateway"]]
+    result = simulation.call("create_model", weather, **CREATE)
+    assert (outcome_of(result), result["lookUp"]["answers"]) == ("exists", 1)
+
+
+def test_a_model_that_others_delete_meanwhile_is_not_found(simulation: Simulation) -> None:
+    model_id = existing(simulation)
+
+    def delete(decthings: Decthings) -> None:
+        del decthings.models[model_id]
+        decthings.changed()
+
+    fault = replace(LOST["closed"], after=delete)
+    result = simulation.call("update_model", [fault], modelId=model_id, description="new")
+    assert outcome_of(result) == "unknown"
+    assert simulation.sent("updateModel") == 2
+
+
+def test_an_error_names_the_status_of_the_response_that_was_lost(simulation: Simulation) -> None:
+    fault = replace(LOST["bad gateway"], acts_after=None)
+    error = simulation.call("create_model", lasting=fault, **other(options=CODE))["error"]
+    assert (error["code"], error["httpStatus"], error["retryable"]) == ("invalid_response", 502, True)
