@@ -12,7 +12,7 @@ from .report import Check
 
 def check_clients(_: Situation) -> Iterator[Check]:
     """A check for each client that is found. It starts each different entry once."""
-    yield from map(_explain, client_statuses())
+    yield from dict.fromkeys(map(_explain, client_statuses()))  # a project's file can be the user's
 
 
 def _explain(status: ClientStatus) -> Check:

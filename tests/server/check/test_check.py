@@ -190,6 +190,26 @@ def test_the_command_says_in_its_exit_status_how_it_is(tmp_path: Path, sandbox_u
 
 
 @pytest.mark.slow
+def test_the_command_starts_what_the_clients_start(tmp_path: Path) -> None:
+    command, *arguments = support.server_command("--sandbox")
+    entries = {"cursor": [command, *arguments], "codeium/windsurf": ["/none/decthings-mcp"], "gemini": None}
+    names = {"cursor": "mcp.json", "codeium/windsurf": "mcp_config.json", "gemini": "settings.json"}
+    for folder, entry in entries.items():
+        path = tmp_path / f".{folder}" / names[folder]
+        path.parent.mkdir(parents=True)
+        server = entry and {"decthings": {"command": entry[0], "args": entry[1:]}}
+        path.write_text(json.dumps({"mcpServers": server}) if server else "{broken")
+    finished = support.run_server("check", "--json", "--sandbox", cwd=tmp_path, HOME=str(tmp_path), APPDATA="")
+    found = {check["name"]: check for check in json.loads(finished.stdout)["checks"]}
+    assert "tools, after" in found["Cursor"]["detail"]
+    assert (found["Windsurf"]["status"], found["Windsurf"]["nextStep"]) == (
+        "bad", "To set it up again: decthings-mcp setup windsurf",
+    )  # fmt: skip
+    assert found["Gemini CLI"]["status"] == "warning"
+    assert finished.returncode == 2
+
+
+@pytest.mark.slow
 def test_a_report_has_nothing_secret_and_replaces_no_file(tmp_path: Path, upstream: support.Upstream) -> None:
     upstream.reply = models(MODEL)
     home = tmp_path / "home-of-anna"
