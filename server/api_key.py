@@ -65,13 +65,8 @@ class KeptKey(NamedTuple):
         )
 
 
-class GivenKey(NamedTuple):
-    """Where the key of this process comes from, and what the operator should know of it."""
-
-    key: Secret | KeyProblem | KeptKey
-    source: str
-    warnings: list[str]
-
+GivenKey = tuple[Secret | KeyProblem | KeptKey, str, list[str]]
+"""The key of this process, the option or variable that it comes from (or "login"), and warnings for the operator."""
 
 NO_KEY = KeyProblem(
     "This server has no Decthings API key, so it cannot call Decthings.",
@@ -108,10 +103,10 @@ def choose_key(key_file: Path | None, environ: Mapping[str, str], profile: str, 
     if key_file is not None:
         return _key_in_file(key_file, "--api-key-file")
     if given := environ.get("DECTHINGS_API_KEY", "").strip():
-        return GivenKey(checked_key(given), "DECTHINGS_API_KEY", [])
+        return checked_key(given), "DECTHINGS_API_KEY", []
     if name := environ.get("DECTHINGS_API_KEY_FILE"):
         return _key_in_file(Path(name), "DECTHINGS_API_KEY_FILE")
-    return GivenKey(KeptKey(profile, unfilled), "login", [])
+    return KeptKey(profile, unfilled), "login", []
 
 
 def _key_in_file(path: Path, source: str) -> GivenKey:
@@ -122,10 +117,10 @@ def _key_in_file(path: Path, source: str) -> GivenKey:
     except (OSError, ValueError, RuntimeError) as error:
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is not a text file"
         problem = KeyProblem(f"The file with the Decthings API key cannot be read: {reason}.", _HOW_TO_CORRECT)
-        return GivenKey(problem, source, [])
+        return problem, source, []
     warning = f"Every user of this machine can read the API key in {path}; chmod 600 makes it private."
     empty = KeyProblem("The file with the Decthings API key is empty.", _HOW_TO_CORRECT)
-    return GivenKey(checked_key(text) if text else empty, source, [warning] if is_readable_by_all else [])
+    return checked_key(text) if text else empty, source, [warning] if is_readable_by_all else []
 
 
 def decode_key(data: bytes) -> str:

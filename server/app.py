@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import ssl
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
-from importlib.metadata import version
 from typing import Any, Literal, Protocol, cast
-from urllib.parse import urlsplit
 
 import httpx
 from mcp.server import MCPServer
@@ -28,14 +23,13 @@ from ..tools.decthings.client import OnCall
 from ..tools.files.allowed import AllowedFiles
 from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
-from ..tools.results.text import sanitize
 from .api_key import KeptKey, KeyProblem
 from .certificates import load_certificates
+from .check.resource import add_check
+from .connection import VERSION, LoadCertificates, http_client_factory, open_http_client, set_up_problem
 from .kept_key import KeptKeyLookup
 from .protocol import LIST_METHODS, protocol_middleware
-from .settings import Settings, is_loopback
-
-VERSION = version("decthings-mcp")
+from .settings import Settings
 
 INSTRUCTIONS = """\
 These tools create and look after machine learning models on Decthings, a cloud for them, in the user's own account.
@@ -61,9 +55,6 @@ _KEY_STORE_SHARE = 0.5
 """Of the time of a call, for the user to unlock the key store."""
 _FOR_AN_HOUR = CacheHint(ttl_ms=3_600_000, scope="public")
 _CACHED = (*LIST_METHODS, "server/discover")
-
-
-LoadCertificates = Callable[[], ssl.SSLContext]
 
 
 class Observer(ServerMiddleware[Any], Protocol):
@@ -120,6 +111,7 @@ def create_server(
     )
     server.middleware.append(protocol_middleware(server, [tool.name for tool in tools]))
     add_resources(server)
+    add_check(server, settings)
     add_prompts(server)
     return server
 
@@ -137,7 +129,8 @@ async def _connect(
         pool = await stack.enter_async_context(ClientPool(http_client_factory(settings.api_url, load_certificates)))
         client = DecthingsClient(pool, settings.api_url, settings.secret_key, settings.timeouts, on_call)
         if isinstance(settings.api_key, KeptKey) and not settings.callers_bring_keys:
-            return KeyLookup(client, KeptKeyLookup(settings.api_key, settings.call_seconds * _KEY_STORE_SHARE))
+            seconds = settings.call_seconds * _KEY_STORE_SHARE
+            return KeyLookup(client, KeptKeyLookup(settings.api_key, seconds, remote_callers=settings.remote_callers))
         return client
     except (OSError, ValueError, httpx.InvalidURL, sqlite3.Error) as error:
         reason = set_up_problem(error)
@@ -147,43 +140,11 @@ async def _connect(
         return Unavailable(f"The connection to Decthings cannot be set up: {reason}.", _NETWORK_ADVICE)
 
 
-def set_up_problem(error: Exception) -> str:
-    """The reason in a few words, without what the error says of the configuration."""
-    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
-    return sanitize(os.strerror(number) if number else type(error).__name__)
-
-
-def http_client_factory(
-    url: str, load_certificates: LoadCertificates = load_certificates
-) -> Callable[[], httpx.AsyncClient]:
-    """A function that opens HTTP clients for the server at this URL; certificates are loaded only once.
-
-    Raises:
-        OSError, ValueError: the system's certificates cannot be used or, when the function is called, its proxy.
-    """
-    return partial(_http, verify=load_certificates(), mounts=_without_proxy(url))
-
-
-def _without_proxy(url: str) -> dict[str, None]:
-    """Exclude a server on this machine from the system's proxy."""
-    parts = urlsplit(url)
-    return {f"all://{parts.netloc}": None} if is_loopback(parts.hostname or "") else {}
-
-
 async def _connect_to_sandbox(settings: Settings, stack: AsyncExitStack, on_call: OnCall | None) -> DecthingsClient:
     from .sandbox import OWN_KEY, create_sandbox  # imported here, since the store is only needed for the sandbox
 
     transport = httpx.ASGITransport(create_sandbox(settings.sandbox_folder))
-    pool = await stack.enter_async_context(ClientPool(partial(_http, transport=transport)))
+    pool = await stack.enter_async_context(ClientPool(partial(open_http_client, transport=transport)))
     client = DecthingsClient(pool, _SANDBOX_URL, SecretStr(OWN_KEY), on_call=on_call)
     client.in_sandbox = True
     return client
-
-
-def _http(**options: Any) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        follow_redirects=False,
-        headers={"User-Agent": f"decthings-mcp/{VERSION}"},
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # no cookies: callers would share them
-        **options,
-    )

@@ -132,6 +132,13 @@ def _setup(_: Settings, options: argparse.Namespace) -> int:
     return run_setup(options, server_options, in_client)
 
 
+def _check(settings: Settings, options: argparse.Namespace) -> int:
+    _prepare(settings._replace(warnings=()))  # they are in the report
+    from .check.command import run_check
+
+    return run_check(settings, options)
+
+
 def parser() -> argparse.ArgumentParser:
     parser = FilesParser(
         prog="decthings-mcp",
@@ -175,6 +182,10 @@ def _add_commands(parser: FilesParser) -> None:
     login.set_defaults(run=_login)
     logout = commands.add_parser("logout", **shared, help="remove the key that login has kept")
     logout.set_defaults(run=_logout)
+    check = commands.add_parser("check", **shared, help="say whether all is well, and what to do where it is not")
+    check.add_argument("--json", action="store_true", help="print JSON")
+    check.add_argument("--report", type=Path, metavar="FILE", help="write a file for a bug report, without secrets")
+    check.set_defaults(run=_check)
     _add_setup(commands.add_parser("setup", **shared, help="configure MCP clients to start this server"))
 
 

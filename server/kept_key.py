@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from concurrent.futures import Future, wait
 from functools import partial
@@ -19,21 +20,33 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .key_store import FoundKey
 
+_log = logging.getLogger(__name__)
+
+_FOR_REMOTE_CALLERS = Unavailable(
+    "This server has no usable Decthings API key, so it cannot call Decthings.",
+    "Ask the operator of this server to run decthings-mcp check on its machine. Never put a key into the chat.",
+)
+
 
 class KeptKeyLookup:
     """Reads the key store in a thread, since it can ask the user to unlock it, and blocks meanwhile.
 
     Args:
         seconds: how long a call waits. The reading goes on, and the next call waits for it again.
+        remote_callers: whether the users are on other machines, so that they learn nothing of this one.
     """
 
-    def __init__(self, kept: KeptKey, seconds: float) -> None:
+    def __init__(self, kept: KeptKey, seconds: float, *, remote_callers: bool = False) -> None:
         self._kept = kept
+        self._remote_callers = remote_callers
         self._seconds = seconds
         self._reading: Future[FoundKey | None] | None = None
 
     async def __call__(self) -> SecretStr | Unavailable:
         found = await self.find()
+        if isinstance(found, Unavailable) and self._remote_callers:
+            _log.warning("%s %s", *found)
+            return _FOR_REMOTE_CALLERS
         return found if isinstance(found, Unavailable) else SecretStr(found.key.value)
 
     async def find(self) -> FoundKey | Unavailable:

@@ -173,7 +173,7 @@ def _default_sandbox_folder() -> Path:
 
 def _profile(given: str) -> str:
     name = given.strip().lower()
-    if not is_profile(name):
+    if name != DEFAULT_PROFILE and not is_profile(name):
         raise SettingsError(
             "The name of a profile (--profile, DECTHINGS_PROFILE) has up to 64 letters, digits and, inside, -, _ and "
             "dots, such as work."

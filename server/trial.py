@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from ..tools.decthings import ApiError, ClientPool, DecthingsClient, DecthingsError
 from ..tools.results.text import objects_in, short_text
-from .app import http_client_factory, set_up_problem
+from .connection import http_client_factory, set_up_problem
 from .settings import Settings
 
 _MODELS = 50
@@ -43,19 +43,23 @@ class Trial(NamedTuple):
 
 
 async def try_key(settings: Settings, key: SecretStr | None) -> Trial:
-    """Look at the newest models of the account. Without a key, Decthings may refuse that."""
-    ahead: list[float] = []
+    """Try a key on a connection of its own. Without a key, Decthings may refuse the call."""
     try:
         async with ClientPool(http_client_factory(settings.api_url)) as pool:
-            client = DecthingsClient(pool, settings.api_url, key, settings.timeouts)
-            try:
-                listed = await client.get_models({"limit": _MODELS}, lambda date: ahead.append(time() - date / 1000))
-            except DecthingsError as error:
-                return Trial(error, in_sandbox=client.in_sandbox, seconds_ahead=ahead[-1] if ahead else None)
-            account = _owner(objects_in(listed["models"]))
-            return Trial(None, "", account, client.in_sandbox, ahead[-1] if ahead else None)
+            return await try_client(DecthingsClient(pool, settings.api_url, key, settings.timeouts))
     except (OSError, ValueError, httpx.InvalidURL) as error:
         return Trial(set_up_problem=set_up_problem(error))
+
+
+async def try_client(client: DecthingsClient) -> Trial:
+    """Look at the newest models of the account."""
+    ahead: list[float] = []
+    try:
+        listed = await client.get_models({"limit": _MODELS}, lambda date: ahead.append(time() - date / 1000))
+    except DecthingsError as error:
+        return Trial(error, in_sandbox=client.in_sandbox, seconds_ahead=ahead[-1] if ahead else None)
+    account = _owner(objects_in(listed["models"]))
+    return Trial(None, "", account, client.in_sandbox, ahead[-1] if ahead else None)
 
 
 def _owner(models: list[dict[str, Any]]) -> str:

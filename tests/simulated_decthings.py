@@ -290,7 +290,7 @@ class Simulation:
         self.decthings = Decthings()
         self.network = Network(self.decthings)
         self._stack = ExitStack()
-        self._stack.enter_context(patch("decthings_mcp.server.app._http", self.network.http_client))
+        self._stack.enter_context(patch("decthings_mcp.server.connection.open_http_client", self.network.http_client))
         self.run = self._stack.enter_context(simulated_time())
         self._closing = asyncio.Event()
         self.started = self.ended = 0.0

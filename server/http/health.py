@@ -10,7 +10,7 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from ..app import http_client_factory
+from ..connection import http_client_factory
 from ..settings import Settings
 
 _CACHE_SECONDS = 5.0

@@ -16,7 +16,7 @@ import jwt
 
 from ....tools.decthings.json_codec import is_list, is_object
 from ....tools.results.text import sanitize
-from ...app import http_client_factory
+from ...connection import http_client_factory
 from ..refusal import Refusal
 from .settings import is_safe_url
 

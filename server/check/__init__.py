@@ -1,0 +1,1 @@
+"""Does it work? The command `check` and the resource decthings://check."""
