@@ -87,8 +87,8 @@ def _request(options: Namespace, server_options: Iterable[Action]) -> Request:
         raise SettingsError("--name must begin with a letter and have only letters, digits, - and _, at most 64.")
     for folder in options.files or ():
         if not Path(folder).expanduser().is_dir():
-            hint = " Name clients before --files." if folder in BY_ID else ""
-            raise SettingsError(f"--files must name folders; {folder} is not a folder.{hint}")
+            hint = "Name clients before --files." if folder in BY_ID else "Create it, or name another one."
+            raise SettingsError(f"--files must name folders; {folder} is not a folder. {hint}")
     launch = Launch("decthings-mcp") if options.remove else installed_launch(server_options, options)
     return Request(options.name, launch, options.project, options.remove, options.yes)
 

@@ -26,7 +26,7 @@ def test_every_client_is_connected_after_install_login_and_setup(wheel: Path, tm
         "UV_CACHE_DIR": str(Path.home() / ".cache" / "uv"),
     }
     (tmp_path / ".gemini").mkdir()  # a user of Gemini has said that it may trust the folder
-    (tmp_path / ".gemini/settings.json").write_text('{"security": {"folderTrust": {"enabled": false}}}')
+    (tmp_path / ".gemini/settings.json").write_text('{\n  // mine\n  "security": {"folderTrust": {"enabled": false}}\n}\n')
     uv, program = Path(sys.executable).with_name("uv"), tmp_path / "bin" / "decthings-mcp"
     with support.sandbox(tmp_path / "data") as url:
         start = time.monotonic()
@@ -37,6 +37,7 @@ def test_every_client_is_connected_after_install_login_and_setup(wheel: Path, tm
         connected = time.monotonic()
         listed = {client: listed_servers(client, tmp_path, **variables) for client in clients}
         called = run(program, "call", "--api-url", url, "create_model", CALL, cwd=tmp_path, **variables)
+        removed = run(program, "setup", "--remove", "--yes", cwd=tmp_path, **variables)
     print(
         f"\ninstall {installed - start:.1f} s, login and setup of {len(clients)} clients {connected - installed:.1f} s"
     )
@@ -48,3 +49,8 @@ def test_every_client_is_connected_after_install_login_and_setup(wheel: Path, tm
     configurations = [path for path in tmp_path.rglob("*.json*") if path.is_file() and "tools" not in path.parts]
     assert len(configurations) >= len(clients)
     assert not [path for path in configurations if KEY in path.read_text(errors="replace")]
+    assert setup.count("its own command") == len(clients)
+    assert removed.count("Done.") == len(clients)
+    for name in (".claude.json", ".gemini/settings.json", ".config/opencode/opencode.json"):
+        assert str(program) not in (tmp_path / name).read_text() if (tmp_path / name).exists() else name
+    assert "// mine" in (tmp_path / ".gemini/settings.json").read_text()

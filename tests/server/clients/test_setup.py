@@ -137,7 +137,7 @@ def test_a_missing_key_is_reported_and_one_in_a_variable_does_not_count(
 
 @pytest.mark.slow
 def test_remove_gives_back_the_file_and_leaves_nothing_behind(home: Home) -> None:
-    text = '// mine\r\n{"mcpServers": {"b": {"command": "b", "env": {"TOKEN": "s3cr3t-value"}},},}'
+    text = '// mine\r\n{"mcpServers": {"b": {"command": "b", "headers": [{"x-api-key": "s3cr3t-value"}]},},}'
     file = home.write(".cursor/mcp.json", text)
     file.chmod(0o640)
     home.setup("--sandbox", "--yes")
@@ -147,6 +147,23 @@ def test_remove_gives_back_the_file_and_leaves_nothing_behind(home: Home) -> Non
     assert file.read_bytes() == text.encode()
     assert names_in(file.parent) == ["mcp.json"]
     assert file.stat().st_mode & 0o777 == 0o640
+    assert "s3cr3t-value" not in printed
+
+
+@pytest.mark.slow
+def test_a_file_that_had_nothing_else_is_deleted(home: Home) -> None:
+    home.setup("cursor", "--sandbox", "--yes")
+    status, printed = home.setup("cursor", "--remove", "--yes")
+    assert (status, names_in(home.path / ".cursor")) == (0, [])
+    assert "mcp.json will be deleted" in printed
+
+
+def test_of_a_long_line_only_what_changes_is_shown_and_no_secret(home: Home) -> None:
+    servers = {"b": {"command": "b-mcp", "headers": [["Authorization", "s3cr3t-value"]]}}
+    home.write(".cursor/mcp.json", json.dumps({"mcpServers": servers, "history": "y" * 300}))
+    _, printed = home.setup("--sandbox")
+    assert '+… , "decthings": {"command"' in printed
+    assert "yyy" not in printed
     assert "s3cr3t-value" not in printed
 
 
@@ -307,6 +324,18 @@ def test_a_wrong_command_line_is_refused(arguments: list[str], expected: str, ho
     status, printed = home.setup(*arguments, "--yes")
     assert status == 2
     assert expected in printed
+
+
+def test_print_of_a_project_says_who_has_no_such_configuration(home: Home) -> None:
+    _, printed = home.setup("--print", "windsurf", "cursor", "--project")
+    assert "# Windsurf\nIt has no configuration of a project." in printed
+    assert f"In {home.path}/project/.cursor/mcp.json:" in printed
+
+
+def test_print_shows_the_clients_own_command_where_it_has_one(home: Home) -> None:
+    home.install("claude", "")
+    _, printed = home.setup("--print", "claude-code", "--sandbox")
+    assert f"Or run: claude mcp add -s user decthings -- {PROGRAM} --sandbox" in printed
 
 
 def test_a_client_that_only_print_knows_is_reported(home: Home) -> None:
