@@ -11,7 +11,7 @@ import anyio
 from mcp import Client
 
 from .app import create_server
-from .sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID, SNAPSHOT_ID
+from .sandbox.seed import MODEL_ID, SNAPSHOT_ID
 from .settings import Settings
 
 _INTRODUCTION = """\
@@ -57,11 +57,10 @@ def _summary(content: dict[str, Any]) -> str:
 def _requests(model_file: str) -> list[tuple[str, dict[str, Any]]]:
     snapshot = {"type": "basedOnModelSnapshot", "modelId": MODEL_ID, "snapshotId": SNAPSHOT_ID}
     learning_rate = {"type": "data", "data": [{"type": "f32", "shape": [], "data": ["0.01"]}]}
-    images = {"type": "dataset", "datasetId": DATASET_ID, "datasetKey": DATASET_KEY}
     state = {
         "method": "create",
         "name": "first",
-        "params": [{"name": "learningRate", "data": learning_rate}, {"name": "images", "data": images}],
+        "params": [{"name": "learningRate", "data": learning_rate}],
         "launcherSpec": {"cpus": 2, "memoryMebibytes": 4096},
     }
     return [
