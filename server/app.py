@@ -134,7 +134,7 @@ async def _connect(
             return await _connect_to_sandbox(settings, stack, on_call)
         if isinstance(settings.api_key, KeyProblem) and not settings.callers_bring_keys:
             return Unavailable(settings.api_key.message, settings.api_key.next_step)
-        pool = await stack.enter_async_context(ClientPool(http_client_factory(settings, load_certificates)))
+        pool = await stack.enter_async_context(ClientPool(http_client_factory(settings.api_url, load_certificates)))
         client = DecthingsClient(pool, settings.api_url, settings.secret_key, settings.timeouts, on_call)
         if isinstance(settings.api_key, KeptKey) and not settings.callers_bring_keys:
             return KeyLookup(client, KeptKeyLookup(settings.api_key, settings.call_seconds * _KEY_STORE_SHARE))
@@ -154,14 +154,14 @@ def set_up_problem(error: Exception) -> str:
 
 
 def http_client_factory(
-    settings: Settings, load_certificates: LoadCertificates = load_certificates
+    url: str, load_certificates: LoadCertificates = load_certificates
 ) -> Callable[[], httpx.AsyncClient]:
-    """A function that opens HTTP clients for Decthings; certificates are loaded only once.
+    """A function that opens HTTP clients for the server at this URL; certificates are loaded only once.
 
     Raises:
         OSError, ValueError: the system's certificates cannot be used or, when the function is called, its proxy.
     """
-    return partial(_http, verify=load_certificates(), mounts=_without_proxy(settings.api_url))
+    return partial(_http, verify=load_certificates(), mounts=_without_proxy(url))
 
 
 def _without_proxy(url: str) -> dict[str, None]:

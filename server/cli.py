@@ -223,6 +223,14 @@ def _add_caller_options(add: Callable[..., Any]) -> None:
     )
     add("--token-file", type=Path, metavar="FILE", help="the file with a name and a token of one caller on each line")
     add(
+        "--keys",
+        dest="keys_file",
+        type=Path,
+        metavar="FILE",
+        help="the file with the name and the Decthings key of one caller on each line",
+    )
+    _add_oidc_options(add)
+    add(
         "--allowed-host",
         dest="allowed_hosts",
         action="append",
@@ -255,6 +263,19 @@ def _add_caller_options(add: Callable[..., Any]) -> None:
         metavar="N",
         help="the number of uploads that one caller may have in progress (default: %(default)s)",
     )
+
+
+def _add_oidc_options(add: Callable[..., Any]) -> None:
+    add("--oidc-issuer", metavar="URL", help="the authorization server at which callers sign in")
+    add(
+        "--oidc-audience",
+        dest="oidc_audiences",
+        action="append",
+        metavar="URL",
+        help="the URL of this server, for which access tokens must be issued; further ones are accepted too",
+    )
+    add("--oidc-scope", metavar="NAME", help="the scope that access tokens must have")
+    add("--oidc-name-claim", metavar="NAME", help="the claim that has the caller's name (default: sub)")
 
 
 def _shared_options(default: str | None) -> argparse.ArgumentParser:

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from decthings_mcp.server.cli import parser
 from decthings_mcp.server.http import serve as serving
+from decthings_mcp.server.http.named_secrets import Tokens
 from decthings_mcp.server.http.settings import HttpSettings
-from decthings_mcp.server.http.tokens import Tokens
 from decthings_mcp.server.settings import Settings
 from http_support import token_file
 

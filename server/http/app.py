@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
@@ -23,12 +23,15 @@ from ..importing import relax_gc
 from ..logs import configure_logging
 from ..settings import Settings
 from . import tracing
-from .access import Access
+from .access import Access, Credentials
 from .access_log import AccessLog
-from .gate import AccessMiddleware, BodyMiddleware
+from .gate import AccessMiddleware, BodyMiddleware, HostMiddleware
 from .health import Health
 from .settings import HttpSettings
-from .tokens import Tokens
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .oauth.resource_server import ResourceServer
 
 _MAX_SESSIONS = 2_000
 _SESSION_SECONDS = 600
@@ -36,7 +39,7 @@ _MAX_DIGITS = 640
 """Of an integer, the least that Python allows: the time to parse one grows with the square of its length."""
 
 
-def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) -> ASGIApp:
+def create_app(settings: Settings, http: HttpSettings, credentials: Credentials) -> ASGIApp:
     """Create the application, in the process that serves it."""
     AppStatus.disable_automatic_graceful_drain()  # otherwise a signal would end open calls immediately
     configure_logging(settings.log_level, settings.secret_key)  # a worker process has not done so yet
@@ -44,14 +47,17 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
         tracing.set_up_tracing()
     manager = _session_manager(settings, http)
     mcp = BodyMiddleware(AuthContextMiddleware(manager.handle_request))
-    endpoint = AccessMiddleware(mcp, Access(http, tokens), None if http.stateless else partial(sessions_of, manager))
+    oauth = _resource_server(http)
+    access = Access(http, credentials, oauth)
+    endpoint = AccessMiddleware(mcp, access, None if http.stateless else partial(sessions_of, manager))
     health = Health(settings)
     routes = [
         Route(http.path, _with_cors(endpoint, http)),
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
+        *_oauth_metadata_routes(http),
     ]
-    app = Starlette(routes=routes, lifespan=_lifespan(manager, endpoint))
+    app = Starlette(routes=routes, lifespan=_lifespan(manager, endpoint, oauth))
     app.router.redirect_slashes = False  # behind a proxy it would redirect from https to http, with the key
     relax_gc()
     sys.set_int_max_str_digits(_MAX_DIGITS)
@@ -78,15 +84,38 @@ def _session_manager(settings: Settings, http: HttpSettings) -> StreamableHTTPSe
 
 
 def _lifespan(
-    manager: StreamableHTTPSessionManager, endpoint: AccessMiddleware
+    manager: StreamableHTTPSessionManager, endpoint: AccessMiddleware, oauth: ResourceServer | None
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with manager.run():
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(manager.run())
+            if oauth is not None:
+                await stack.enter_async_context(oauth.running())
             yield
             await endpoint.wait_until_empty()
 
     return lifespan
+
+
+def _resource_server(http: HttpSettings) -> ResourceServer | None:
+    if http.oauth is None:
+        return None
+    from .oauth.resource_server import ResourceServer
+    from .oauth.signing_keys import SigningKeys
+
+    return ResourceServer(http.oauth, SigningKeys(http.oauth.issuer))
+
+
+def _oauth_metadata_routes(http: HttpSettings) -> list[Route]:
+    if http.oauth is None:
+        return []
+    from .oauth.metadata import metadata_routes
+
+    routes = metadata_routes(http.oauth)
+    for route in routes:
+        route.app = HostMiddleware(route.app, http.hosts)
+    return routes
 
 
 def _with_cors(endpoint: ASGIApp, http: HttpSettings) -> ASGIApp:
@@ -98,7 +127,7 @@ def _with_cors(endpoint: ASGIApp, http: HttpSettings) -> ASGIApp:
         allow_origins=http.allowed_origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["Mcp-Session-Id", "Mcp-Protocol-Version", "Retry-After"],
+        expose_headers=["Mcp-Session-Id", "Mcp-Protocol-Version", "Retry-After", "WWW-Authenticate"],
     )
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...tools.calls.services import CALLER, Caller
-from .access import Access, Refusal
+from .access import Access
 from .names import normalized_host
+from .refusal import Refusal
 
 MAX_SESSIONS_OF_CALLER = 50
 MAX_BODIES_OF_CALLER = 500
@@ -72,14 +75,14 @@ class AccessMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            caller = self._access.authenticate(Headers(scope=scope), scope["query_string"])
+            caller = await self._access.authenticate(Headers(scope=scope), scope["query_string"])
             opens_session = self._sessions_of is not None and _opens_session(scope)
             if opens_session and self._sessions(caller) >= MAX_SESSIONS_OF_CALLER:
                 raise Refusal(429, _TOO_MANY_SESSIONS, {"Retry-After": "600"})
         except Refusal as refusal:
             await _response(refusal)(scope, receive, send)
             return
-        scope["headers"] = [_normalized(*header) for header in scope["headers"]]  # the SDK compares letter by letter
+        scope["headers"] = _normalized(scope)
         scope[CALLER] = caller
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=[]))
         self._open += 1
@@ -100,8 +103,12 @@ class AccessMiddleware:
                 await anyio.sleep(0.01)
 
 
-def _normalized(name: bytes, value: bytes) -> tuple[bytes, bytes]:
-    return name, normalized_host(value.decode("latin-1")).encode("latin-1") if name == b"host" else value
+def _normalized(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers, with the host in its normal form: the SDK compares letter by letter."""
+    return [
+        (name, normalized_host(value.decode("latin-1")).encode("latin-1") if name == b"host" else value)
+        for name, value in scope["headers"]
+    ]
 
 
 def _opens_session(scope: Scope) -> bool:
@@ -125,6 +132,20 @@ async def _reply_on_shutdown(app: ASGIApp, scope: Scope, receive: Receive, send:
     except anyio.get_cancelled_exc_class():
         if not started:
             await _response(Refusal(503, _SHUTTING_DOWN))(scope, receive, send)
+
+
+class HostMiddleware:
+    """Admits requests for this server's names, without authentication and from any web page: for public documents."""
+
+    def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
+        self._app = app
+        settings = TransportSecuritySettings(allowed_hosts=list(hosts), allowed_origins=["https:*", "http:*"])
+        self._security = TransportSecurityMiddleware(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["headers"] = _normalized(scope)
+        refused = await self._security.validate_request(Request(scope))
+        await (refused or self._app)(scope, receive, send)
 
 
 class BodyMiddleware:

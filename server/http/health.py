@@ -52,7 +52,7 @@ class Health:
 
     async def _check(self) -> bool:
         try:
-            self._open_client = self._open_client or http_client_factory(self._settings)
+            self._open_client = self._open_client or http_client_factory(self._settings.api_url)
             async with self._open_client() as http:
                 with anyio.fail_after(_TIMEOUT_SECONDS):
                     response = await http.get(self._settings.api_url)

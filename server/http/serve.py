@@ -18,11 +18,11 @@ from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from ..settings import Settings, SettingsError
+from .access import Credentials
 from .app import create_app
 from .deadlines import DeadlineProtocol
 from .names import in_url
 from .settings import HttpSettings
-from .tokens import Tokens
 
 _log = logging.getLogger(__name__)
 
@@ -85,10 +85,10 @@ def _metrics_of_workers(http: HttpSettings) -> Generator[None]:
         yield
 
 
-def _create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) -> ASGIApp:
+def _create_app(settings: Settings, http: HttpSettings, credentials: Credentials) -> ASGIApp:
     if (parent := parent_process()) is not None:
         threading.Thread(target=_end_after, args=[parent], name="parent", daemon=True).start()
-    return create_app(settings, http, tokens)
+    return create_app(settings, http, credentials)
 
 
 def _end_after(parent: BaseProcess) -> None:
@@ -105,12 +105,16 @@ def uvicorn_config(settings: Settings, http: HttpSettings) -> uvicorn.Config:
     """The configuration of uvicorn, with a factory for the application.
 
     Raises:
-        SettingsError: the token file cannot be used.
+        SettingsError: a file of callers cannot be used, or the URL of an option.
     """
-    # Read only once: a worker process that is restarted while the file is missing uses these tokens.
-    tokens = None if http.token_file is None else Tokens(http.token_file)
+    if http.oauth is not None:
+        from .oauth.metadata import metadata_routes
+
+        metadata_routes(http.oauth)  # raises now what worker processes could only log
+    # Read only once: a worker process that is restarted while a file is missing uses what it has listed.
+    credentials = Credentials.load(http)
     return uvicorn.Config(
-        partial(_create_app, settings, http, tokens),
+        partial(_create_app, settings, http, credentials),
         factory=True,
         host=http.host,
         port=http.port,

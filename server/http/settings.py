@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from ..api_key import Secret
 from ..settings import Settings, SettingsError, is_loopback
 from .names import checked_host, checked_path, in_url, is_own_name
+from .oauth.settings import OAuthSettings
 
 Tenancy = Literal["single", "per-caller"]
 
@@ -26,6 +27,8 @@ class HttpSettings(NamedTuple):
     workers: int = 1
     tenancy: Tenancy = "single"
     token_file: Path | None = None
+    keys_file: Path | None = None
+    oauth: OAuthSettings | None = None
     allowed_hosts: Sequence[str] = ()
     """Values of the Host header in addition to those of this machine; `name:*` allows every port."""
     allowed_origins: Sequence[str] = ()
@@ -48,9 +51,12 @@ class HttpSettings(NamedTuple):
             SettingsError: an option has an invalid value, or one that would let anybody in.
         """
         given = {name: value for name in cls._fields if (value := getattr(options, name, None)) is not None}
+        oauth = OAuthSettings.load(options)
+        own_names = [] if oauth is None else [oauth.resource_host]
         http = cls(**given)._replace(
             path=checked_path(options.path),
-            allowed_hosts=[checked_host(name) for name in given.get("allowed_hosts", ())],
+            oauth=oauth,
+            allowed_hosts=[checked_host(name) for name in (*given.get("allowed_hosts", ()), *own_names)],
             stateless=options.stateless or options.workers > 1,
             state_keys=_state_keys(options.state_key_file),
         )
@@ -65,20 +71,29 @@ class HttpSettings(NamedTuple):
                 "--tenancy per-caller means that every caller brings a key; remove the server's own key "
                 "(DECTHINGS_API_KEY, DECTHINGS_API_KEY_FILE, --api-key-file) and --sandbox."
             )
+        if self.keys_file is not None and (self.tenancy != "per-caller" or not self._names_callers):
+            raise SettingsError(
+                "--keys has the key of each caller by their name: it needs --tenancy per-caller, and --token-file or "
+                "--oidc-issuer to know the name."
+            )
         if self.metrics_port is not None and find_spec("prometheus_client") is None:
             raise SettingsError("Metrics need one more package: pip install 'decthings-mcp[metrics]'.")
-        if self._reached_by and self.tenancy == "single" and self.token_file is None:
+        if self._reached_by and self.tenancy == "single" and not self._names_callers:
             raise SettingsError(
                 f"{self._reached_by} anybody who reaches this port could use the server's account. Name the callers in "
-                "a file with --token-file (a name and a token on each line), let every caller bring a key of their own "
-                "with --tenancy per-caller, or listen on 127.0.0.1 without --trusted-proxy and without an "
-                "--allowed-host of other machines."
+                "a file with --token-file (a name and a token on each line), let them sign in with --oidc-issuer, let "
+                "every caller bring a key of their own with --tenancy per-caller, or listen on 127.0.0.1 without "
+                "--trusted-proxy and without an --allowed-host of other machines."
             )
         if self.host in _EVERY_ADDRESS and not self.allowed_hosts:
             raise SettingsError(
                 f"On {self.host or 'every address'} the names by which clients reach this server must be given with "
                 "--allowed-host, for example --allowed-host mcp.example.com."
             )
+
+    @property
+    def _names_callers(self) -> bool:
+        return self.token_file is not None or self.oauth is not None
 
     @property
     def is_on_loopback(self) -> bool:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from decthings_mcp.server.cli import parser
-from decthings_mcp.server.http.access import Access
+from decthings_mcp.server.http.access import Access, Credentials
 from decthings_mcp.server.http.metrics import Metrics
+from decthings_mcp.server.http.named_secrets import Tokens
 from decthings_mcp.server.http.settings import HttpSettings
-from decthings_mcp.server.http.tokens import Tokens
 from decthings_mcp.server.settings import SettingsError
 from deploy_support import COMPOSE, DOCS, ENTRYPOINT, GRACE, ROOT, load
 from http_support import TOKENS, HttpServer, post, sandbox_server, token_file
@@ -74,14 +74,16 @@ def test_a_shown_client_is_accepted(client: dict[str, Any], callers_server: Http
         assert post(server.url, "tools/list", {"Host": "mcp.example.com"}).status_code == 401
 
 
-def test_the_tokens_that_are_shown_are_accepted(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_the_tokens_that_are_shown_are_accepted(tmp_path: Path) -> None:
     (text,) = blocks("text")
     path = tmp_path / "tokens"
     path.write_text(text)
-    access = Access(HttpSettings(token_file=path), Tokens(path))
+    access = Access(HttpSettings(token_file=path), Credentials(Tokens(path)))
     pairs = [line.split() for line in text.splitlines() if not line.startswith("#")]
     for name, token in pairs:
-        assert access.authenticate(Headers({"authorization": f"Bearer {token}"}), b"").name == name
+        caller = await access.authenticate(Headers({"authorization": f"Bearer {token}"}), b"")
+        assert caller.name == name
 
 
 @pytest.mark.parametrize("command", SERVER_COMMANDS)

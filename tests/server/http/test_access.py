@@ -14,9 +14,10 @@ from typing import Any
 import httpx
 import pytest
 import support
-from decthings_mcp.server.http.access import Access, Refusal
+from decthings_mcp.server.http.access import Access, Credentials
+from decthings_mcp.server.http.named_secrets import Tokens
+from decthings_mcp.server.http.refusal import Refusal
 from decthings_mcp.server.http.settings import HttpSettings
-from decthings_mcp.server.http.tokens import Tokens
 from decthings_mcp.tools.calls.services import Caller
 from http_support import (
     ACCEPT,
@@ -121,41 +122,44 @@ def with_token(token: str) -> Headers:
     return Headers({"authorization": f"Bearer {token}"})
 
 
-def test_a_token_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_a_token_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.write_text(f"anna {TOKENS['anna']}\n", encoding="utf-8-sig")
-    access = Access(HttpSettings(token_file=path), Tokens(path))
-    assert access.authenticate(with_token(TOKENS["anna"]), b"").name == "anna"
+    access = Access(HttpSettings(token_file=path), Credentials(Tokens(path)))
+    assert (await access.authenticate(with_token(TOKENS["anna"]), b"")).name == "anna"
 
 
-def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("decthings_mcp.server.http.tokens._RELOAD_SECONDS", 0)
+@pytest.mark.anyio
+async def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("decthings_mcp.server.http.named_secrets._RELOAD_SECONDS", 0)
     path = token_file(tmp_path)
-    access = Access(HttpSettings(token_file=path), Tokens(path))
+    access = Access(HttpSettings(token_file=path), Credentials(Tokens(path)))
     carl = with_token("token-of-carl-0123456789")
     with pytest.raises(Refusal):
-        access.authenticate(carl, b"")
+        await access.authenticate(carl, b"")
     path.write_text("carl token-of-carl-0123456789\n")
-    assert access.authenticate(carl, b"") == Caller("carl")
+    assert await access.authenticate(carl, b"") == Caller("carl")
     with pytest.raises(Refusal):
-        access.authenticate(with_token(TOKENS["anna"]), b"")
+        await access.authenticate(with_token(TOKENS["anna"]), b"")
     path.write_text("broken\n")  # the previous tokens stay valid
-    assert access.authenticate(carl, b"") == Caller("carl")
+    assert await access.authenticate(carl, b"") == Caller("carl")
     path.unlink()
-    assert access.authenticate(carl, b"") == Caller("carl")
+    assert await access.authenticate(carl, b"") == Caller("carl")
     os.mkfifo(path)  # reading it would stop everything
-    assert access.authenticate(carl, b"") == Caller("carl")
+    assert await access.authenticate(carl, b"") == Caller("carl")
     path.unlink()
     path.write_text("# nobody any more\n")
     with pytest.raises(Refusal):
-        access.authenticate(carl, b"")
+        await access.authenticate(carl, b"")
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("name", ["Authorization", "Decthings-Api-Key"])
-def test_a_secret_given_twice_is_refused(name: str) -> None:
+async def test_a_secret_given_twice_is_refused(name: str) -> None:
     raw = [(name.lower().encode(), value) for value in (b"", b"a-key-of-somebody")]
     with pytest.raises(Refusal) as refused:
-        Access(HttpSettings(tenancy="per-caller"), None).authenticate(Headers(raw=raw), b"")
+        await Access(HttpSettings(tenancy="per-caller"), Credentials()).authenticate(Headers(raw=raw), b"")
     assert refused.value.status == 400
 
 
@@ -216,7 +220,7 @@ def test_each_request_brings_its_own_key_where_the_server_has_none(tmp_path: Pat
 def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
     with http_server(*PER_CALLER, "--token-file", str(token_file(tmp_path)), cwd=tmp_path) as server:
         assert post(server.url, "tools/list", own_key("a-key")).status_code == 401
-        assert post(server.url, "tools/list", bearer("anna")).status_code == 401
+        assert post(server.url, "tools/list", bearer("anna")).status_code == 403
         assert post(server.url, "tools/list", {**bearer("anna"), **own_key("a-key")}).status_code == 200
 
 

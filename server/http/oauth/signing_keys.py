@@ -1,0 +1,165 @@
+"""The keys with which the authorization server signs: found through its metadata, cached, and fetched again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from math import ceil
+from time import monotonic
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import anyio
+import httpx
+import jwt
+
+from ....tools.decthings.json_codec import is_list, is_object
+from ....tools.results.text import sanitize
+from ...app import http_client_factory
+from ..refusal import Refusal
+from .settings import is_safe_url
+
+_log = logging.getLogger(__name__)
+
+ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
+"""The accepted algorithms, by the type and the curve of a key. All are asymmetric."""
+
+_FETCH_SECONDS = 10.0
+_REFRESH_SECONDS = 600.0
+"""How long a key stays valid that the authorization server has removed."""
+_RETRY_SECONDS = 30.0
+"""After a refresh that failed."""
+_UNKNOWN_KEY_SECONDS = 60.0
+"""Between two fetches because of unknown keys: anybody can name a key that does not exist."""
+_NO_KEYS_SECONDS = 5.0
+
+
+class _IssuerError(Exception):
+    """The authorization server responds, but not as it should. The message is for the operator."""
+
+
+class _NotThere(_IssuerError):
+    """It responds with a status of 400 to 499."""
+
+
+class SigningKeys:
+    """The public keys of one authorization server, by their `kid`.
+
+    A key that is known is found without waiting. Concurrent callers with unknown keys share one fetch. While the
+    authorization server cannot be reached, the keys that are known stay valid.
+    """
+
+    def __init__(self, issuer: str) -> None:
+        self._issuer = issuer
+        self._open_client: Callable[[], httpx.AsyncClient] | None = None
+        self._fetching = anyio.Lock()
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._is_current = False
+        self._next_fetch_at = 0.0
+
+    @asynccontextmanager
+    async def kept_current(self) -> AsyncGenerator[None]:
+        """Fetch the keys now, and regularly until the block ends."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._refresh_regularly)
+            yield
+            group.cancel_scope.cancel()
+
+    async def find(self, kid: str) -> jwt.PyJWK | None:
+        """The key with this id, or None if the authorization server has no such key.
+
+        Raises:
+            Refusal: it cannot be known, since the authorization server cannot be reached.
+        """
+        if self._may_fetch_for(kid):
+            async with self._fetching:
+                if self._may_fetch_for(kid):
+                    await self._fetch()
+                    self._next_fetch_at = monotonic() + (_UNKNOWN_KEY_SECONDS if self._keys else _NO_KEYS_SECONDS)
+        if kid not in self._keys and not self._is_current:
+            wait = str(max(1, ceil(self._next_fetch_at - monotonic())))
+            message = f"The sign-in service cannot be reached; nothing was done. Wait {wait} s, then call again."
+            raise Refusal(503, message, {"Retry-After": wait})
+        return self._keys.get(kid)
+
+    def _may_fetch_for(self, kid: str) -> bool:
+        return kid not in self._keys and monotonic() >= self._next_fetch_at
+
+    async def _refresh_regularly(self) -> None:
+        while True:
+            async with self._fetching:
+                await self._fetch()
+            await anyio.sleep(_REFRESH_SECONDS if self._is_current else _RETRY_SECONDS)
+
+    async def _fetch(self) -> None:
+        """Fetch the keys; if that fails, log why and keep those that are known."""
+        try:
+            self._open_client = self._open_client or http_client_factory(self._issuer)
+            with anyio.fail_after(_FETCH_SECONDS):
+                async with self._open_client() as http:
+                    self._keys = _usable_keys(await _get(http, await self._jwks_uri(http)))
+            self._is_current = True
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, _IssuerError) as error:  # or a TimeoutError
+            self._is_current = False
+            reason = str(error) if isinstance(error, _IssuerError) else type(error).__name__
+            known = len(self._keys)
+            _log.error("The keys of %s cannot be fetched: %s. %d keys are known", self._issuer, reason, known)
+
+    async def _jwks_uri(self, http: httpx.AsyncClient) -> str:
+        metadata = await _metadata(http, self._issuer)
+        if metadata.get("issuer") != self._issuer:
+            named = sanitize(str(metadata.get("issuer")), 200)
+            raise _IssuerError(f"its metadata names the issuer {named!r}, and --oidc-issuer must be exactly that")
+        uri = metadata.get("jwks_uri")
+        if not isinstance(uri, str) or not is_safe_url(uri, query=True):
+            raise _IssuerError("its metadata has no jwks_uri with https")
+        return uri
+
+
+async def _metadata(http: httpx.AsyncClient, issuer: str) -> dict[str, Any]:
+    """The metadata of the authorization server, by OpenID Connect Discovery 1.0 or by RFC 8414."""
+    at_oidc, at_oauth = _metadata_urls(issuer)
+    try:
+        return await _get(http, at_oidc)
+    except _NotThere:
+        return await _get(http, at_oauth)
+
+
+async def _get(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    response = await http.get(url, headers={"Accept": "application/json"})
+    if not response.is_success:
+        kind = _NotThere if response.is_client_error else _IssuerError
+        raise kind(f"the status at {sanitize(url, 200)} is {response.status_code}")
+    document: object = response.json()
+    if not is_object(document):
+        raise _IssuerError(f"{sanitize(url, 200)} is not a JSON object")
+    return document
+
+
+def _metadata_urls(issuer: str) -> tuple[str, str]:
+    parts = urlsplit(issuer.removesuffix("/"))
+    at_oauth = parts._replace(path=f"/.well-known/oauth-authorization-server{parts.path}")
+    return f"{issuer.removesuffix('/')}/.well-known/openid-configuration", urlunsplit(at_oauth)
+
+
+def _usable_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+    listed = jwks.get("keys")
+    found = [_usable_key(key) for key in listed if is_object(key)] if is_list(listed) else []
+    keys = {key.key_id: key for key in found if key is not None and key.key_id}
+    if not keys:
+        raise _IssuerError(f"it lists no key with a kid for {', '.join(ALGORITHMS.values())}")
+    return keys
+
+
+def _usable_key(jwk: dict[str, Any]) -> jwt.PyJWK | None:
+    """A key that signs with one of the accepted algorithms."""
+    algorithm = ALGORITHMS.get((str(jwk.get("kty")), jwk.get("crv")))
+    if algorithm is None or jwk.get("alg", algorithm) != algorithm or jwk.get("use", "sig") != "sig":
+        return None
+    if not isinstance(jwk.get("kid"), str):
+        return None
+    try:
+        return jwt.PyJWK(jwk, algorithm)
+    except jwt.PyJWTError:
+        return None
