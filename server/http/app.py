@@ -102,9 +102,8 @@ def _resource_server(http: HttpSettings) -> ResourceServer | None:
     if http.oauth is None:
         return None
     from .oauth.resource_server import ResourceServer
-    from .oauth.signing_keys import SigningKeys
 
-    return ResourceServer(http.oauth, SigningKeys(http.oauth.issuer))
+    return ResourceServer(http.oauth)
 
 
 def _oauth_metadata_routes(http: HttpSettings) -> list[Route]:

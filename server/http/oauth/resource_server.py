@@ -10,13 +10,13 @@ Sources: RFC 6750 (the responses), RFC 8725 and RFC 9068 (the checks), the autho
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import jwt
 
 from ....tools.decthings.json_codec import is_list
+from ....tools.results.text import sanitize
 from ..refusal import Refusal
 from .metadata import metadata_url
 from .settings import OAuthSettings
@@ -26,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 _LEEWAY_SECONDS = 30
 """By how much the clocks of the authorization server and of this server may differ."""
+_SIGN_IN_FIRST = (
+    "This server needs an access token. Clients that support OAuth sign in by themselves; WWW-Authenticate says where."
+)
 _MAX_NAME_CHARACTERS = 255
 _OPTIONS: Any = {"require": ["exp", "iss", "aud"], "enforce_minimum_key_length": True}
 _REASONS: dict[type[jwt.PyJWTError], str] = {
@@ -41,17 +44,16 @@ _REASONS: dict[type[jwt.PyJWTError], str] = {
 class ResourceServer:
     """Identifies callers by the access tokens of one authorization server."""
 
-    def __init__(self, settings: OAuthSettings, keys: SigningKeys) -> None:
+    def __init__(self, settings: OAuthSettings) -> None:
         self._settings = settings
-        self._keys = keys
+        self._keys = SigningKeys(settings.issuer)
         self._where = f'resource_metadata="{metadata_url(settings.resource)}"'
         if settings.scope is not None:
             self._where += f', scope="{settings.scope}"'
 
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        async with self._keys.kept_current():
-            yield
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """While the server serves: keeps the keys of the authorization server current."""
+        return self._keys.kept_current()
 
     async def caller_of(self, token: str) -> str:
         """The name of the token's owner.
@@ -60,8 +62,7 @@ class ResourceServer:
             Refusal: the token is not accepted.
         """
         if not token:
-            message = "Sign in to use this server: its authorization server is in the header WWW-Authenticate."
-            raise Refusal(401, message, {"WWW-Authenticate": f"Bearer {self._where}"})
+            raise Refusal(401, _SIGN_IN_FIRST, {"WWW-Authenticate": f"Bearer {self._where}"})
         claims = await self._claims(token)
         if not self._has_scope(claims):
             raise self._challenge(403, "insufficient_scope", f"The access token lacks the scope {self._settings.scope}")
@@ -80,6 +81,7 @@ class ResourceServer:
                 options=_OPTIONS,
             )
         except jwt.PyJWTError as error:
+            _log_what_is_wrong(token, error)
             raise self._invalid(_REASONS.get(type(error), "is not valid")) from None
 
     async def _key_of(self, token: str) -> jwt.PyJWK:
@@ -108,7 +110,7 @@ class ResourceServer:
     def _name(self, claims: dict[str, Any]) -> str:
         name = claims.get(self._settings.name_claim)
         if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME_CHARACTERS or not name.isprintable():
-            _log.info("Refused an access token: it has no name in %s", self._settings.name_claim)
+            _log.warning("Refused an access token: its claim %s is no name", self._settings.name_claim)
             raise Refusal(
                 403,
                 f"The access token does not name its owner: its claim {self._settings.name_claim} must be a string. "
@@ -123,4 +125,13 @@ class ResourceServer:
         """A refusal after which the client signs in again. The description has no quotes."""
         _log.info("Refused a request: %s", description)
         challenge = f'Bearer error="{error}", error_description="{description}", {self._where}'
-        return Refusal(status, f"{description}. Sign in again to use this server.", {"WWW-Authenticate": challenge})
+        message = f"{description}. Sign in again; if that does not help, ask the operator of this server."
+        return Refusal(status, message, {"WWW-Authenticate": challenge})
+
+
+def _log_what_is_wrong(token: str, error: jwt.PyJWTError) -> None:
+    """Log what the operator can correct: the audience or the issuer of tokens with a valid signature."""
+    claim = {jwt.InvalidAudienceError: "aud", jwt.InvalidIssuerError: "iss"}.get(type(error))
+    if claim is not None:
+        found = jwt.decode(token, options={"verify_signature": False})[claim]
+        _log.warning("Refused an access token: its claim %s is %s", claim, sanitize(repr(found), 200))

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import anyio
+import anyio.lowlevel
 import httpx
 import jwt
 
@@ -33,6 +33,7 @@ _RETRY_SECONDS = 30.0
 _UNKNOWN_KEY_SECONDS = 60.0
 """Between two fetches because of unknown keys: anybody can name a key that does not exist."""
 _NO_KEYS_SECONDS = 5.0
+"""Between two while none is known."""
 
 
 class _IssuerError(Exception):
@@ -63,6 +64,7 @@ class SigningKeys:
         """Fetch the keys now, and regularly until the block ends."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._refresh_regularly)
+            await anyio.lowlevel.checkpoint()  # the first requests wait for this fetch, instead of one of their own
             yield
             group.cancel_scope.cancel()
 
@@ -75,8 +77,9 @@ class SigningKeys:
         if self._may_fetch_for(kid):
             async with self._fetching:
                 if self._may_fetch_for(kid):
+                    pause = _UNKNOWN_KEY_SECONDS if self._keys else _NO_KEYS_SECONDS
                     await self._fetch()
-                    self._next_fetch_at = monotonic() + (_UNKNOWN_KEY_SECONDS if self._keys else _NO_KEYS_SECONDS)
+                    self._next_fetch_at = monotonic() + pause
         if kid not in self._keys and not self._is_current:
             wait = str(max(1, ceil(self._next_fetch_at - monotonic())))
             message = f"The sign-in service cannot be reached; nothing was done. Wait {wait} s, then call again."

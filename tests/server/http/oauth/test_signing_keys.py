@@ -1,0 +1,144 @@
+"""The keys of the authorization server: found, cached, rotated, and kept while it is down."""
+
+from collections.abc import Generator
+from typing import Any
+
+import anyio
+import pytest
+import support
+from decthings_mcp.server.http.oauth import signing_keys
+from decthings_mcp.server.http.oauth.signing_keys import SigningKeys
+from decthings_mcp.server.http.refusal import Refusal
+from oauth_support import Issuer, issuer, rsa_key
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def serving() -> Generator[Issuer]:
+    with issuer() as running:
+        yield running
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a minute had passed between two calls."""
+    monkeypatch.setattr(signing_keys, "_UNKNOWN_KEY_SECONDS", 0)
+    monkeypatch.setattr(signing_keys, "_NO_KEYS_SECONDS", 0)
+
+
+async def test_known_keys_are_fetched_once(serving: Issuer) -> None:
+    keys = SigningKeys(serving.url)
+    async with keys.kept_current():
+        for _ in range(100):
+            assert await keys.find("rsa")
+    assert serving.requests["/jwks"] == 1
+
+
+async def test_unknown_keys_are_looked_for_once_a_minute_by_all_callers_together(serving: Issuer) -> None:
+    keys, found = SigningKeys(serving.url), list[Any]()
+
+    async def find(kid: str) -> None:
+        found.append(await keys.find(kid))
+
+    async with keys.kept_current():
+        assert await keys.find("rsa")
+        async with anyio.create_task_group() as group:
+            for number in range(100):
+                group.start_soon(find, f"invented-{number}")
+        assert await keys.find("rsa")
+    assert found == [None] * 100
+    assert serving.requests["/jwks"] == 2
+
+
+async def test_a_rotated_key_is_found_and_the_removed_one_is_not(serving: Issuer, no_pauses: None) -> None:
+    keys = SigningKeys(serving.url)
+    async with keys.kept_current():
+        assert await keys.find("rsa")
+        serving.listed.clear()
+        serving.add_key("next", rsa_key())
+        assert await keys.find("next")
+        assert await keys.find("rsa") is None
+
+
+async def test_keys_are_refreshed_regularly(serving: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_keys, "_REFRESH_SECONDS", 0.01)
+    monkeypatch.setattr(signing_keys, "_UNKNOWN_KEY_SECONDS", 0)
+    keys = SigningKeys(serving.url)
+    async with keys.kept_current():
+        assert await keys.find("rsa")
+        serving.listed.clear()
+        serving.add_key("next", rsa_key())
+        with anyio.fail_after(30):
+            while await keys.find("rsa"):
+                await anyio.lowlevel.checkpoint()
+
+
+async def test_known_keys_stay_valid_while_the_authorization_server_is_down(serving: Issuer, no_pauses: None) -> None:
+    keys = SigningKeys(serving.url)
+    async with keys.kept_current():
+        assert await keys.find("rsa")
+        serving.is_down = True
+        with pytest.raises(Refusal) as refused:
+            await keys.find("next")  # whether it exists cannot be known
+        assert refused.value.status == 503
+        assert await keys.find("rsa")
+        serving.is_down = False
+        assert await keys.find("next") is None
+
+
+async def test_without_any_key_callers_are_asked_to_wait(serving: Issuer) -> None:
+    serving.is_down = True
+    keys = SigningKeys(serving.url)
+    for _ in range(100):
+        with pytest.raises(Refusal) as refused:
+            await keys.find("rsa")
+        assert refused.value.status == 503
+        assert 1 <= int(refused.value.headers["Retry-After"]) <= 5
+    assert serving.requests["/.well-known/openid-configuration"] == 1
+
+
+async def test_keys_are_found_as_soon_as_the_authorization_server_is_up(serving: Issuer, no_pauses: None) -> None:
+    serving.is_down = True
+    keys = SigningKeys(serving.url)
+    with pytest.raises(Refusal):
+        await keys.find("rsa")
+    serving.is_down = False
+    assert await keys.find("rsa")
+
+
+async def test_an_issuer_that_cannot_be_reached_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    url = f"http://127.0.0.1:{support.free_port()}"
+    with pytest.raises(Refusal):
+        await SigningKeys(url).find("rsa")
+    assert f"The keys of {url} cannot be fetched: ConnectError" in caplog.text
+
+
+async def test_metadata_of_rfc_8414_is_found_too(serving: Issuer) -> None:
+    serving.url += "/tenant"
+    at = "/.well-known/oauth-authorization-server/tenant"
+    serving.documents = {at: {"issuer": serving.url, "jwks_uri": f"{serving.url}/jwks"}}
+    assert await SigningKeys(serving.url).find("rsa")
+
+
+@pytest.mark.parametrize(("metadata", "reason"), [
+    ({"issuer": "ISSUER/"}, "--oidc-issuer must be exactly that"),
+    ({}, "--oidc-issuer must be exactly that"),
+    ({"issuer": "ISSUER"}, "no jwks_uri with https"),
+    ({"issuer": "ISSUER", "jwks_uri": "http://keys.example.com"}, "no jwks_uri with https"),
+    ({"issuer": "ISSUER", "jwks_uri": "file:///etc/passwd"}, "no jwks_uri with https"),
+    ({"issuer": "ISSUER", "jwks_uri": "ISSUER/none"}, "the status at ISSUER/none is 404"),
+    ({"issuer": "ISSUER", "jwks_uri": "ISSUER/empty"}, "lists no key"),
+    ({"issuer": "ISSUER", "jwks_uri": "ISSUER/list"}, "is not a JSON object"),
+    (None, "the status at ISSUER/.well-known/oauth-authorization-server is 404"),
+])  # fmt: skip
+async def test_an_issuer_with_a_mistake_is_explained_to_the_operator(
+    metadata: dict[str, str] | None, reason: str, serving: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    serving.documents = {"/empty": {"keys": []}, "/list": [1]}
+    if metadata is not None:
+        given = {name: value.replace("ISSUER", serving.url) for name, value in metadata.items()}
+        serving.documents["/.well-known/openid-configuration"] = given
+    with pytest.raises(Refusal):
+        await SigningKeys(serving.url).find("rsa")
+    assert reason.replace("ISSUER", serving.url) in caplog.text
