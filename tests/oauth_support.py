@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,12 @@ def rsa_key(bits: int = 2048) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
+@cache
+def _first_key() -> rsa.RSAPrivateKey:
+    """For all issuers, since it takes long to generate one."""
+    return rsa_key()
+
+
 def public_jwk(key: PrivateKey, kid: str, **members: Any) -> dict[str, Any]:
     kind = {rsa.RSAPrivateKey: RSAAlgorithm, ec.EllipticCurvePrivateKey: ECAlgorithm}
     algorithm: Any = next((kind[cls] for cls in kind if isinstance(key, cls)), OKPAlgorithm)
@@ -36,7 +43,7 @@ class Issuer:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.keys: dict[str, PrivateKey] = {"rsa": rsa_key()}
+        self.keys: dict[str, PrivateKey] = {"rsa": _first_key()}
         self.documents: dict[str, Any] = {
             "/.well-known/openid-configuration": {"issuer": url, "jwks_uri": f"{url}/jwks"},
         }
@@ -84,7 +91,7 @@ def issuer() -> Generator[Issuer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         serving = Issuer(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield serving
         server.shutdown()

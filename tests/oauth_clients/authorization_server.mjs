@@ -42,8 +42,8 @@ async function signIn(request, response) {
   const grant = grantId
     ? await provider.Grant.find(grantId)
     : new provider.Grant({ accountId: session.accountId, clientId: params.client_id });
-  grant.addOIDCScope(params.scope);
-  grant.addResourceScope(audience, params.scope);
+  if (params.scope) grant.addOIDCScope(params.scope);
+  if (params.scope) grant.addResourceScope(audience, params.scope);
   return provider.interactionFinished(
     request, response, { consent: { grantId: await grant.save() } }, { mergeWithLastSubmission: true },
   );
