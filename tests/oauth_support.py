@@ -47,7 +47,7 @@ class Issuer:
         self.documents: dict[str, Any] = {
             "/.well-known/openid-configuration": {"issuer": url, "jwks_uri": f"{url}/jwks"},
         }
-        self.listed = [public_jwk(self.keys["rsa"], "rsa", alg="RS256")]
+        self.listed: list[Any] = [public_jwk(self.keys["rsa"], "rsa", alg="RS256")]
         self.is_down = False
         self.requests = Counter[str]()
 
@@ -86,7 +86,7 @@ def issuer() -> Generator[Issuer]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name there
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

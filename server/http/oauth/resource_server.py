@@ -40,6 +40,8 @@ _REASONS: dict[type[jwt.PyJWTError], str] = {
     jwt.MissingRequiredClaimError: "lacks a claim: exp, iss and aud are required",
 }
 
+_CORRECTABLE: dict[type[jwt.PyJWTError], str] = {jwt.InvalidAudienceError: "aud", jwt.InvalidIssuerError: "iss"}
+
 
 class ResourceServer:
     """Identifies callers by the access tokens of one authorization server."""
@@ -131,7 +133,7 @@ class ResourceServer:
 
 def _log_what_is_wrong(token: str, error: jwt.PyJWTError) -> None:
     """Log what the operator can correct: the audience or the issuer of tokens with a valid signature."""
-    claim = {jwt.InvalidAudienceError: "aud", jwt.InvalidIssuerError: "iss"}.get(type(error))
+    claim = _CORRECTABLE.get(type(error))
     if claim is not None:
         found = jwt.decode(token, options={"verify_signature": False})[claim]
         _log.warning("Refused an access token: its claim %s is %s", claim, sanitize(repr(found), 200))

@@ -62,8 +62,8 @@ def _is_scope(scope: str | None) -> bool:
 def _check_url(option: str, url: str) -> None:
     if not is_safe_url(url):
         raise SettingsError(
-            f"{option} must be an https URL without a query, a fragment and credentials; on this machine's loopback "
-            f"addresses it may be http. {url!r} is not."
+            f"{option} must be an https URL without a query, a fragment and credentials, or an http URL of this "
+            "machine's loopback addresses."
         )
 
 

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import threading
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from http_support import (
     HttpServer,
     bearer,
     call,
+    echoing_upstream,
     http_server,
     keyed_server,
     post,
@@ -59,6 +59,8 @@ def with_tokens(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServe
     (("--tenancy", "per-caller"), "remove the server's own"),
     (("--token-file", "none"), "cannot be read"),
     (("--token-file", "{short}"), "16 characters"),
+    (("--keys", "{tokens}"), "needs --tenancy per-caller"),
+    (("--keys", "{tokens}", "--token-file", "{tokens}"), "needs --tenancy per-caller"),
     (("--token-file", "{empty}"), "lists no callers"),
     (("--allowed-host", "https://mcp.example.com"), "without https://"),
     (("--allowed-host", "mcp.example.com/mcp"), "--allowed-host must be a name"),
@@ -217,6 +219,21 @@ def test_each_request_brings_its_own_key_where_the_server_has_none(tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_a_bearer_token_is_a_key_where_no_tokens_are_needed(tmp_path: Path) -> None:
+    """Some clients take a header of another name for a reason to sign in."""
+    with (
+        support.upstream(support.created()) as up,
+        http_server("--api-url", up.url, *PER_CALLER, cwd=tmp_path) as server,
+    ):
+        call(server.url, "create_model", CREATE, {"Authorization": "Bearer key-of-anna"})
+        for authorization in ("Basic key-of-anna", "Bearer", "Bearer two words"):
+            refused = post(server.url, "tools/list", {"Authorization": authorization})
+            assert refused.status_code == 401
+            assert refused.headers["www-authenticate"] == 'Bearer realm="decthings-mcp"'
+    assert [request.headers["authorization"] for request in up.requests] == ["Bearer key-of-anna"]
+
+
+@pytest.mark.slow
 def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
     with http_server(*PER_CALLER, "--token-file", str(token_file(tmp_path)), cwd=tmp_path) as server:
         assert post(server.url, "tools/list", own_key("a-key")).status_code == 401
@@ -227,18 +244,8 @@ def test_tokens_and_keys_can_both_be_asked_for(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("stateless", [False, True])
 def test_callers_see_nothing_of_each_other(stateless: bool, tmp_path: Path) -> None:
-    """A hundred at a time; Decthings echoes the key in every place that a response has, and sets a cookie with it."""
+    """A hundred at a time."""
     keys = {"anna": "canary-anna-51f0c2", "bert": "canary-bert-93d7aa"}
-
-    def echo(connection: socket.socket, request: support.Request | None) -> None:
-        while request is not None:  # the connection is kept for whoever comes next
-            key = request.headers["authorization"].removeprefix("Bearer ")
-            params, _ = support.decode_request(request.body)
-            marked = {"mark": params["description"], "echo": [key, {key: key}]}
-            answer = support.frame({"error": {"code": "quota_exceeded", **marked}})
-            connection.sendall(answer.replace(b"\r\n\r\n", f"\r\nSet-Cookie: key={key}\r\n\r\n".encode(), 1))
-            if (request := support.read_request(connection)) is not None:
-                up.requests.append(request)
 
     def ask(number: int) -> tuple[str, str]:
         name = ("anna", "bert")[number % 2]
@@ -247,7 +254,7 @@ def test_callers_see_nothing_of_each_other(stateless: bool, tmp_path: Path) -> N
 
     options = ["--log-level", "DEBUG", "--calls-per-second", "10000", *(["--stateless"] if stateless else [])]
     with (
-        support.upstream(echo) as up,
+        echoing_upstream() as up,
         http_server("--api-url", up.url, *PER_CALLER, *options, cwd=tmp_path) as server,
         ThreadPoolExecutor(100) as pool,
     ):

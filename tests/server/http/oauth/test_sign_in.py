@@ -57,14 +57,14 @@ def authorization_server(node: Node, audience: str) -> Generator[str]:
             process.terminate()
 
 
-@pytest.fixture
-def server(node: Node, tmp_path: Path) -> Generator[HttpServer]:
+@pytest.fixture(scope="module")
+def server(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServer]:
     """Its callers sign in at an authorization server of their own."""
     port = support.free_port()
     resource = f"http://127.0.0.1:{port}/mcp"
     with authorization_server(node, resource) as issuer:
         options = oidc(issuer, resource, "--oidc-scope", "models", "--log-level", "DEBUG")
-        with sandbox_server("--port", str(port), *options, cwd=tmp_path) as running:
+        with sandbox_server("--port", str(port), *options, cwd=tmp_path_factory.mktemp("sign-in")) as running:
             yield running
 
 
@@ -118,7 +118,7 @@ async def test_the_python_client_signs_in(mode: str, revision: str, server: Http
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
     ):
         assert client.protocol_version == revision
-        result = await client.call_tool("create_model", support.CREATE)
+        result = await client.call_tool("create_model", {**support.CREATE, "name": mode})
     assert (result.structured_content or {})["outcome"] == "created"
     assert person.asked_for["code_challenge_method"] == ["S256"]
     assert person.asked_for["resource"] == [url]
