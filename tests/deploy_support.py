@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from decthings_mcp.server.cli import parser
 from decthings_mcp.server.http import serve as serving
-from decthings_mcp.server.http.named_secrets import Tokens
+from decthings_mcp.server.http.access import Credentials
 from decthings_mcp.server.http.settings import HttpSettings
 from decthings_mcp.server.settings import Settings
 from http_support import token_file
@@ -60,7 +60,8 @@ def options_of(arguments: list[str], folder: Path) -> Namespace:
     options = parser().parse_args(arguments)
     if options.token_file is not None:
         options.token_file = token_file(folder)
-    for name, content in [("state_key_file", "0123456789abcdef" * 4), ("api_key_file", "key")]:
+    keys = [("keys_file", f"anna {'0123456789abcdef' * 2}"), ("api_key_file", "key")]
+    for name, content in [("state_key_file", "0123456789abcdef" * 4), *keys]:
         if getattr(options, name) is not None:
             path = folder / name
             path.write_text(f"{content}\n")
@@ -75,7 +76,6 @@ def load(arguments: list[str], folder: Path) -> tuple[Namespace, HttpSettings]:
     settings = Settings.load(options, {}, None)
     assert not settings.warnings
     http = HttpSettings.load(options, settings)
-    if http.token_file is not None:
-        Tokens(http.token_file)
+    Credentials.load(http)
     assert options.http
     return options, http
