@@ -46,7 +46,7 @@ async def try_key(settings: Settings, key: SecretStr | None) -> Trial:
     """Look at the newest models of the account. Without a key, Decthings may refuse that."""
     ahead: list[float] = []
     try:
-        async with ClientPool(http_client_factory(settings)) as pool:
+        async with ClientPool(http_client_factory(settings.api_url)) as pool:
             client = DecthingsClient(pool, settings.api_url, key, settings.timeouts)
             try:
                 listed = await client.get_models({"limit": _MODELS}, lambda date: ahead.append(time() - date / 1000))
