@@ -61,7 +61,11 @@ def install(package: str, version: str, script: str | None = None) -> Path:
             _run([node(), *npm], new.parent, f"npm cannot install {package} {version}")
             if script is not None:
                 _run([node(), script], new / "node_modules" / package, f"{script} of {package} failed")
-            new.rename(folder)
+            try:
+                new.rename(folder)
+            except OSError:
+                if not folder.exists():  # another process was faster
+                    raise
     return folder
 
 

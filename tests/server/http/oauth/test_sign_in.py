@@ -2,15 +2,15 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import httpx2
+import npm
 import pytest
 import support
 from http_support import HttpServer, sandbox_server
@@ -24,33 +24,29 @@ from pydantic import AnyUrl
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[4]
-SCRIPTS = ROOT / "tests" / "oauth_clients"
+SCRIPTS = Path(__file__).parents[3] / "oauth_clients"
 CALLBACK = "http://127.0.0.1:1/callback"  # nobody listens: the redirect is read, not followed
 
 
-class Node(NamedTuple):
-    program: str
-    packages: str
-
-    def command(self, script: str, *arguments: str) -> list[str]:
-        return [self.program, str(SCRIPTS / script), self.packages, *arguments]
+AUTHORIZATION_SERVER = ("oidc-provider", "9.13.3")
+CLIENTS = [("@modelcontextprotocol/client", "2.4.0"), ("@modelcontextprotocol/sdk", "1.32.2")]
+"""The official TypeScript clients: the current one, and the one of 2025-11-25."""
 
 
-@pytest.fixture(scope="session")
-def node() -> Node:
-    command = [sys.executable, str(ROOT / ".ci" / "node_packages.py"), "oauth"]
-    installed = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
-    if installed.returncode:
-        pytest.skip(f"npm cannot install the authorization server: {installed.stderr.strip()[-200:]}")
-    return Node(*installed.stdout.splitlines())
+def command(script: str, package: tuple[str, str], *arguments: str) -> list[str]:
+    """The command that runs a script with an npm package, which is installed if it is not there yet."""
+    try:
+        folder = npm.install(*package)
+    except npm.Unavailable as problem:
+        pytest.skip(str(problem))
+    return [npm.node(), str(SCRIPTS / script), str(folder), *arguments]
 
 
 @contextmanager
-def authorization_server(node: Node, audience: str) -> Generator[str]:
+def authorization_server(audience: str) -> Generator[str]:
     """Its issuer identifier."""
-    command = node.command("authorization_server.mjs", audience)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    started = command("authorization_server.mjs", AUTHORIZATION_SERVER, audience)
+    with subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             yield support.pipe(process.stdout).readline().strip()
         finally:
@@ -58,11 +54,11 @@ def authorization_server(node: Node, audience: str) -> Generator[str]:
 
 
 @pytest.fixture(scope="module")
-def server(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[HttpServer]:
     """Its callers sign in at an authorization server of their own."""
     port = support.free_port()
     resource = f"http://127.0.0.1:{port}/mcp"
-    with authorization_server(node, resource) as issuer:
+    with authorization_server(resource) as issuer:
         options = oidc(issuer, resource, "--oidc-scope", "models", "--log-level", "DEBUG")
         with sandbox_server("--port", str(port), *options, cwd=tmp_path_factory.mktemp("sign-in")) as running:
             yield running
@@ -128,17 +124,17 @@ async def test_the_python_client_signs_in(mode: str, revision: str, server: Http
     assert memory.token.access_token not in "".join(server.lines)
 
 
-def sign_in(node: Node, package: str, url: str) -> dict[str, Any]:
+def sign_in(package: tuple[str, str], url: str) -> dict[str, Any]:
     """What the TypeScript client prints."""
-    command = node.command("client.mjs", package, url)
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    started = command("client.mjs", package, package[0], url)
+    ended = subprocess.run(started, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 
 
-@pytest.mark.parametrize("package", ["@modelcontextprotocol/client", "@modelcontextprotocol/sdk"])
-def test_the_typescript_client_signs_in(package: str, server: HttpServer, node: Node) -> None:
-    printed = sign_in(node, package, server.url)
+@pytest.mark.parametrize("package", CLIENTS)
+def test_the_typescript_client_signs_in(package: tuple[str, str], server: HttpServer) -> None:
+    printed = sign_in(package, server.url)
     assert printed["protocol"] in ("2026-07-28", None)  # the older client does not say
     assert printed["result"]["sandbox"]
     assert server.logged("caller", "anna")["status"] == 200
@@ -146,10 +142,10 @@ def test_the_typescript_client_signs_in(package: str, server: HttpServer, node: 
 
 
 @needs_nginx
-def test_a_client_signs_in_behind_a_proxy(node: Node, tmp_path: Path) -> None:
+def test_a_client_signs_in_behind_a_proxy(tmp_path: Path) -> None:
     port = support.free_port()
     (tmp_path / "nginx").mkdir()
-    with gateway(tmp_path / "nginx", port, port, port) as proxy, authorization_server(node, proxy.url) as issuer:
+    with gateway(tmp_path / "nginx", port, port, port) as proxy, authorization_server(proxy.url) as issuer:
         options = oidc(issuer, proxy.url, "--oidc-scope", "models", "--trusted-proxy", "127.0.0.1")
         with sandbox_server("--port", str(port), *options, cwd=tmp_path):
-            assert sign_in(node, "@modelcontextprotocol/client", proxy.url)["result"]["sandbox"]
+            assert sign_in(CLIENTS[0], proxy.url)["result"]["sandbox"]
