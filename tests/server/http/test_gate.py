@@ -11,12 +11,11 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from decthings_mcp.server.http import gate, rate_limit
-from decthings_mcp.server.http import tokens as tokens_module
-from decthings_mcp.server.http.access import Access
+from decthings_mcp.server.http import gate, named_secrets, rate_limit
+from decthings_mcp.server.http.access import Access, Credentials
 from decthings_mcp.server.http.gate import MAX_BODY_BYTES, MAX_SESSIONS_OF_CALLER, MAX_VALUES
+from decthings_mcp.server.http.named_secrets import Tokens
 from decthings_mcp.server.http.settings import HttpSettings
-from decthings_mcp.server.http.tokens import Tokens
 from decthings_mcp.server.settings import SettingsError
 from decthings_mcp.tools.calls.services import CALLER, Caller
 from http_support import TOKENS, bearer, token_file
@@ -41,7 +40,7 @@ class Endpoint:
         self.bodies: list[bytes] = []
         self.sessions = Counter[str]()
         self.app = gate.AccessMiddleware(
-            gate.BodyMiddleware(self._mcp), Access(settings, tokens), lambda caller: self.sessions[caller]
+            gate.BodyMiddleware(self._mcp), Access(settings, Credentials(tokens)), lambda caller: self.sessions[caller]
         )
 
     async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,7 +67,7 @@ def tokens(tmp_path: Path) -> Tokens:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """The seconds of the rate limit and of the token file."""
     now = Counter(seconds=1000)
-    for module in (rate_limit, tokens_module):
+    for module in (rate_limit, named_secrets):
         monkeypatch.setattr(module, "monotonic", lambda: now["seconds"])
     return now
 
@@ -360,7 +359,7 @@ class Shutdown:
             finally:
                 await on_cancel()
 
-        access = gate.AccessMiddleware(mcp, Access(SINGLE, None), lambda _: 0)
+        access = gate.AccessMiddleware(mcp, Access(SINGLE, Credentials()), lambda _: 0)
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             async with anyio.create_task_group() as calls:
@@ -424,7 +423,7 @@ def test_a_token_of_sixteen_characters_is_long_enough(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_text_do_not_stop_the_other_callers(tmp_path: Path) -> None:
-    (tmp_path / "tokens").write_bytes(b"# caf\xe9\nanna " + TOKENS["anna"].encode() + b"\n")
+    (tmp_path / "tokens").write_bytes(b"# \xe9\nanna " + TOKENS["anna"].encode() + b"\n")
     assert Tokens(tmp_path / "tokens").caller_of(TOKENS["anna"]) == "anna"
 
 
@@ -457,6 +456,6 @@ def test_a_changed_token_file_is_read_within_a_second_and_logged(
     clock["seconds"] += 1
     assert tokens.caller_of("token-of-carl-0123456789") == "carl"
     assert caplog.messages == [
-        "The token file has changed; it lists 1 callers now",
-        "The token file can no longer be read (FileNotFoundError); the previous tokens stay valid",
+        "The file of --token-file has changed; it lists 1 callers now",
+        "The file of --token-file cannot be used (FileNotFoundError); its previous content stays valid",
     ]
