@@ -21,6 +21,8 @@ from .settings import HttpSettings
 from .tokens import Tokens
 
 KEY_HEADER = "decthings-api-key"
+NOBODY = "anyone"
+"""The name of callers who need none."""
 _MAX_HEADER_BYTES = 16 * 1024
 
 
@@ -71,7 +73,7 @@ class Access:
         if not self._per_caller:
             if key:
                 raise Refusal(400, "This server uses its own Decthings key; remove Decthings-Api-Key.")
-            return Caller(name or "anyone")
+            return Caller(name or NOBODY)
         if not re.fullmatch("[!-~]+", key):
             raise Refusal(401, "Every request must carry a Decthings API key in the header Decthings-Api-Key.")
         # A name that distinguishes callers in logs without revealing their keys.

@@ -17,7 +17,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ...tools.calls.mcp_internals import lowlevel_server, sessions_of, skip_header_arguments
+from ...tools.calls.mcp_internals import lifespan_of, lowlevel_server, sessions_of, skip_header_arguments
+from ...tools.create_model.tool import CREATE_MODEL
 from ..app import Observer, create_server
 from ..importing import relax_gc
 from ..logs import configure_logging
@@ -29,6 +30,8 @@ from .gate import AccessMiddleware, BodyMiddleware
 from .health import Health
 from .settings import HttpSettings
 from .tokens import Tokens
+from .uploads.links import Links
+from .uploads.receive import Uploads
 
 _MAX_SESSIONS = 2_000
 _SESSION_SECONDS = 600
@@ -42,7 +45,8 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
     configure_logging(settings.log_level, settings.secret_key)  # a worker process has not done so yet
     if tracing.is_wanted():
         tracing.set_up_tracing()
-    manager = _session_manager(settings, http)
+    links = Links([key.value for key in http.state_keys], http.public_url) if http.state_keys else None
+    manager = _session_manager(settings, http, links)
     mcp = BodyMiddleware(AuthContextMiddleware(manager.handle_request))
     endpoint = AccessMiddleware(mcp, Access(http, tokens), None if http.stateless else partial(sessions_of, manager))
     health = Health(settings)
@@ -50,6 +54,7 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
         Route(http.path, _with_cors(endpoint, http)),
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
+        *_upload_routes(settings, http, manager, links),
     ]
     app = Starlette(routes=routes, lifespan=_lifespan(manager, endpoint))
     app.router.redirect_slashes = False  # behind a proxy it would redirect from https to http, with the key
@@ -58,13 +63,23 @@ def create_app(settings: Settings, http: HttpSettings, tokens: Tokens | None) ->
     return AccessLog(app)
 
 
-def _session_manager(settings: Settings, http: HttpSettings) -> StreamableHTTPSessionManager:
+def _upload_routes(
+    settings: Settings, http: HttpSettings, manager: StreamableHTTPSessionManager, links: Links | None
+) -> list[Route]:
+    if links is None or not settings.offers(CREATE_MODEL.name, reads_only=False):
+        return []
+    largest = http.largest_upload << 20
+    return Uploads(links, lambda: lifespan_of(manager), http.calls_per_second, largest).routes
+
+
+def _session_manager(settings: Settings, http: HttpSettings, links: Links | None) -> StreamableHTTPSessionManager:
     """The SDK's MCP endpoint for our server."""
     keys = [key.value for key in http.state_keys]
     server = create_server(
         settings,
         state_security=RequestStateSecurity(keys=keys) if keys else None,
         uploads_at_a_time=http.uploads_at_a_time,
+        upload_links=links,
         observer=_observer(http),
     )
     skip_header_arguments(server)
