@@ -16,7 +16,7 @@ from mcp.server.request_state import RequestStateSecurity
 from pydantic import SecretStr
 
 from ..tools.calls.background import open_background
-from ..tools.calls.services import KeyLookup, Services, Unavailable, UploadSlots
+from ..tools.calls.services import KeyLookup, Services, Unavailable, UploadLinks, UploadSlots
 from ..tools.catalog import TOOLS
 from ..tools.decthings import ClientPool, DecthingsClient, DecthingsError
 from ..tools.decthings.client import OnCall
@@ -70,6 +70,7 @@ def create_server(
     *,
     state_security: RequestStateSecurity | None = None,
     uploads_at_a_time: int | None = None,
+    upload_links: UploadLinks | None = None,
     observer: Observer | None = None,
     load_certificates: LoadCertificates = load_certificates,
 ) -> MCPServer[Services]:
@@ -78,6 +79,7 @@ def create_server(
     Args:
         state_security: encrypts the state of a question to the user; by default with a key of this process.
         uploads_at_a_time: the limit of concurrent uploads for each caller over HTTP.
+        upload_links: makes links for files of users on other machines.
         observer: sees every message and every call to Decthings.
         load_certificates: returns the trusted certificates, or raises OSError or ValueError.
     """
@@ -93,6 +95,7 @@ def create_server(
                 call_seconds=settings.call_seconds,
                 background=await stack.enter_async_context(open_background()),
                 uploads=UploadSlots(uploads_at_a_time),
+                upload_links=upload_links,
             )
 
     tools = [tool for tool in TOOLS if settings.offers(tool.name, reads_only=tool.effect.reads_only)]

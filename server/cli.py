@@ -274,6 +274,17 @@ def _add_caller_options(add: Callable[..., Any]) -> None:
         metavar="N",
         help="the number of uploads that one caller may have in progress (default: %(default)s)",
     )
+    add(
+        "--largest-upload",
+        type=int,
+        metavar="MIB",
+        help="the largest file that an upload link takes, in MiB (default: %(default)s)",
+    )
+    add(
+        "--public-url",
+        metavar="URL",
+        help="where people reach this server, for upload links (default: where the caller reaches it)",
+    )
 
 
 def _add_oidc_options(add: Callable[..., Any]) -> None:

@@ -26,6 +26,10 @@ class Gateway:
     url: str
     folder: Path
 
+    @property
+    def root(self) -> str:
+        return self.url.removesuffix("/mcp")
+
     def logs(self) -> str:
         return "".join(path.read_text() for path in self.folder.glob("*.log"))
 

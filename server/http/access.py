@@ -25,6 +25,8 @@ from .refusal import Refusal
 from .settings import HttpSettings
 
 KEY_HEADER = "decthings-api-key"
+NOBODY = "anyone"
+"""The name of callers who need none."""
 _MAX_HEADER_BYTES = 16 * 1024
 _REALM = {"WWW-Authenticate": 'Bearer realm="decthings-mcp"'}
 
@@ -97,7 +99,7 @@ class Access:
         if not self._per_caller:
             if key:
                 raise Refusal(400, "This server uses its own Decthings key; remove Decthings-Api-Key.")
-            return Caller(name or "anyone")
+            return Caller(name or NOBODY)
         key = key or (_bearer(headers) if name is None else self._key_of(name))
         if not re.fullmatch("[!-~]+", key):
             raise self._no_key(name)

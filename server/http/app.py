@@ -17,7 +17,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ...tools.calls.mcp_internals import lowlevel_server, sessions_of, skip_header_arguments
+from ...tools.calls.mcp_internals import lifespan_of, lowlevel_server, sessions_of, skip_header_arguments
+from ...tools.create_model.tool import CREATE_MODEL
 from ..app import Observer, create_server
 from ..importing import relax_gc
 from ..logs import configure_logging
@@ -28,6 +29,8 @@ from .access_log import AccessLog
 from .gate import AccessMiddleware, BodyMiddleware, HostMiddleware
 from .health import Health
 from .settings import HttpSettings
+from .uploads.links import Links
+from .uploads.receive import Uploads
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +48,8 @@ def create_app(settings: Settings, http: HttpSettings, credentials: Credentials)
     configure_logging(settings.log_level, settings.secret_key)  # a worker process has not done so yet
     if tracing.is_wanted():
         tracing.set_up_tracing()
-    manager = _session_manager(settings, http)
+    links = Links([key.value for key in http.state_keys], http.public_url) if http.state_keys else None
+    manager = _session_manager(settings, http, links)
     mcp = BodyMiddleware(AuthContextMiddleware(manager.handle_request))
     oauth = _resource_server(http)
     access = Access(http, credentials, oauth)
@@ -56,6 +60,7 @@ def create_app(settings: Settings, http: HttpSettings, credentials: Credentials)
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
         *_oauth_metadata_routes(http),
+        *_upload_routes(settings, http, manager, links),
     ]
     app = Starlette(routes=routes, lifespan=_lifespan(manager, endpoint, oauth))
     app.router.redirect_slashes = False  # behind a proxy it would redirect from https to http, with the key
@@ -64,13 +69,23 @@ def create_app(settings: Settings, http: HttpSettings, credentials: Credentials)
     return AccessLog(app)
 
 
-def _session_manager(settings: Settings, http: HttpSettings) -> StreamableHTTPSessionManager:
+def _upload_routes(
+    settings: Settings, http: HttpSettings, manager: StreamableHTTPSessionManager, links: Links | None
+) -> list[Route]:
+    if links is None or not settings.offers(CREATE_MODEL.name, reads_only=False):
+        return []
+    largest = http.largest_upload << 20
+    return Uploads(links, lambda: lifespan_of(manager), http.calls_per_second, largest).routes
+
+
+def _session_manager(settings: Settings, http: HttpSettings, links: Links | None) -> StreamableHTTPSessionManager:
     """The SDK's MCP endpoint for our server."""
     keys = [key.value for key in http.state_keys]
     server = create_server(
         settings,
         state_security=RequestStateSecurity(keys=keys) if keys else None,
         uploads_at_a_time=http.uploads_at_a_time,
+        upload_links=links,
         observer=_observer(http),
     )
     skip_header_arguments(server)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 from ..settings import SettingsError, is_loopback
 
 MAX_PORT = 65_535
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::(?P<port>\*|[0-9]{1,5}))?")
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
-_OWN_PATHS = ("/healthz", "/readyz")
+_OWN_PATHS = ("/healthz", "/readyz", "/upload", "/upload/describe")
 
 
 def checked_host(given: str) -> str:
@@ -56,6 +57,26 @@ def checked_path(given: str) -> str:
     if path in _OWN_PATHS or not all(map(_SEGMENT.fullmatch, segments)):
         raise SettingsError(
             f"--path must be a path such as /mcp, of letters, digits, '.', '_', '~' and '-', and none of "
-            f"{' and '.join(_OWN_PATHS)}; {given!r} is not possible."
+            f"{', '.join(_OWN_PATHS)}; {given!r} is not possible."
         )
     return path
+
+
+def checked_public_url(given: str | None) -> str | None:
+    """A value of --public-url, without a slash at its end.
+
+    Raises:
+        SettingsError: it is no URL that links can begin with.
+    """
+    if given is None:
+        return None
+    try:
+        parts = urlsplit(given)
+        possible = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        possible = False
+    if not possible or not re.fullmatch(r"[!-~]+", given) or re.search(r"[?#@]", given):
+        raise SettingsError(
+            "--public-url must be a URL such as https://mcp.example.com, without a query and a user name."
+        )
+    return given.rstrip("/")

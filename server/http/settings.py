@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from ..api_key import Secret
 from ..settings import Settings, SettingsError, is_loopback
-from .names import checked_host, checked_path, in_url, is_own_name
+from .names import checked_host, checked_path, checked_public_url, in_url, is_own_name
 from .oauth.settings import OAuthSettings
 
 Tenancy = Literal["single", "per-caller"]
@@ -35,6 +35,10 @@ class HttpSettings(NamedTuple):
     trusted_proxies: Sequence[str] = ()
     calls_per_second: float = 20
     uploads_at_a_time: int = 4
+    largest_upload: int = 8192
+    """In MiB, by an upload link."""
+    public_url: str | None = None
+    """Where people reach the upload page, without a path of its own; None: where callers reach the server."""
     state_keys: Sequence[Secret] = ()
     """The first one seals what a question leaves with the client; all of them open it. Without any, each process
     has a key of its own."""
@@ -56,6 +60,7 @@ class HttpSettings(NamedTuple):
         http = cls(**given)._replace(
             path=checked_path(options.path),
             oauth=oauth,
+            public_url=checked_public_url(options.public_url),
             allowed_hosts=[checked_host(name) for name in (*given.get("allowed_hosts", ()), *own_names)],
             stateless=options.stateless or options.workers > 1,
             state_keys=_state_keys(options.state_key_file),
@@ -64,8 +69,10 @@ class HttpSettings(NamedTuple):
         return http
 
     def check_who_may_call(self, settings: Settings) -> None:
-        if self.workers < 1 or not self.calls_per_second > 0 or self.uploads_at_a_time < 1:
-            raise SettingsError("--workers, --calls-per-second and --uploads-at-a-time must be greater than 0.")
+        if min(self.workers, self.uploads_at_a_time, self.largest_upload) < 1 or not self.calls_per_second > 0:
+            raise SettingsError(
+                "--workers, --calls-per-second, --uploads-at-a-time and --largest-upload must be greater than 0."
+            )
         if self.tenancy == "per-caller" and (settings.sandbox or settings.secret_key is not None):
             raise SettingsError(
                 "--tenancy per-caller means that every caller brings a key; remove the server's own key "

@@ -156,8 +156,9 @@ def test_nginx_retries_no_call_that_may_have_acted() -> None:
     directives = [line.split("#")[0] for line in NGINX_CONF.splitlines()]
     (named,) = re.findall(r"proxy_next_upstream ([^;]*);", "\n".join(directives))
     assert set(named.split()) <= {"error", "timeout"}
-    (seconds,) = re.findall(r"proxy_read_timeout (\d{2,})s;", "\n".join(directives))
-    assert int(seconds) > 60
+    seconds = re.findall(r"proxy_read_timeout (\d{2,})s;", "\n".join(directives))
+    assert len(seconds) == 2
+    assert min(map(int, seconds)) > 60
     (idle,) = re.findall(r"upstream replicas \{.*?keepalive_timeout (\d+)s;", NGINX_CONF, re.DOTALL)
     assert int(idle) < serving._IDLE_SECONDS  # pyright: ignore[reportPrivateUsage]
 

@@ -26,7 +26,9 @@ def test_every_client_is_connected_after_install_login_and_setup(wheel: Path, tm
         "UV_CACHE_DIR": str(Path.home() / ".cache" / "uv"),
     }
     (tmp_path / ".gemini").mkdir()  # a user of Gemini has said that it may trust the folder
-    (tmp_path / ".gemini/settings.json").write_text('{\n  // mine\n  "security": {"folderTrust": {"enabled": false}}\n}\n')
+    (tmp_path / ".gemini/settings.json").write_text(
+        '{\n  // mine\n  "security": {"folderTrust": {"enabled": false}}\n}\n'
+    )
     uv, program = Path(sys.executable).with_name("uv"), tmp_path / "bin" / "decthings-mcp"
     with support.sandbox(tmp_path / "data") as url:
         start = time.monotonic()

@@ -38,6 +38,11 @@ Source = bytes | FilePath
 
 
 @dataclass(frozen=True)
+class UploadByLink:
+    """A file that the user uploads on a page."""
+
+
+@dataclass(frozen=True)
 class MediaSource:
     """One image, audio or video element, before its file is opened."""
 
@@ -181,4 +186,15 @@ def _format_of(source: Source, media_type: str) -> str:
     return _FORMATS.get(name, name)
 
 
+def parse_uploadable(value: Any) -> Source | UploadByLink:
+    """Like `parse_source`, or `{upload: true}`."""
+    members = dict(_as_object(value))
+    if members.pop("upload", False) is not True:
+        return _read(members, text=False)[0]
+    if members:
+        raise invalid("needs exactly one of path, base64 and upload", allowed=["path", "base64", "upload"])
+    return UploadByLink()
+
+
+UploadableArgument = Annotated[Source | UploadByLink, PlainValidator(parse_uploadable)]
 SourceArgument = Annotated[Source, PlainValidator(parse_source)]

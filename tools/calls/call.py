@@ -28,7 +28,7 @@ class Call:
         self.tool = tool
         self.context = context
         self.services = services_of(context)
-        self.progress = Progress(context)
+        self.progress = Progress(context.report_progress)
         self.evidence: dict[str, Any] | None = None
         self._client: DecthingsClient | None = None
         self._sending = SendProgress()

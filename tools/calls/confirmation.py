@@ -1,12 +1,14 @@
-"""Asking the user for consent before something that cannot be undone, where the client can show a question."""
+"""Asking the user, where the client can show it: for consent before what cannot be undone, and to open a page."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import uuid4
 
 from mcp.server.mcpserver import AcceptedElicitation, Context, Elicit, ElicitationResult
-from mcp_types import InputRequiredResult
+from mcp.shared.exceptions import MCPError
+from mcp_types import ElicitRequest, ElicitRequestURLParams, ElicitResult, InputRequiredResult
 from pydantic import BaseModel, Field
 
 from ..results.errors import UserDeclined
@@ -60,9 +62,46 @@ def can_ask(context: Context[Any, Any]) -> bool:
     elicitation = capabilities.elicitation if capabilities else None
     if elicitation is None or (elicitation.form is None and elicitation.url is not None):
         return False
-    # Without a handshake the question travels in the response; with one it needs a channel back to the client.
-    asks_in_response = (context.protocol_version or "") >= _FIRST_VERSION_WITHOUT_HANDSHAKE
-    return asks_in_response or context.session.can_send_request
+    return _asks_in_response(context) or context.session.can_send_request
+
+
+def _asks_in_response(context: Context[Any, Any]) -> bool:
+    """Without a handshake the question travels in the response; with one it needs a channel back to the client."""
+    return (context.protocol_version or "") >= _FIRST_VERSION_WITHOUT_HANDSHAKE
+
+
+_OPEN = "open"
+"""The name of the question that opens a page."""
+
+
+async def ask_to_open(url: str, message: str, call: Call) -> InputRequiredResult | None:
+    """Ask the user to open a page, where the client can do that.
+
+    Returns: the question, when it has to be sent before the call can go on; None once there is nothing to wait for.
+
+    Raises:
+        UserDeclined
+    """
+    capabilities = call.context.client_capabilities
+    if capabilities is None or capabilities.elicitation is None or capabilities.elicitation.url is None:
+        return None
+    if _asks_in_response(call.context):
+        reply = (call.context.input_responses or {}).get(_OPEN)
+        if not isinstance(reply, ElicitResult):
+            question = ElicitRequest(params=ElicitRequestURLParams(message=message, url=url))
+            return InputRequiredResult(input_requests={_OPEN: question})
+        action = reply.action
+    elif call.context.session.can_send_request:
+        call.lift_time_limit()
+        try:
+            action = (await call.context.elicit_url(message, url, elicitation_id=uuid4().hex)).action
+        except MCPError:  # the link is in the result too
+            return None
+    else:
+        return None
+    if action == "decline":
+        raise UserDeclined
+    return None
 
 
 def publish_question(name: str | None) -> str:

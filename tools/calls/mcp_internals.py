@@ -85,6 +85,11 @@ def _no_schema(_tool: str) -> None:
     return None
 
 
+def lifespan_of(manager: StreamableHTTPSessionManager) -> Any:
+    """What the lifespan of the server has yielded, while the manager runs."""
+    return manager._lifespan_state  # pyright: ignore[reportPrivateUsage]
+
+
 def sessions_of(manager: StreamableHTTPSessionManager, caller: str) -> int:
     """How many sessions a caller has, by its name."""
     owners = manager._session_owners  # pyright: ignore[reportPrivateUsage]

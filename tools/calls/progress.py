@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
-from mcp.server.mcpserver import Context
 
 from ..decthings import DecthingsError
 
@@ -15,12 +14,15 @@ T = TypeVar("T")
 
 _INTERVAL = 0.5
 
+Report = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Awaited with the value, the total and a sentence."""
+
 
 class Progress:
-    """Sends nothing to a client that did not ask for progress."""
+    """Reports by the MCP context, which sends nothing to a client that did not ask for progress, or not at all."""
 
-    def __init__(self, context: Context[Any, Any]) -> None:
-        self._context = context
+    def __init__(self, report: Report | None) -> None:
+        self._report = report or _report_nothing
         self._value = 0.0
         self._sent_at = float("-inf")
 
@@ -29,18 +31,18 @@ class Progress:
         if value <= self._value or (value != total and now - self._sent_at < _INTERVAL):
             return
         self._value, self._sent_at = value, now
-        await self._context.report_progress(value, total, message)
+        await self._report(value, total, message)
 
     async def report_retry(self, seconds: float) -> None:
         """Reports that a call was refused and is retried; the value goes on from where it was."""
         self._value += 0.001
         message = f"Decthings could not take the call; trying again in {seconds:.0f} s."
-        await self._context.report_progress(self._value, None, message)
+        await self._report(self._value, None, message)
 
     async def report_repeat(self) -> None:
         """Reports that a request is sent again whose response was lost."""
         self._value += 0.001
-        await self._context.report_progress(self._value, None, "Decthings' response was lost; sending it again.")
+        await self._report(self._value, None, "Decthings' response was lost; sending it again.")
 
     async def while_waiting(self, seconds: float, method: Callable[[], Awaitable[T]]) -> T | None:
         """What `method` returns, with its time reported meanwhile; None when the seconds are over.
@@ -68,3 +70,7 @@ class Progress:
             waited = monotonic() - started
             await self(round(waited, 1), seconds, f"Waiting for the model for {waited:.0f} s.")
             await anyio.sleep(1)
+
+
+async def _report_nothing(_value: float, _total: float | None, _message: str | None) -> None:
+    pass

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Generator
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from anyio import CapacityLimiter
 from mcp.server.context import ServerRequestContext
@@ -91,6 +91,46 @@ class UploadSlots:
                 del self._taken[caller]
 
 
+class UploadLink(NamedTuple):
+    """Where a person uploads a file for a call that was made with everything but the file."""
+
+    url: str
+    valid_minutes: int
+
+
+class UploadLinks(Protocol):
+    """Makes upload links, over HTTP."""
+
+    def create(self, arguments: Mapping[str, Any], caller: Caller, request: Any) -> UploadLink:
+        """A link for a call with these arguments.
+
+        Args:
+            request: the HTTP request of the call.
+
+        Raises:
+            NoUploadLink: the arguments are too long for one.
+        """
+        ...
+
+
+class Receipts:
+    """What was uploaded by link lately, in this process. Only a memory: another process cannot know it."""
+
+    def __init__(self) -> None:
+        self._receipts = OrderedDict[tuple[str, str], dict[str, Any]]()
+
+    def keep(self, caller: str, model_id: str, receipt: dict[str, Any]) -> None:
+        self._receipts[caller, model_id] = receipt
+        if len(self._receipts) > _MAX_RECEIPTS:
+            self._receipts.popitem(last=False)
+
+    def find(self, caller: str, model_id: str) -> dict[str, Any] | None:
+        return self._receipts.get((caller, model_id))
+
+
+_MAX_RECEIPTS = 1_000
+
+
 @dataclass(frozen=True)
 class Services:
     """The Decthings client, the files and the limits of one server; over HTTP, of one request."""
@@ -104,6 +144,9 @@ class Services:
     """For a whole call of a tool, unless it uploads."""
     background: Background | None = None
     uploads: UploadSlots = field(default_factory=UploadSlots)
+    upload_links: UploadLinks | None = None
+    """None where files are local: over stdio."""
+    receipts: Receipts = field(default_factory=Receipts)
     large_checks: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     """How many large arguments are checked at a time."""
     caller: Caller = field(default_factory=lambda: Caller("stdio"))

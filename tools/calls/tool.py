@@ -27,8 +27,9 @@ from .mcp_internals import sdk_tool
 
 _log = logging.getLogger(__name__)
 
-Handler = Callable[[Any, Call], Awaitable[Success]]
-"""(checked arguments, call) to the result. A failure is raised, as a `ToolFailure` or a `DecthingsError`."""
+Handler = Callable[[Any, Call], Awaitable[Success | InputRequiredResult]]
+"""(checked arguments, call) to the result, or to what the user is asked first. A failure is raised, as a
+`ToolFailure` or a `DecthingsError`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,8 @@ class DecthingsTool:
                 return question
             with call.time_limit():
                 result = await self.handler(checked, call)
+            if isinstance(result, InputRequiredResult):
+                return result
             return success(result, self.effect, ignored, call.evidence)
         except ToolFailure as error:
             return failure(error, self.effect)

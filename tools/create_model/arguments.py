@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
-from ..arguments.binary_data import SourceArgument
+from ..arguments.binary_data import SourceArgument, UploadableArgument
 from ..arguments.reader import Reader, TaggedUnion
 from ..arguments.tensors import TensorArgument
 from ..arguments.validation import invalid
@@ -75,7 +75,7 @@ class UploadArgument(TypedDict):
     tags: NotRequired[list[types.Tag]]
     parameterDefinitions: NotRequired[types.ParameterDefinitions]
     format: str
-    data: SourceArgument
+    data: UploadableArgument
 
 
 class SnapshotArgument(TypedDict):

@@ -29,8 +29,8 @@ Create a machine learning model on Decthings, by options.type. Give what the typ
 All take tags. find_models with detail shows a source's createState. Relative paths start in the server's files folder. Element types: f32 f64, i8 to i64, u8 to u64, string boolean binary image audio video. Returns modelId."""  # noqa: E501 - a line break would reach the model
 
 
-def _source(description: str = "") -> Node:
-    return object_of({"path": string(), "base64": string()}, description=description)
+def _source(description: str = "", **more: Node) -> Node:
+    return object_of({"path": string(), "base64": string(), **more}, description=description)
 
 
 _TENSOR = object_of(
@@ -98,7 +98,7 @@ def _input_schema(*, full: bool) -> Node:
             "preset": string(f"For code to start from: {', '.join(PRESETS)}."),
             "wasm": described("boolean", "As WebAssembly."),
             "format": string(f"{' or '.join(FORMATS)}, for upload."),
-            "data": _source("For upload; base64 if small."),
+            "data": _source("For upload; base64 if small; upload by link.", upload=described("boolean")),
             "modelId": string("The source's id."),
             "snapshotId": string("Its snapshot's id."),
             "initialState": _INITIAL_STATE,
@@ -131,7 +131,7 @@ _RECEIPT: dict[str, Node] = {"bytes": INTEGER, "sha256": string()}
 OUTPUT_SCHEMA = output_schema(
     model=object_of({}),
     result=object_of({"modelId": string(), "isNowCreating": described("boolean")}, ("modelId",)),
-    upload=object_of(_RECEIPT),
+    upload=object_of({**_RECEIPT, "link": string()}),
     uploads=list_of(object_of({"key": string(), **_RECEIPT})),
     ignored=list_of(string()),
     lookUp=object_of({}),

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, cast
 
+from mcp_types import InputRequiredResult
+
 from ..calls.call import Call
 from ..calls.confirmation import NOW_PUBLIC, TELL_PUBLIC, publish_question
 from ..calls.tool import DecthingsTool
-from ..decthings import ApiError, Blob, types
+from ..decthings import ApiError, Blob, HashedBlob, types
 from ..decthings.blobs import size_of
 from ..decthings.client import OnSent
-from ..files.upload import FileBlob
 from ..results.text import sanitize
 from ..results.tool_result import CREATES, Success
 from . import schema
@@ -23,10 +24,11 @@ from .name_conflict import explain_conflict
 from .request import RequestBuilder
 from .source_params import check_params
 from .summary import summarize
+from .upload_link import is_by_link, offer_link
 
 
 async def _question(arguments: CreateModelArguments, call: Call) -> str | None:
-    if not arguments.get("publicAccess"):
+    if not arguments.get("publicAccess") or is_by_link(arguments):  # then the page says it
         return None
     await check_params(arguments["options"], await call.client())
     call.lift_time_limit()
@@ -34,8 +36,10 @@ async def _question(arguments: CreateModelArguments, call: Call) -> str | None:
     return publish_question(sanitize(arguments["name"], 200))
 
 
-async def create_model(arguments: CreateModelArguments, call: Call) -> Success:
+async def create_model(arguments: CreateModelArguments, call: Call) -> Success | InputRequiredResult:
     client = await call.client()
+    if is_by_link(arguments):
+        return await offer_link(arguments, call)
     await check_params(arguments["options"], client)
     builder = RequestBuilder(call.services)
     call.lift_time_limit()
@@ -49,7 +53,7 @@ async def create_model(arguments: CreateModelArguments, call: Call) -> Success:
         if error.code != "name_already_used":
             raise
         raise await explain_conflict(error, params, client) from None
-    return _result(arguments, created, builder.uploads, call.evidence)
+    return created_result(arguments, created, builder.uploads, call.evidence)
 
 
 async def _create(params: types.CreateModelParams, uploads: dict[str, Blob], call: Call) -> types.CreatedModel:
@@ -70,7 +74,7 @@ def _upload_progress(call: Call) -> OnSent:
     return on_sent
 
 
-def _result(
+def created_result(
     arguments: CreateModelArguments,
     created: types.CreatedModel,
     uploads: dict[str, Blob],
@@ -107,7 +111,7 @@ def _next_step(options: Any, created: types.CreatedModel) -> str:
 
 
 def _receipt(blob: Blob) -> dict[str, Any]:
-    digest = blob.sha256 if isinstance(blob, FileBlob) else hashlib.sha256(cast(bytes, blob)).hexdigest()
+    digest = hashlib.sha256(blob).hexdigest() if isinstance(blob, bytes) else cast(HashedBlob, blob).sha256
     return {"bytes": size_of(blob), "sha256": digest}
 
 

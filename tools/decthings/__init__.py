@@ -1,7 +1,7 @@
 """The Decthings API: its wire format, tensors, types, errors and a client over httpx."""
 
 from ..decthings_defaults import DEFAULT_URL, Timeouts
-from .blobs import Blob, BlobSource
+from .blobs import Blob, BlobSource, HashedBlob
 from .client import DecthingsClient
 from .client_pool import ClientPool
 from .errors import (
@@ -15,6 +15,7 @@ from .errors import (
     RequestInterrupted,
     TensorError,
     TooManyCalls,
+    UploadInterrupted,
 )
 from .sending import SendProgress
 from .tensors import TENSOR_TYPES, Media, Tensor, TensorType
@@ -30,6 +31,7 @@ __all__ = [
     "ConnectionFailed",
     "DecthingsClient",
     "DecthingsError",
+    "HashedBlob",
     "InvalidRequest",
     "InvalidResponse",
     "Media",
@@ -41,4 +43,5 @@ __all__ = [
     "TensorType",
     "Timeouts",
     "TooManyCalls",
+    "UploadInterrupted",
 ]

@@ -23,6 +23,15 @@ class BlobSource(ABC):
         """
 
 
+class HashedBlob(BlobSource):
+    """A blob that is hashed while its bytes are produced."""
+
+    @property
+    @abstractmethod
+    def sha256(self) -> str:
+        """The SHA-256 of what `chunks` has yielded, in hexadecimal digits; available after its end."""
+
+
 Blob = bytes | BlobSource
 
 

@@ -5,6 +5,7 @@ DecthingsError
 │   ├── InvalidRequest         invalid_request: it cannot be encoded as a frame
 │   │   └── TensorError          invalid_request: a tensor's elements do not fit its type or shape
 │   ├── BlobChanged            file_changed: a file changed while it was being sent
+│   ├── UploadInterrupted      upload_interrupted: a file that is passed on was not received completely
 │   ├── ConnectionFailed       connection_failed: no connection was made
 │   ├── TooManyCalls           too_many_calls: all connections were busy with other calls
 │   └── RequestInterrupted     request_cut_short: the connection was lost before the whole request was sent
@@ -46,6 +47,10 @@ class TensorError(InvalidRequest):
 
 class BlobChanged(NotSent):
     code = "file_changed"
+
+
+class UploadInterrupted(NotSent):
+    code = "upload_interrupted"
 
 
 class ConnectionFailed(NotSent):

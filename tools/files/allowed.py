@@ -95,8 +95,9 @@ class AllowedFiles:
         if not self._folders and self._remote_callers:
             raise FileNotAllowed(
                 "This server runs on another machine and shares no folder, so it cannot read files by path.",
-                "Give the data as base64 if it is small. Otherwise ask the operator of this server to share a "
-                "folder with --files and to put the file there.",
+                'For a model file, call create_model with options.data {"upload": true}: it returns a link where the '
+                "user uploads it. Give other data as base64 if it is small; otherwise ask the operator of this "
+                "server to share a folder with --files and to put the file there.",
             )
         if not self._folders and self.missing:
             raise FileNotAllowed(

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from ..decthings.types import ModelFormat
 from ..results.errors import NotAModelFile
 from ..results.text import sanitize
-from .onnx import external_weights, is_onnx, read_onnx
-from .structure import ModelStructure, ReadAt
-from .tflite import is_tflite, read_tflite
+from .onnx import check_onnx, is_onnx, read_onnx
+from .structure import MalformedModel, ModelStructure, ReadAt
+from .tflite import check_tflite, is_tflite, read_tflite
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,14 @@ class Format:
     name: ModelFormat
     matches: Callable[[int, ReadAt], bool]
     read: Callable[[int, ReadAt], ModelStructure]
-    external_weights: Callable[[int, ReadAt], str | None] = lambda _size, _read_at: None
-    """The name of a separate file with the weights, if there is one."""
+    check: Callable[[int, ReadAt], str | None]
+    """The name of a separate file with the weights, if there is one; raises MalformedModel where `matches` is false.
+    It reads from the start to the end, so that a file can be checked while it passes by."""
 
 
 FORMATS = (
-    Format("onnx", is_onnx, read_onnx, external_weights),
-    Format("tflite", is_tflite, read_tflite),
+    Format("onnx", is_onnx, read_onnx, check_onnx),
+    Format("tflite", is_tflite, read_tflite, check_tflite),
 )
 
 # Other files that are often next to models, by their first bytes.
@@ -70,9 +71,11 @@ def check_model_file(format_: str, size: int, read_at: ReadAt) -> None:
     expected = next((known for known in FORMATS if known.name == format_), None)
     if expected is None:
         return
-    if not expected.matches(size, read_at):
-        raise _another_format(expected, size, read_at)
-    if (location := expected.external_weights(size, read_at)) is not None:
+    try:
+        location = expected.check(size, read_at)
+    except MalformedModel:
+        raise _another_format(expected, size, read_at) from None
+    if location is not None:
         raise NotAModelFile(
             f"The file does not contain its weights; they are in a separate file, {sanitize(location, 100)!r}.",
             "Ask the user to save the model as a single file, for example with "

@@ -5,6 +5,7 @@ Field numbers are those of onnx.proto (ONNX 1.20).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 from ..decthings import TensorType
@@ -40,12 +41,41 @@ _MAX_MODEL_FIELDS = 100_000
 def is_onnx(size: int, read_at: ReadAt) -> bool:
     """Whether it is a complete protobuf message with only fields of onnx.ModelProto, including a graph."""
     try:
-        fields = [(field.number, field.wire_type) for field in Message(read_at, 0, size, Budget(_MAX_MODEL_FIELDS))]
+        return any(_is_graph(field) for field in [*_model_fields(Message(read_at, 0, size, Budget(_MAX_MODEL_FIELDS)))])
     except Malformed:
         return False
-    # New versions add fields, but with low numbers; bytes that are not ONNX soon give a high one.
-    known = all(number < 100 and _MODEL_FIELDS.get(number, kind) == kind for number, kind in fields)
-    return known and (_GRAPH, BYTES) in fields
+
+
+def check_onnx(size: int, read_at: ReadAt) -> str | None:
+    """The name of a separate file with weights, if the model uses one. Reads the file once, from start to end.
+
+    Raises:
+        MalformedModel: `is_onnx` is false for it.
+    """
+    model, has_graph = Message(read_at, 0, size, Budget(_MAX_MODEL_FIELDS)), False
+    try:
+        for field in _model_fields(model):
+            if _is_graph(field):
+                has_graph = True
+                if (location := _external_weights(model.within(field, Budget(_MAX_FIELDS)))) is not None:
+                    return location
+    except Malformed as error:
+        raise MalformedModel(str(error)) from None
+    if not has_graph:
+        raise MalformedModel("it has no graph")
+    return None
+
+
+def _model_fields(model: Message) -> Iterator[Field]:
+    """The fields of a ModelProto. New versions add some, with low numbers; other bytes soon give a high one."""
+    for field in model:
+        if field.number >= 100 or _MODEL_FIELDS.get(field.number, field.wire_type) != field.wire_type:
+            raise Malformed("it has a field that no model has")
+        yield field
+
+
+def _is_graph(field: Field) -> bool:
+    return field.number == _GRAPH and field.wire_type == BYTES
 
 
 def read_onnx(size: int, read_at: ReadAt) -> ModelStructure:
@@ -60,15 +90,12 @@ def read_onnx(size: int, read_at: ReadAt) -> ModelStructure:
         raise MalformedModel(str(error)) from None
 
 
-def external_weights(size: int, read_at: ReadAt) -> str | None:
-    """The name of a separate file with weights, if the model uses one."""
-    model = Message(read_at, 0, size, Budget(_MAX_FIELDS))
+def _external_weights(graph: Message) -> str | None:
     with suppress(Malformed):  # Decthings refuses invalid graphs itself
-        for graph in (field for field in model if field.number == 7 and field.wire_type == BYTES):
-            for field in model.within(graph):
-                weight = field.number == 5 and field.wire_type == BYTES
-                if weight and (location := _location(model.within(field, Budget(_MAX_WEIGHT_FIELDS)))) is not None:
-                    return location
+        for field in graph:
+            weight = field.number == 5 and field.wire_type == BYTES
+            if weight and (location := _location(graph.within(field, Budget(_MAX_WEIGHT_FIELDS)))) is not None:
+                return location
     return None
 
 

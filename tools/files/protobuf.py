@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from time import monotonic
+from time import thread_time
 
 from .structure import ReadAt
 
@@ -33,15 +33,15 @@ class Field:
 
 
 class Budget:
-    """A limit on the number of fields and on the time to read them."""
+    """A limit on the number of fields and on the processor time to read them: a file may take long to arrive."""
 
     def __init__(self, fields: int) -> None:
         self._fields = fields
-        self._deadline = monotonic() + _SECONDS
+        self._deadline = thread_time() + _SECONDS
 
     def spend(self) -> None:
         self._fields -= 1
-        if self._fields < 0 or (self._fields % 1024 == 0 and monotonic() > self._deadline):
+        if self._fields < 0 or (self._fields % 1024 == 0 and thread_time() > self._deadline):
             raise Malformed("it has too many fields")
 
 

@@ -34,6 +34,16 @@ def is_tflite(size: int, read_at: ReadAt) -> bool:
     return len(start) == 8 and start[4:] == b"TFL3" and int.from_bytes(start[:4], "little") <= size - 4
 
 
+def check_tflite(size: int, read_at: ReadAt) -> None:
+    """Check the start of the file; weights are never in another one.
+
+    Raises:
+        MalformedModel: `is_tflite` is false for it.
+    """
+    if not is_tflite(size, read_at):
+        raise MalformedModel("it does not have the identifier TFL3 and a root table")
+
+
 def read_tflite(size: int, read_at: ReadAt) -> ModelStructure:
     """Read the inputs, outputs and version of a TFLite file.
 

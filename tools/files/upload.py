@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from ..decthings import BlobChanged, BlobSource
+from ..decthings import BlobChanged, HashedBlob
 from .structure import ReadAt
 
 _CHUNK = 1024 * 1024
@@ -25,7 +25,7 @@ _HASH_BACKLOG = 4
 """Chunks that are read but not hashed yet: hashing is the slowest step."""
 
 
-class FileBlob(BlobSource):
+class FileBlob(HashedBlob):
     """A file in the state in which it was first opened; sending fails if it has changed since."""
 
     def __init__(self, name: str, open_: Callable[[], int]) -> None:
@@ -50,7 +50,6 @@ class FileBlob(BlobSource):
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of the bytes that `chunks` has yielded, available after its end."""
         return self._hash.hexdigest()
 
     @contextmanager

@@ -14,6 +14,7 @@ ToolFailure
 │   └── NotAModelFile             not_a_model_file
 ├── CallTimeout                 took_too_long
 ├── TooManyUploads              too_many_uploads: of one caller, over HTTP
+├── NoUploadLink                no_upload_link: files are local, or the arguments are too long for a link
 ├── LostResponse                no_response or invalid_response, with what a lookup found
 └── InternalError               internal_error: a fault of this server
 
@@ -166,6 +167,10 @@ class TooManyUploads(ToolFailure):
             "Wait until one of them has ended, then make the same call again.",
             {"retryAfterSeconds": 10},
         )
+
+
+class NoUploadLink(ToolFailure):
+    code = "no_upload_link"
 
 
 class InternalError(ToolFailure):

@@ -82,6 +82,7 @@ ERROR_CODES = frozenset([*ADVICE, *_codes_below(ToolFailure), *_codes_below(Dect
 _NEXT_STEPS = {
     "invalid_request": "Correct what is named and call again.",
     "file_changed": "Wait until the file is no longer being written, then make the same call again.",
+    "upload_interrupted": "The same link can be used again, as long as it is valid.",
     "connection_failed": "Check with the user that this machine is online and that the server's API URL and "
     "proxy are right, then make the same call again.",
     "too_many_calls": "Wait until other calls have ended, then make the same call again.",

@@ -14,6 +14,7 @@ import httpx
 import nginx_support
 import pytest
 import support
+import upload_support
 from deploy_support import NGINX_CONF
 from fault_proxy import models_named
 from http_support import HttpServer, bearer, call, connected, http_server, token_file
@@ -156,6 +157,26 @@ def test_a_lost_replica_loses_only_its_calls_in_progress(
         assert min(shares[server.root.removeprefix("http://")] for server in servers) > CALLS / 4
     elif event == "SIGTERM":
         assert servers[0].process.wait(30) == 0
+
+
+@needs_nginx
+def test_an_upload_link_of_one_replica_is_taken_by_another_and_known_to_a_third(
+    replicas: Callable[..., list[HttpServer]], tmp_path: Path
+) -> None:
+    first, second, third = replicas(*[("--stateless", *key_file(tmp_path / "key", "k" * 64))] * 3)
+    link = upload_support.link_of(first.url, "direct", bearer("anna"))
+    assert upload_support.outcome(upload_support.upload(second, link, upload_support.onnx_model(1))) == "created"
+    assert upload_support.ask(second.url, "direct", bearer("anna"))["outcome"] == "created"
+    assert upload_support.ask(third.url, "direct", bearer("anna"))["outcome"] == "exists"
+    assert upload_support.describe(third, link).json()["exists"] == "same"
+    with gateway(tmp_path / "nginx", [first, second, third]) as front:
+        link = upload_support.link_of(front.url, "large", bearer("anna"))
+        assert upload_support.host_of(link) == front.root
+        assert upload_support.outcome(upload_support.upload(front, link, upload_support.onnx_model(8))) == "created"
+        assert not list((tmp_path / "nginx" / "nginx-body").iterdir())  # where nginx would have put the file
+        assert "v1." not in front.logs()
+    for name in ("direct", "large"):
+        assert len(models_named(tmp_path / "sandbox", name)) == 1
 
 
 @pytest.mark.anyio

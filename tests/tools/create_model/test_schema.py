@@ -97,8 +97,10 @@ def values(node: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:
     if node["type"] != "object":
         return _LEAVES[node["type"]]
     properties = {name: values(member, f"{path}.{name}") for name, member in node["properties"].items()}
-    if set(properties) == {"path", "base64"}:
-        return st.sampled_from([{"path": "m.onnx"}, {"base64": "AAEC"}])
+    if {"path", "base64"} <= set(properties):
+        return st.sampled_from(
+            [{"path": "m.onnx"}, {"base64": "AAEC"}, *([{"upload": True}] if "upload" in properties else [])]
+        )
     if path in NEEDS:
         tag = "method" if path.endswith("State") else "type"
         words = [

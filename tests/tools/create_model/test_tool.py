@@ -122,7 +122,7 @@ async def test_a_model_of_unknown_readiness_is_not_called_ready(ready: Any, chat
 async def test_a_crash_leaves_the_outcome_open(
     chat: Chat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("decthings_mcp.tools.create_model.tool._result", None)
+    monkeypatch.setattr("decthings_mcp.tools.create_model.tool.created_result", None)
     error = (await chat.create(arguments(CODE)))["error"]
     assert (error["code"], error["outcome"]) == ("internal_error", "unknown")
     assert "TypeError" in caplog.text
