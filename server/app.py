@@ -27,7 +27,7 @@ from .api_key import KeptKey, KeyProblem
 from .certificates import load_certificates
 from .check.resource import add_check
 from .connection import VERSION, LoadCertificates, http_client_factory, open_http_client, set_up_problem
-from .kept_key import KeptKeyLookup
+from .login.kept_key import KeptKeyLookup
 from .protocol import LIST_METHODS, protocol_middleware
 from .settings import Settings
 

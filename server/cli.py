@@ -112,14 +112,14 @@ def _sandbox(settings: Settings, options: argparse.Namespace) -> int:
 
 def _login(settings: Settings, options: argparse.Namespace) -> int:
     _prepare(settings)
-    from .login import run_login
+    from .login.commands import run_login
 
     return run_login(settings, options)
 
 
 def _logout(settings: Settings, _: argparse.Namespace) -> int:
     _prepare(settings)
-    from .login import run_logout
+    from .login.commands import run_logout
 
     return run_logout(settings)
 

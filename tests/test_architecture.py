@@ -14,8 +14,8 @@ TOOLS = [
     ["catalog"],
 ]  # fmt: skip
 SERVER = [
-    ["settings, logs, …"], ["stdio", "sandbox", "clients"], ["check"], ["app"],
-    ["http", "call", "demo", "early_replies", "login"], ["cli"], ["__main__"],
+    ["settings, logs, …"], ["stdio", "sandbox", "login"], ["clients"], ["check"], ["app"],
+    ["http", "call", "demo", "early_replies"], ["cli"], ["__main__"],
 ]  # fmt: skip
 LAYERS = {
     f"{package}: {group}": (package, number)

@@ -23,9 +23,9 @@ from ..api_key import KeptKey, login_command
 from ..certificates import load_certificates, system_file
 from ..connection import VERSION, set_up_problem
 from ..folders import missing
-from ..key_store import KeyStoreError, describe_key_store
+from ..login.key_store import KeyStoreError, describe_key_store
+from ..login.trial import Trial
 from ..settings import Settings, is_loopback
-from ..trial import Trial
 from .report import Check
 
 _MOST_SECONDS_APART = 60

@@ -11,9 +11,9 @@ from ...tools.calls.services import Services, Unavailable
 from ...tools.decthings.redact import redact
 from ...tools.results.errors import NotConfigured
 from ..connection import VERSION
-from ..kept_key import find_used_key
+from ..login.kept_key import find_used_key
+from ..login.trial import try_client, try_key
 from ..settings import Settings
-from ..trial import try_client, try_key
 from .checks import CheckFunction, Situation, explain_trial
 from .report import Check, Report
 

@@ -18,7 +18,7 @@ import anyio
 
 from ...tools.calls.services import Unavailable
 from ..api_key import login_command
-from ..kept_key import find_used_key
+from ..login.kept_key import find_used_key
 from ..settings import Settings, SettingsError
 from . import commands, files
 from .catalog import BY_ID, CLIENTS, Client, Machine

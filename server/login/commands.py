@@ -9,11 +9,11 @@ from argparse import Namespace
 import anyio
 from pydantic import SecretStr
 
-from ..tools.calls.services import Unavailable
-from .api_key import KeyProblem, Secret, checked_key, decode_key, login_command
+from ...tools.calls.services import Unavailable
+from ..api_key import KeyProblem, Secret, checked_key, decode_key, login_command
+from ..settings import Settings
 from .kept_key import find_used_key
 from .key_store import KeyStoreError, keep_key, remove_key
-from .settings import Settings
 from .trial import Trial, try_key
 
 _SECONDS = 60

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import platformdirs
 
-from .api_key import Secret, decode_key
+from ..api_key import Secret, decode_key
 
 _SERVICE = "decthings-mcp"
 

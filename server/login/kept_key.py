@@ -11,10 +11,10 @@ import anyio
 import anyio.to_thread
 from pydantic import SecretStr
 
-from ..tools.calls.services import Unavailable
-from ..tools.results.api_errors import KEYS_AND_CHATS
-from .api_key import KeptKey, KeyProblem, Secret, checked_key, login_command
-from .settings import Settings
+from ...tools.calls.services import Unavailable
+from ...tools.results.api_errors import KEYS_AND_CHATS
+from ..api_key import KeptKey, KeyProblem, Secret, checked_key, login_command
+from ..settings import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

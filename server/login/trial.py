@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import httpx
 from pydantic import SecretStr
 
-from ..tools.decthings import ApiError, ClientPool, DecthingsClient, DecthingsError
-from ..tools.results.text import objects_in, short_text
-from .connection import http_client_factory, set_up_problem
-from .settings import Settings
+from ...tools.decthings import ApiError, ClientPool, DecthingsClient, DecthingsError
+from ...tools.results.text import objects_in, short_text
+from ..connection import http_client_factory, set_up_problem
+from ..settings import Settings
 
 _MODELS = 50
 """How many of the account's models are looked at for its name."""
