@@ -26,7 +26,9 @@ def test_every_client_is_connected_after_install_login_and_setup(wheel: Path, tm
         "UV_CACHE_DIR": str(Path.home() / ".cache" / "uv"),
     }
     (tmp_path / ".gemini").mkdir()  # a user of Gemini has said that it may trust the folder
-    (tmp_path / ".gemini/settings.json").write_text('{\n  // mine\n  "security": {"folderTrust": {"enabled": false}}\n}\n')
+    (tmp_path / ".gemini/settings.json").write_text(
+        '{\n  // mine\n  "security": {"folderTrust": {"enabled": false}}\n}\n'
+    )
     uv, program = Path(sys.executable).with_name("uv"), tmp_path / "bin" / "decthings-mcp"
     with support.sandbox(tmp_path / "data") as url:
         start = time.monotonic()
@@ -51,6 +53,6 @@ def test_every_client_is_connected_after_install_login_and_setup(wheel: Path, tm
     assert not [path for path in configurations if KEY in path.read_text(errors="replace")]
     assert setup.count("its own command") == len(clients)
     assert removed.count("Done.") == len(clients)
-    for name in (".claude.json", ".gemini/settings.json", ".config/opencode/opencode.json"):
-        assert str(program) not in (tmp_path / name).read_text() if (tmp_path / name).exists() else name
+    own = [tmp_path / name for name in (".claude.json", ".gemini/settings.json", ".config/opencode/opencode.json")]
+    assert not [path for path in own if path.exists() and str(program) in path.read_text()]
     assert "// mine" in (tmp_path / ".gemini/settings.json").read_text()
