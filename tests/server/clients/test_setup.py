@@ -19,7 +19,6 @@ from .conftest import Home
 
 PROGRAM = str(Path(sysconfig.get_path("scripts")) / "decthings-mcp")
 LISTED = f"the server lists {len(TOOL_NAMES)} tools"
-LISTED = f"the server lists {len(TOOL_NAMES)} tools"
 LAUNCH = {"command": PROGRAM, "args": ["--sandbox"]}
 ADD_AS_VSCODE_DOES = """
 entry = json.loads(sys.argv[sys.argv.index("--add-mcp") + 1])
