@@ -53,6 +53,6 @@ def test_every_client_is_connected_after_install_login_and_setup(wheel: Path, tm
     assert not [path for path in configurations if KEY in path.read_text(errors="replace")]
     assert setup.count("its own command") == len(clients)
     assert removed.count("Done.") == len(clients)
-    for name in (".claude.json", ".gemini/settings.json", ".config/opencode/opencode.json"):
-        assert str(program) not in (tmp_path / name).read_text() if (tmp_path / name).exists() else name
+    own = [tmp_path / name for name in (".claude.json", ".gemini/settings.json", ".config/opencode/opencode.json")]
+    assert not [path for path in own if path.exists() and str(program) in path.read_text()]
     assert "// mine" in (tmp_path / ".gemini/settings.json").read_text()

@@ -7,6 +7,7 @@ import pytest
 from decthings_mcp.server.clients.launch import Launch
 from decthings_mcp.server.clients.status import client_statuses
 from decthings_mcp.server.clients.verify import verify
+from decthings_mcp.tools.catalog import TOOL_NAMES
 
 from .conftest import Home
 
@@ -26,7 +27,7 @@ def test_every_client_found_has_a_status(home: Home) -> None:
     assert (found["cursor"].file, found["cursor"].name) == (cursor, "models")
     works = found["cursor"].verified
     assert works is not None
-    assert len(works.tools) == 8
+    assert works.tools == TOOL_NAMES
     assert (found["vscode"].file, found["vscode"].verified) == (project, works)
     broken = found["codex"].verified
     assert broken is not None
