@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """What a release is made of, from the facts in pyproject.toml: its version, and the owner of its repository.
 
-.ci/release.py facts                  writes them to the files that repeat them
-.ci/release.py readme                 makes the README's links absolute, as package indexes need them
-.ci/release.py server-json BUNDLE     prints server.json with the bundle of a release, for the MCP registry
+.ci/release.py facts                     writes them to the files that repeat them
+.ci/release.py readme                    makes the README's links absolute, as package indexes need them
+.ci/release.py server-json BUNDLE HOST   prints server.json with a release's bundle and image registry, for the MCP registry
 """
 # ruff: noqa: S603, T201 - it starts programs of its own choice, and talks to a person
 
@@ -63,7 +63,7 @@ def _server_json(facts: Facts, text: str) -> str:
     document["repository"]["url"] = facts.repository
     pypi, image = document["packages"]
     pypi |= {"identifier": facts.name, "version": facts.version}
-    image["identifier"] = f"ghcr.io/{facts.owner}/{facts.name}:{facts.version}"
+    image["identifier"] = f"{facts.owner}/{facts.name}:{facts.version}"
     return _json(document)
 
 
@@ -127,10 +127,12 @@ def readme_for_indexes() -> str:
     return re.sub(r"(!?\[[^\]]*\])\((?![a-z+]+:|#)([^)]+)\)", absolute, text)
 
 
-def server_json_with(bundle: Path) -> str:
-    """server.json with the bundle, whose hash is only known once it is built."""
+def server_json_with(bundle: Path, image_registry: str) -> str:
+    """server.json with the bundle, whose hash is only known once it is built, and the registry of the image."""
     facts = read_facts()
     document = json.loads((ROOT / "server.json").read_text(encoding="utf-8"))
+    _, image = document["packages"]
+    image["identifier"] = f"{image_registry}/{image['identifier']}"
     document["packages"].append({
         "registryType": "mcpb",
         "identifier": f"{facts.repository}/releases/download/v{facts.version}/{bundle.name}",
@@ -191,8 +193,8 @@ def main(arguments: list[str]) -> None:
             (ROOT / "README.md").write_text(readme_for_indexes(), encoding="utf-8")
         case ["bundle", wheel, bundle]:
             pack_bundle(Path(wheel), Path(bundle))
-        case ["server-json", bundle]:
-            print(server_json_with(Path(bundle)), end="")
+        case ["server-json", bundle, image_registry]:
+            print(server_json_with(Path(bundle), image_registry), end="")
         case _:
             sys.exit(__doc__)
 

@@ -34,7 +34,7 @@ def check(*arguments: str | Path) -> None:
 def test_the_registry_takes_server_json(with_bundle: bool, tmp_path: Path) -> None:
     bundle, file = tmp_path / "decthings-mcp.mcpb", tmp_path / "server.json"
     bundle.write_bytes(b"a bundle")
-    published = json.loads(release.server_json_with(bundle)) if with_bundle else SERVER
+    published = json.loads(release.server_json_with(bundle, "registry.example")) if with_bundle else SERVER
     assert len(published["packages"]) == len(SERVER["packages"]) + with_bundle
     file.write_text(json.dumps(published))
     check("--schemafile", SCHEMA, file)
