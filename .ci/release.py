@@ -3,7 +3,7 @@
 
 .ci/release.py facts                     writes them to the files that repeat them
 .ci/release.py readme                    makes the README's links absolute, as package indexes need them
-.ci/release.py server-json BUNDLE HOST   prints server.json with a release's bundle and image registry, for the MCP registry
+.ci/release.py server-json BUNDLE HOST   prints server.json with a release's bundle and image registry
 """
 # ruff: noqa: S603, T201 - it starts programs of its own choice, and talks to a person
 
