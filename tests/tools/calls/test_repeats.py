@@ -94,6 +94,16 @@ def test_an_upload_that_was_broken_off_is_sent_again(fault: Weather, simulation:
     assert simulation.network.tries in (3, 6)
 
 
+def test_a_long_upload_whose_response_is_lost_twice_is_still_looked_up(simulation: Simulation) -> None:
+    options = {"type": "upload", "format": "future", "data": {"path": "m.bin"}}
+    never = replace(LOST["closed"], acts_after=None, says=b"")
+    weather = [never, FINE, FINE, FINE, replace(LOST["closed"], sends_in=60.0)]
+    result = simulation.call("create_model", weather, **other(options=options))
+    (model,) = simulation.decthings.models.values()
+    assert (outcome_of(result), result["result"]["modelId"]) == ("exists", model.id)
+    assert simulation.sent("createModel") == 2
+
+
 def test_a_creation_is_repeated_a_few_times_within_the_time_of_the_call(simulation: Simulation) -> None:
     result = simulation.call("create_model", lasting=replace(LOST["closed"], acts_after=None, says=b""), **CREATE)
     assert outcome_of(result) == "unknown"
