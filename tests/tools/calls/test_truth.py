@@ -29,7 +29,7 @@ from simulated_decthings import (
     intermediary,
 )
 
-RUNS = int(os.environ.get("DECTHINGS_RUNS", "200"))
+RUNS = int(os.environ.get("DECTHINGS_RUNS", "150"))
 NAMES, DESCRIPTIONS = st.sampled_from(["a", "b", "acme/a"]), st.sampled_from(["d", "e"])
 CHANGES = st.fixed_dictionaries({}, optional={"name": NAMES, "description": DESCRIPTIONS})
 SHARES = st.sampled_from([0.0, 0.01, 0.3, 0.7, 0.99])
