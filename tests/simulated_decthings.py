@@ -38,6 +38,8 @@ class Weather:
     """Or "refused" or "timeout"."""
     cut: float | None = None
     """The connection breaks after this share of the request's body; Decthings never hears of it, unless that is 1."""
+    sends_in: float = 0.0
+    """Seconds until the last byte of the request is taken."""
     acts_after: float | None = 0.0
     """Seconds until Decthings gets the request; None if never."""
     responds_after: float | None = 0.0
@@ -407,6 +409,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
         if len(body) == length:
             weather, self._sent = self._weather, b""
+            await asyncio.sleep(weather.sends_in)
             if weather.cut in (None, 1.0):
                 self._network.start(weather, head, body, self)
             if weather.cut is None:

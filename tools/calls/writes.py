@@ -72,15 +72,16 @@ class Write(Generic[T]):
             if not error.may_have_acted and not (self.may_repeat and _is_accident(error)):
                 raise
             self.sending.lost = error.may_have_acted
-            lookup, until = self._lookup(error), self._end()
-        return await (self._repeat if self.may_repeat else self._look)(lookup, until)
+            lookup = self._lookup(error)
+        return await (self._repeat if self.may_repeat else self._look)(lookup)
 
-    async def _repeat(self, lookup: OutcomeLookup, until: float) -> tuple[T, dict[str, Any] | None]:
+    async def _repeat(self, lookup: OutcomeLookup) -> tuple[T, dict[str, Any] | None]:
         """Looks for the outcome and sends the request again, in turns, until Decthings says something."""
+        until = self._end()
         for repeat, pause in enumerate(_PAUSES, 1):
             if self.sending.lost:
                 try:
-                    return await self._look(lookup, until)
+                    return await self._look(lookup)
                 except LostResponse as failure:
                     if not failure.may_repeat or not self._has_time(until):
                         raise
@@ -98,10 +99,10 @@ class Write(Generic[T]):
                 goes_on = repeat < len(_PAUSES) and _is_accident(error) and self._has_time(until)
                 if not (self.sending.lost or goes_on):
                     raise
-        return await self._look(lookup, until)
+        return await self._look(lookup)
 
-    async def _look(self, lookup: OutcomeLookup, until: float) -> tuple[T, dict[str, Any] | None]:
-        lookup.until = min(until, monotonic() + self.services.call_seconds * OUTCOME_LOOKUP_SHARE)
+    async def _look(self, lookup: OutcomeLookup) -> tuple[T, dict[str, Any] | None]:
+        lookup.until = min(self._end(), monotonic() + self.services.call_seconds * OUTCOME_LOOKUP_SHARE)
         return await self.verify(lookup), lookup.evidence()
 
     async def _send(self) -> T:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from simulated_decthings import FINE, ME, ORGANIZATION, STRANGER, Decthings, Simulation, Weather, intermediary
 from support import CODE, CREATE
@@ -92,6 +93,16 @@ def test_an_upload_that_was_broken_off_is_sent_again(fault: Weather, simulation:
     lasting = simulation.call("create_model", lasting=fault, **other(name="m", options=options))
     assert (outcome_of(lasting), lasting["error"]["retryable"]) == ("not_created", True)
     assert simulation.network.tries in (3, 6)
+
+
+def test_a_long_upload_whose_response_is_lost_twice_is_still_looked_up(simulation: Simulation) -> None:
+    options = {"type": "upload", "format": "future", "data": {"path": "m.bin"}}
+    never = replace(LOST["closed"], acts_after=None, says=b"")
+    weather = [never, FINE, FINE, FINE, replace(LOST["closed"], sends_in=60.0)]
+    result = simulation.call("create_model", weather, **other(options=options))
+    (model,) = simulation.decthings.models.values()
+    assert (outcome_of(result), result["result"]["modelId"]) == ("exists", model.id)
+    assert simulation.sent("createModel") == 2
 
 
 def test_a_creation_is_repeated_a_few_times_within_the_time_of_the_call(simulation: Simulation) -> None:
@@ -237,3 +248,63 @@ def test_an_error_names_the_status_of_the_response_that_was_lost(simulation: Sim
     fault = replace(LOST["bad gateway"], acts_after=None)
     error = simulation.call("create_model", lasting=fault, **other(options=CODE))["error"]
     assert (error["code"], error["httpStatus"], error["retryable"]) == ("invalid_response", 502, True)
+
+
+def test_a_model_that_was_found_and_is_being_created_is_to_be_waited_for(simulation: Simulation) -> None:
+    simulation.act(lambda decthings: decthings.add("n", "d", seconds=300))
+    result = simulation.call("create_model", [replace(LOST["bad gateway"], acts_after=None)], **CREATE)
+    assert (outcome_of(result), result["result"]["isNowCreating"]) == ("exists", True)
+    assert "wait_for_model" in result["nextStep"]
+
+
+WRITES: dict[str, dict[str, Any]] = {
+    "create_model": CREATE,
+    "update_model": {"description": "x"},
+    "delete_model": {"confirmName": "m"},
+    "snapshot_model": {"snapshotName": "v"},
+}
+
+
+def cancel(simulation: Simulation, tool: str, fault: Weather, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The log of a call that the client cancels after a second."""
+    model_id = existing(simulation, name="m")
+    arguments = WRITES[tool] if tool == "create_model" else {"modelId": model_id, **WRITES[tool]}
+    looks = [FINE] if tool == "delete_model" else []
+    simulation.network.weather, simulation.decthings.ask = [*looks, fault], 1
+
+    async def call() -> None:
+        with anyio.move_on_after(1):
+            await simulation.chat(tool, **arguments)
+
+    simulation.run(call())
+    simulation.passes(40)
+    return [record.getMessage() for record in caplog.records if record.name.startswith("decthings_mcp.tools")]
+
+
+@pytest.mark.parametrize("tool", WRITES)
+def test_a_cancelled_call_that_was_done_is_logged_as_done(
+    tool: str, simulation: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    (line,) = cancel(simulation, tool, Weather(responds_after=30), caplog)
+    assert simulation.decthings.done_by(1) != []
+    assert line.startswith(tool)
+    assert "was cancelled and done all the same" in line
+
+
+@pytest.mark.parametrize("tool", ["create_model", "update_model", "snapshot_model"])
+def test_a_cancelled_call_that_was_not_sent_is_logged_as_not_done(
+    tool: str, simulation: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    (line,) = cancel(simulation, tool, Weather(connects="timeout"), caplog)
+    assert line.startswith(tool)
+    assert "was cancelled before Decthings took it: nothing was done" in line
+
+
+@pytest.mark.parametrize("tool", WRITES)
+def test_a_cancelled_call_that_cannot_be_found_is_logged_as_unknown(
+    tool: str, simulation: Simulation, caplog: pytest.LogCaptureFixture
+) -> None:
+    (line,) = cancel(simulation, tool, Weather(acts_after=None, responds_after=30), caplog)
+    assert simulation.decthings.done_by(1) == []
+    assert line.startswith(tool)
+    assert "was cancelled. All of it was sent." in line

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from decthings_mcp.server.sandbox.seed import MODEL_ID
-from support import CODE, CREATE_STATE, EXAMPLE_SNAPSHOT, Chat
+from support import CODE, CREATE_STATE, EXAMPLE_SNAPSHOT, YES, Chat, User
 
 pytestmark = pytest.mark.anyio
 
@@ -54,3 +54,20 @@ async def test_uncompared_fields_are_listed(options: Any, differs: Any, not_comp
     assert existing.get("differs") == differs
     assert existing["notCompared"] == not_compared
     assert existing["same"] == (False if differs else "as far as can be told")
+
+
+async def test_what_is_not_as_requested_is_named(sandbox_chat: Chat, user: User) -> None:
+    user.answer = YES  # to a public model
+    copy = {**EXAMPLE_SNAPSHOT, "initialState": {"method": "copy"}}
+    await sandbox_chat.create({"name": "a", "description": "d", "publicAccess": True, "options": copy})
+    other = await sandbox_chat.create({"name": "a", "description": "d", "options": CODE})
+    assert other["error"]["existing"]["differs"] == ["publicAccess", "language", "basedOnSnapshot"]
+    assert other["error"]["existing"]["beingCreated"] is False
+
+
+async def test_free_names_are_only_suggested_when_all_that_are_taken_are_known(sandbox_chat: Chat) -> None:
+    for number in (*range(3, 12), *range(20, 35)):
+        await sandbox_chat.new_model(f"a-{number}")
+    await sandbox_chat.new_model("a")
+    answer = await sandbox_chat.create({"name": "a", "description": "other", "options": CODE})
+    assert answer["error"]["freeNames"] == ["a-2"]

@@ -21,6 +21,7 @@ from decthings_mcp.tools.decthings import (
     ClientPool,
     ConnectionFailed,
     DecthingsClient,
+    DecthingsError,
     InvalidRequest,
     InvalidResponse,
     NoResponse,
@@ -31,7 +32,7 @@ from decthings_mcp.tools.decthings import (
     responses,
 )
 from decthings_mcp.tools.decthings import client_pool as decthings_connections
-from decthings_mcp.tools.decthings.types import CreateModelParams
+from decthings_mcp.tools.decthings.types import CreateModelParams, ListParams
 from decthings_mcp.tools.decthings.wire import decode_response, encode_response
 from pydantic import SecretStr
 from support import Request, Upstream, created, decthings, frame, http_response, stay_silent
@@ -335,6 +336,65 @@ async def test_client_methods_read_their_results(client: DecthingsClient, upstre
     assert await client.wait_for_model_to_be_created("m", timeout=5) == {"createModelSuccess": {}}
 
 
+async def test_each_method_calls_its_own(client: DecthingsClient, upstream: Upstream) -> None:
+    upstream.reply = frame({"result": {"datasets": [], "total": 0, "snapshotId": "s", "createModelSuccess": {}}})
+    listing: ListParams = {"limit": 3, "filter": {"searchName": "x"}}
+    await client.get_datasets(listing)
+    await client.delete_model("m")
+    await client.update_model("m", {"name": "n"})
+    await client.snapshot_model("m", "v")
+    await client.wait_for_model_to_be_created("m")
+    assert [(request.path.removeprefix("/v0/"), support.decode_request(request.body)[0])
+            for request in upstream.requests] == [
+        ("Dataset/getDatasets", listing),
+        ("Model/deleteModel", {"modelId": "m"}),
+        ("Model/updateModel", {"modelId": "m", "properties": {"name": "n"}}),
+        ("Model/snapshotModel", {"modelId": "m", "snapshotName": "v"}),
+        ("Model/waitForModelToBeCreated", {"modelId": "m"}),
+    ]  # fmt: skip
+
+
+async def test_a_client_for_another_account_shares_all_but_the_key(client_pool: ClientPool, upstream: Upstream) -> None:
+    calls: list[tuple[str, DecthingsError | None, int]] = []
+    upstream.reply = created()
+    first = DecthingsClient(
+        client_pool,
+        upstream.url,
+        SecretStr("one"),
+        on_call=lambda name, error, sent, _: calls.append((name, error, sent)),
+    )
+    await first.with_key(SecretStr("two")).create_model(PARAMS)
+    await first.create_model(PARAMS)
+    assert [request.headers["authorization"] for request in upstream.requests] == ["Bearer two", "Bearer one"]
+    assert calls == [("createModel", None, len(upstream.requests[0].body))] * 2
+
+
+@pytest.mark.parametrize(("header", "least", "most"), [
+    ("0", 0, 0), ("17", 17, 17), ("999999", 999999, 999999), ("Mon, 01 Jan 2001 00:00:00 GMT", 0, 0),
+    ("Fri, 01 Jan 2100 00:00:00 GMT", 10**9, 10**10), ("Fri, 01 Jan 2100 00:00:00 -0000", 10**9, 10**10),
+])  # fmt: skip
+async def test_retry_after_is_seconds_or_a_date(
+    header: str, least: float, most: float, client: DecthingsClient, upstream: Upstream
+) -> None:
+    upstream.reply = http_response(b"", "503 Unavailable", "text/html", f"Retry-After: {header}")
+    with pytest.raises(InvalidResponse) as caught:
+        await client.create_model(PARAMS)
+    assert caught.value.retry_after is not None
+    assert least <= caught.value.retry_after <= most
+    assert round(caught.value.retry_after, 1) == caught.value.retry_after
+
+
+@pytest.mark.parametrize("header", ["", "1000000", "-1", "1.5", "soon", "\u0661", "Mon, 99 Jan 2001"])
+async def test_a_retry_after_that_says_nothing_is_ignored(
+    header: str, client: DecthingsClient, upstream: Upstream
+) -> None:
+    response = http_response(b"", "503 Unavailable", "text/html", "Retry-After: @").replace(b"@", header.encode())
+    upstream.reply = response
+    with pytest.raises(InvalidResponse) as caught:
+        await client.create_model(PARAMS)
+    assert caught.value.retry_after is None
+
+
 @pytest.mark.parametrize("result", [{}, {"models": [1], "total": 1}, {"models": [], "total": "1"}])
 async def test_a_malformed_list_is_refused(result: Any, client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = frame({"result": result})
@@ -344,11 +404,16 @@ async def test_a_malformed_list_is_refused(result: Any, client: DecthingsClient,
 
 
 async def test_results_without_their_fields_are_invalid_responses(client: DecthingsClient, upstream: Upstream) -> None:
-    upstream.reply = frame({"result": {}})
-    with pytest.raises(InvalidResponse, match="snapshotId"):
-        await client.snapshot_model("m", "v1")
-    with pytest.raises(InvalidResponse, match="how the creation ended"):
-        await client.wait_for_model_to_be_created("m")
+    for snapshot_id in ("", 7):
+        upstream.reply = frame({"result": {"snapshotId": snapshot_id}})
+        with pytest.raises(InvalidResponse, match="snapshotId") as caught:
+            await client.snapshot_model("m", "v1")
+        assert caught.value.may_have_acted is True
+    for result in ({}, {"createModelSuccess": {}, "createModelFailed": {}}):
+        upstream.reply = frame({"result": result})
+        with pytest.raises(InvalidResponse, match="how the creation ended") as caught:
+            await client.wait_for_model_to_be_created("m")
+        assert caught.value.may_have_acted is False
 
 
 async def test_calls_beyond_the_connections_are_told_and_those_that_last_have_their_own(
