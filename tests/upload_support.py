@@ -64,7 +64,7 @@ def half_sent(server: HttpServer, link: str, content: bytes) -> socket.socket:
     """A connection on which an upload has got half way."""
     connection = socket.create_connection(("127.0.0.1", server.port), 60)
     ((name, value),) = sealed(link).items()
-    head = f"POST /upload HTTP/1.1\r\nHost: x\r\n{name}: {value}\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = f"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\n{name}: {value}\r\nContent-Length: {len(content)}\r\n\r\n"
     connection.sendall(head.encode() + content[: len(content) // 2])
     return connection
 
