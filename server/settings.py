@@ -5,6 +5,7 @@ Light to import, since a client is replied to next: no pydantic, and tuples beca
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence

@@ -95,13 +95,13 @@ def _schema(*, full: bool) -> Node:
     item = object_of({"name": string(), **tensor, **tensors, **{name: string() for name in _DATASET}}, ("name",))
     return object_of(
         {
-            "modelId": string(),
-            "snapshotId": string(),
+            "modelId": string("Which model."),
+            "snapshotId": string("Of a snapshot, to run that."),
             "params": list_of(item, "Type and shape only where the model leaves them open."),
             "labels": list_of(string(), "Of scores."),
             "compareWithFile": string("Its ONNX or TFLite file."),
             "evaluationId": string("Of a running one."),
-            "cancel": described("boolean"),
+            "cancel": described("boolean", "Ends it."),
         },
         ("modelId",),
     )
