@@ -124,8 +124,8 @@ def _input(given: Any) -> Any:
     if not is_object(given):
         return given
     members = dict(given)
-    for name in ("value", "values", "path", "base64"):
-        if name in members and members.get("data") in (None, "", []):
+    for name in ("tensors", "value", "values", "path", "base64"):
+        if members.get(name) and members.get("data") in (None, "", []):
             value = members.pop(name)
             members["data"] = {name: value} if name in ("path", "base64") else value
     data = members.get("data")

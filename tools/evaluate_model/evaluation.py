@@ -96,7 +96,7 @@ class Evaluator:
         return await self._wait(id_, wait)
 
     async def _wait(self, id_: str, seconds: float) -> Evaluation:
-        client = self._call.services.require_client()
+        client = await self._call.services.require_client()
         with anyio.move_on_after(seconds):
             return Evaluation(await client.get_finished_evaluation_result(self._model_id, id_, seconds + 5), id_)
         return Evaluation(None, id_)

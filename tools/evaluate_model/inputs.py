@@ -191,7 +191,7 @@ def _first_that_fits(part: TensorArgument, allowed: Sequence[TensorType], wanted
 
 def _listed(data: list[Any], type_: TensorType) -> list[Any]:
     """The elements of a list that was written as a string, unless that is the string that is meant."""
-    if type_ == "string" or len(data) != 1:
+    if type_ == "string" or len(data) != 1 or not isinstance(data[0], str):
         return data
     listed = parse_if_json(data[0])
     return listed if is_list(listed) else data

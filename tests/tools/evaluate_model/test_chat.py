@@ -8,9 +8,10 @@ import pytest
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID, example_file
 from decthings_mcp.server.settings import Settings
-from evaluation_support import definition, definitions, doubling, picture
+from evaluation_support import definition, definitions, doubling, onnx_model, picture
 from example_model import example_model
 from mcp import Client
+from onnx import TensorProto, helper
 from support import CODE, EXAMPLE_SNAPSHOT, Chat
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +24,9 @@ async def chat(tmp_path: Path) -> AsyncGenerator[Chat]:
     (tmp_path / "rose.bmp").write_bytes(picture(210, 30, 50))
     (tmp_path / "flowers.onnx").write_bytes(example_file())
     (tmp_path / "double.onnx").write_bytes(doubling())
-    async with Client(create_server(Settings(sandbox=True, sandbox_data=tmp_path / "data", files=[tmp_path]))) as client:
+    async with Client(
+        create_server(Settings(sandbox=True, sandbox_data=tmp_path / "data", files=[tmp_path]))
+    ) as client:
         yield Chat(client)
 
 
@@ -63,9 +66,7 @@ async def test_a_file_that_was_changed_on_the_way_is_found(chat: Chat, tmp_path:
 
 async def test_inputs_are_made_from_the_file_when_neither_the_user_nor_the_model_says_what_they_are(chat: Chat) -> None:
     model_id = await upload(chat, "double.onnx")
-    first, second = [
-        await chat("evaluate_model", modelId=model_id, compareWithFile="double.onnx") for _ in range(2)
-    ]
+    first, second = [await chat("evaluate_model", modelId=model_id, compareWithFile="double.onnx") for _ in range(2)]
     assert first["comparison"]["same"] is True
     assert "floats from 0 to 1" in first["comparison"]["inputs"]
     assert first["outputs"] == second["outputs"]
@@ -104,6 +105,26 @@ async def test_an_exception_of_the_runtime_is_shown_as_the_models_own_text(chat:
     result = await chat("evaluate_model", modelId=model_id, params=params)
     assert (result["failure"]["code"], result["failure"]["stage"]) == ("exception", "evaluate")
     assert "Got invalid dimensions for input: x" in result["failure"]["exceptionDetails"]
-    compared = await chat("evaluate_model", modelId=model_id, params=params, compareWithFile="double.onnx")
-    assert (compared["error"]["code"], compared["error"]["outcome"]) == ("file_did_not_run", "not_evaluated")
-    assert "Got invalid dimensions" in compared["error"]["runtimeMessage"]
+
+
+async def test_inputs_that_the_file_does_not_take_are_found_before_anything_runs(chat: Chat) -> None:
+    model_id = await upload(chat, "double.onnx")
+    params = [{"name": "x", "type": "f32", "shape": [2, 2], "data": [1, 2, 3, 4]}]
+    error = (await chat("evaluate_model", modelId=model_id, params=params, compareWithFile="double.onnx"))["error"]
+    assert (error["code"], error["outcome"]) == ("invalid_arguments", "not_evaluated")
+    (problem,) = error["problems"]
+    assert problem["problem"] == "has the shape [2, 2], and the model takes [1, 4] (-1 is any length)"
+
+
+async def test_a_file_that_cannot_be_run_is_found_before_anything_is_spent(chat: Chat, tmp_path: Path) -> None:
+    vector = {"x": (TensorProto.FLOAT, [4])}, {"y": (TensorProto.FLOAT, [4])}
+    (tmp_path / "new.onnx").write_bytes(onnx_model([helper.make_node("OperatorOfTheFuture", ["x"], ["y"])], *vector))
+    model_id = await upload(chat, "new.onnx")
+    error = (await chat("evaluate_model", modelId=model_id, compareWithFile="new.onnx"))["error"]
+    assert (error["code"], error["outcome"]) == ("file_did_not_run", "not_evaluated")
+    assert error["message"].startswith("new.onnx could not be run on this machine: it cannot be loaded.")
+    assert "OperatorOfTheFuture" in error["runtimeMessage"]
+    params = [{"name": "x", "type": "f32", "data": [[1, 2, 3, 4]]}]
+    assert (await chat("evaluate_model", modelId=model_id, params=params))["failure"][
+        "code"
+    ] == "invalid_executable_file"
