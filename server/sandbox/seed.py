@@ -28,7 +28,10 @@ def _parameter(name: str, shape: list[int], type_: str, *, required: bool = True
 
 
 _DEFINITIONS = {
-    "createState": [_parameter("learningRate", [], "f32", required=False)],
+    "createState": [
+        _parameter("learningRate", [], "f32", required=False),
+        _parameter("images", [], "image", required=False),
+    ],
     "train": [_parameter("image", [], "image"), _parameter("label", [], "string")],
     "evaluateInput": [_parameter("image", [], "image")],
     "evaluateOutput": [_parameter("label", [], "string"), _parameter("scores", [5], "f32")],

@@ -130,7 +130,8 @@ class _Presenter:
             also = {"comparison": comparison} if comparison else {}
             fields = {"state": "failed", "failure": failure, **also, **common}
             ran = f" {comparison['file']} ran on this machine with the same inputs." if comparison else ""
-            return Success(failure["message"] + ran, fields, next_step, outcome="failed")
+            untrusted = ["failure.exceptionDetails"] if "exceptionDetails" in failure else []
+            return Success(failure["message"] + ran, fields, next_step, outcome="failed", untrusted=untrusted)
         summary = await anyio.to_thread.run_sync(summarize, result.outputs, self.labels)
         saved = await anyio.to_thread.run_sync(self._save, summary)
         fields = {"state": "finished", "outputs": summary.outputs, **saved}
@@ -139,7 +140,8 @@ class _Presenter:
         fields |= {**({"comparison": comparison} if comparison else {}), **common}
         count = len(result.outputs)
         headline = f"The model gave {count} output{'' if count == 1 else 's'}.{_compared(comparison)}"
-        return Success(headline, fields, self._next_step(summary, saved, comparison), media=summary.media)
+        next_step = self._next_step(summary, saved, comparison)
+        return Success(headline, fields, next_step, untrusted=("outputs",), media=summary.media)
 
     async def _comparison(self, result: EvaluationResult) -> dict[str, Any]:
         if self.file is None:
