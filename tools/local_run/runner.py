@@ -35,6 +35,8 @@ _BASE_MEMORY = 2 << 30
 _MEMORY_PER_BYTE = 4
 """Of the file: it is read, parsed, and copied by the runtime."""
 
+PYTHON = (sys.executable, "-I")
+
 EXTRA = "decthings-mcp[run]"
 
 
@@ -81,12 +83,12 @@ async def run_model(format_: ModelFormat, model: Blob, inputs: Sequence[Output],
     )
     with tempfile.TemporaryDirectory(prefix="decthings-run-") as empty_folder:
         process = await anyio.open_process(
-            [sys.executable, "-I", "-m", "decthings_mcp.tools.local_run.worker"],
+            [*PYTHON, "-m", "decthings_mcp.tools.local_run.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=empty_folder,
-            env=_environment(),
+            env=bare_environment(),
         )
         try:
             with anyio.fail_after(seconds):
@@ -98,7 +100,7 @@ async def run_model(format_: ModelFormat, model: Blob, inputs: Sequence[Output],
     return _outputs(reply, process.returncode)
 
 
-def _environment() -> dict[str, str]:
+def bare_environment() -> dict[str, str]:
     """Nothing of ours but what Windows needs to start a process; no keys."""
     single_threaded = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return single_threaded | {name: os.environ[name] for name in ("SYSTEMROOT",) if name in os.environ}

@@ -49,7 +49,7 @@ def _run(request: dict[str, Any], model: bytes, inputs: list[list[Tensor]]) -> t
         runtime = import_module(f".{request['format']}_runtime", __package__)
     except ImportError:
         raise WorkerError("not_installed", _PACKAGES[request["format"]]) from None
-    _restrict(request["memoryBytes"], request["cpuSeconds"])
+    restrict(request["memoryBytes"], request["cpuSeconds"])
     run: Run = _guarded("invalid_executable_file", lambda: runtime.load(model))
     results: dict[str, list[bytes]] = {}
     for tensors in _rounds(inputs):
@@ -59,7 +59,7 @@ def _run(request: dict[str, Any], model: bytes, inputs: list[list[Tensor]]) -> t
     return list(results), [b"".join(parts) for parts in results.values()]
 
 
-def _restrict(memory: int, cpu_seconds: int) -> None:
+def restrict(memory: int, cpu_seconds: int) -> None:
     """From now on no file and no socket can be opened. Windows has no such limits: there, only the time is limited."""
     try:
         import resource
