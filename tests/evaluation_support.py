@@ -13,6 +13,13 @@ from decthings_mcp.tools.decthings.wire import encode_response
 from onnx import TensorProto, helper
 from support import Request
 
+WITHOUT_RUNTIMES = """
+import runpy, sys
+sys.modules["onnxruntime"] = sys.modules["ai_edge_litert"] = None
+runpy.run_module("decthings_mcp.tools.local_run.worker", run_name="__main__")
+"""
+"""The process that runs files, as if their packages were not installed."""
+
 Talk = Callable[[socket.socket, Request], None]
 
 
@@ -34,7 +41,7 @@ def onnx_model(
         [helper.make_tensor_value_info(name, type_, shape) for name, (type_, shape) in part.items()]
         for part in (inputs, outputs)
     ]
-    graph = helper.make_graph(list(nodes), "test", *values, list(constants))
+    graph = helper.make_graph(list(nodes), "test", values[0], values[1], list(constants))
     model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     return model.SerializeToString()
 
@@ -44,6 +51,31 @@ def doubling(factor: float = 2.0, size: int = 4) -> bytes:
     constant = helper.make_tensor("factor", TensorProto.FLOAT, [], [factor])
     vector = (TensorProto.FLOAT, [1, size])
     return onnx_model([helper.make_node("Mul", ["x", "factor"], ["y"])], {"x": vector}, {"y": vector}, [constant])
+
+
+def endless() -> bytes:
+    """A loop of 2^62 rounds."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go on"], ["go on still"]),
+            helper.make_node("Add", ["sum", "sum"], ["new sum"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("round", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("sum", TensorProto.FLOAT, [1]),
+        ],
+        [
+            helper.make_tensor_value_info("go on still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("new sum", TensorProto.FLOAT, [1]),
+        ],
+    )
+    rounds = helper.make_tensor("rounds", TensorProto.INT64, [], [2**62])
+    true = helper.make_tensor("true", TensorProto.BOOL, [], [True])
+    vector = (TensorProto.FLOAT, [1])
+    loop = helper.make_node("Loop", ["rounds", "true", "x"], ["y"], body=body)
+    return onnx_model([loop], {"x": vector}, {"y": vector}, [rounds, true])
 
 
 def definition(name: str, type_: str | Sequence[str], shape: Sequence[int], *, required: bool = True) -> dict[str, Any]:

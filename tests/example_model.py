@@ -79,11 +79,11 @@ def _constants() -> list[TensorProto]:
         "sharpness": np.array(-_SHARPNESS / 255, np.float32),
         "BM": np.array(list(b"BM"), np.int32),
     }
-    strings = [
-        helper.make_tensor("names", TensorProto.STRING, [len(FLOWERS)], [name.encode() for name in FLOWERS]),
-        helper.make_tensor("no picture", TensorProto.STRING, [], [b"not an uncompressed BMP picture"]),
-    ]
-    return [*(numpy_helper.from_array(array, name) for name, array in numbers.items()), *strings]
+    strings = {
+        "names": np.array(list(FLOWERS), object),
+        "no picture": np.array("not an uncompressed BMP picture", object),
+    }
+    return [numpy_helper.from_array(array, name) for name, array in (numbers | strings).items()]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any, cast
 from ..decthings import TENSOR_TYPES, TensorType
 from ..decthings.json_codec import is_list, is_object
 from ..files.structure import ModelStructure, TensorSpec
-from ..results.text import objects_in, sanitize
+from ..results.text import join_words, objects_in, sanitize
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class InputDefinition:
 
     def __str__(self) -> str:
         """For a message: "image" (u8, shape [-1])."""
-        parts = [*(["or".join(f" {type_} " for type_ in self.types).strip()] if self.types else [])]
+        parts = [join_words(self.types)] if self.types else []
         parts += [f"shape {list(self.shape)}"] if self.shape is not None else []
         return f'"{sanitize(self.name, 60)}"' + (f" ({', '.join(parts)})" if parts else "")
 
@@ -41,9 +41,13 @@ def _definition(item: dict[str, Any]) -> InputDefinition:
     return InputDefinition(
         str(item.get("name")),
         item.get("required") is not False,
-        [cast(TensorType, type_) for type_ in types if type_ in TENSOR_TYPES] if is_list(types) else [],
+        _known_types(types) if is_list(types) else [],
         cast(list[int], shape) if is_list(shape) and all(type(n) is int and n >= -1 for n in shape) else None,
     )
+
+
+def _known_types(types: list[Any]) -> list[TensorType]:
+    return [type_ for type_ in types if type_ in TENSOR_TYPES]
 
 
 def definitions_in(structure: ModelStructure) -> list[InputDefinition]:
@@ -52,5 +56,5 @@ def definitions_in(structure: ModelStructure) -> list[InputDefinition]:
 
 
 def _of_file(value: TensorSpec) -> InputDefinition:
-    types = [value.decthings_type] if value.decthings_type else []
+    types: list[TensorType] = [value.decthings_type] if value.decthings_type else []
     return InputDefinition(value.name, True, types, value.shape)

@@ -19,6 +19,8 @@ from ..decthings import DecthingsClient, NoResponse, RequestInterrupted, SendPro
 from ..decthings.evaluations import EvaluationResult, Evaluations
 from ..results.text import sanitize
 
+_PAUSES = (0.0, 0.5, 1.0, 2.0)
+"""Seconds before each look at the evaluations: none before the first, since one that goes on is listed."""
 _SEVERAL = (
     "Tell the user. evaluate_model with modelId and one of the ids in lookUp.started as evaluationId shows that "
     "evaluation. Evaluating again runs the model again, which the user pays for."
@@ -80,6 +82,7 @@ class Evaluator:
         Raises:
             LostResponse: it lists none, or several.
         """
+        lookup.pauses = _PAUSES
         async for listed in lookup.reads(lambda client: client.get_evaluations(self._model_id)):
             started = sorted(listed.ids() - self._known)
             if len(started) == 1:

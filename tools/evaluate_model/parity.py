@@ -17,7 +17,7 @@ from .numbers import as_json
 TOLERANCES = {"f32": (1e-5, 1e-3), "f64": (1e-9, 1e-6)}
 """By type: (absolute, relative to the value of the file). Other types must be equal."""
 
-_MAX_SHOWN = 20
+_MAX_SHOWN = 8
 
 
 @dataclass
@@ -47,10 +47,13 @@ def compare(decthings: Sequence[Output], file: Sequence[Output]) -> dict[str, An
     comparable = [difference for difference in found.values() if difference.numeric and not difference.reason]
     largest = max((difference.largest for difference in comparable), default=None)
     outputs = [_described(name, difference) for name, difference in found.items()]
+    outputs.sort(key=lambda output: output["same"])
+    more = {"moreOutputs": len(outputs) - _MAX_SHOWN} if len(outputs) > _MAX_SHOWN else {}
     return {
         "same": same,
         **({} if largest is None else {"largestDifference": as_json(largest)}),
-        "outputs": sorted(outputs, key=lambda output: output["same"])[:_MAX_SHOWN],
+        "outputs": outputs[:_MAX_SHOWN],
+        **more,
         **missing,
         "tolerance": _tolerance(decthings),
     }

@@ -20,7 +20,7 @@ from ..results.text import sanitize
 from .media import content_blocks
 from .numbers import as_f32, as_json
 
-_MAX_JSON = 5_000
+_MAX_JSON = 4_000
 """Bytes of the outputs in the result, which the text repeats: all of the text stays below 8 KiB."""
 _LEVELS = ((256, 2_000), (64, 500), (16, 160), (4, 60), (0, 40))
 """How many elements and characters are shown of a tensor, until all outputs fit."""

@@ -29,6 +29,9 @@ from .made_inputs import HOW, make_inputs
 from .summary import Summary, summarize
 
 
+_MAX_FILES_SHOWN = 8
+
+
 async def evaluate_model(arguments: EvaluateArguments, call: Call) -> Success:
     evaluator = Evaluator(call, arguments["modelId"], monotonic())
     evaluation_id = arguments.get("evaluationId")
@@ -155,9 +158,11 @@ class _Presenter:
         if folder is None or not summary.abridged:
             return {}
         try:
-            return {"savedFiles": folder.save(summary.abridged)[:20]}
+            files = folder.save(summary.abridged)
         except OSError as error:
             return {"notSaved": os.strerror(error.errno or 0)}
+        more = {"moreSavedFiles": len(files) - _MAX_FILES_SHOWN} if len(files) > _MAX_FILES_SHOWN else {}
+        return {"savedFiles": files[:_MAX_FILES_SHOWN], **more}
 
     def _next_step(self, summary: Summary, saved: dict[str, Any], comparison: dict[str, Any]) -> str:
         steps = ["Show the user the outputs."]

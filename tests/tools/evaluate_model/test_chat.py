@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from decthings_mcp.server.app import create_server
-from decthings_mcp.server.sandbox.seed import MODEL_ID, SNAPSHOT_ID, example_file
+from decthings_mcp.server.sandbox.seed import DATASET_ID, MODEL_ID, SNAPSHOT_ID, example_file
 from decthings_mcp.server.settings import Settings
-from evaluation_support import definition, definitions, doubling, onnx_model, picture
+from decthings_mcp.tools.evaluate_model import comparison
+from decthings_mcp.tools.local_run import runner
+from evaluation_support import WITHOUT_RUNTIMES, definition, definitions, doubling, endless, onnx_model, picture
 from example_model import example_model
 from mcp import Client
 from onnx import TensorProto, helper
@@ -128,3 +130,63 @@ async def test_a_file_that_cannot_be_run_is_found_before_anything_is_spent(chat:
     assert (await chat("evaluate_model", modelId=model_id, params=params))["failure"][
         "code"
     ] == "invalid_executable_file"
+
+
+async def test_an_endless_evaluation_goes_on_is_found_again_and_is_cancelled(tmp_path: Path) -> None:
+    (tmp_path / "endless.onnx").write_bytes(endless())
+    settings = Settings(sandbox=True, sandbox_data=tmp_path / "data", files=[tmp_path], call_seconds=4)
+    async with Client(create_server(settings)) as client:
+        chat = Chat(client)
+        model_id = await upload(chat, "endless.onnx")
+        params = [{"name": "x", "type": "f32", "shape": [1], "data": [1]}]
+        running = await chat("evaluate_model", modelId=model_id, params=params)
+        assert (running["state"], running["outcome"]) == ("running", "running")
+        one = {"modelId": model_id, "evaluationId": running["evaluationId"]}
+        assert (await chat("evaluate_model", **one))["state"] == "running"
+        assert (await chat("evaluate_model", **one, cancel=True))["state"] == "cancelled"
+        ended = await chat("evaluate_model", **one)
+    assert (ended["state"], ended["failure"]["code"]) == ("failed", "cancelled")
+
+
+async def test_without_the_runtime_the_sandbox_fails_as_decthings_would_and_names_the_extra(
+    chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "program.py").write_text(WITHOUT_RUNTIMES)
+    monkeypatch.setattr(runner, "PYTHON", (*runner.PYTHON, str(tmp_path / "program.py")))
+    result = await chat("evaluate_model", modelId=MODEL_ID, params=[ROSE])
+    assert (result["failure"]["code"], result["failure"]["stage"]) == ("exception", "codeStartup")
+    assert "onnxruntime is not installed (pip install 'decthings-mcp[run]')" in result["failure"]["exceptionDetails"]
+
+
+async def test_without_the_runtime_a_comparison_is_refused_before_anything_is_spent(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "find_spec", dict[str, None]().get)
+    result = await chat("evaluate_model", modelId=MODEL_ID, params=[ROSE], compareWithFile="flowers.onnx")
+    assert (result["error"]["code"], result["error"]["outcome"]) == ("runner_missing", "not_evaluated")
+    assert "'decthings-mcp[run]'" in result["nextStep"]
+
+
+async def test_a_dataset_is_not_on_this_machine(chat: Chat) -> None:
+    given = [{"name": "image", "datasetId": DATASET_ID, "datasetKey": "image"}]
+    error = (await chat("evaluate_model", modelId=MODEL_ID, params=given, compareWithFile="flowers.onnx"))["error"]
+    assert "is a dataset, which is not on this machine" in error["problems"][0]["problem"]
+    failure = (await chat("evaluate_model", modelId=MODEL_ID, params=given))["failure"]
+    assert "no entries" in failure["exceptionDetails"]
+
+
+async def test_a_snapshot_or_a_model_that_does_not_exist_is_named(chat: Chat) -> None:
+    for arguments, code in (
+        ({"modelId": "none"}, "model_not_found"),
+        ({"modelId": MODEL_ID, "snapshotId": "none"}, "snapshot_not_found"),
+        ({"modelId": MODEL_ID, "evaluationId": "none"}, "evaluation_not_found"),
+    ):
+        error = (await chat("evaluate_model", **arguments))["error"]
+        assert (error["code"], error["outcome"]) == (code, "not_evaluated")
+
+
+async def test_callers_on_other_machines_compare_with_no_file_of_ours(tmp_path: Path) -> None:
+    settings = Settings(sandbox=True, sandbox_data=tmp_path / "data", remote_callers=True)
+    async with Client(create_server(settings)) as client:
+        arguments = {"modelId": MODEL_ID, "compareWithFile": str(tmp_path / "flowers.onnx")}
+        assert (await Chat(client)("evaluate_model", **arguments))["error"]["code"] == "file_not_allowed"

@@ -11,7 +11,7 @@ from decthings_mcp.tools.decthings import Media, Tensor
 from decthings_mcp.tools.decthings.evaluations import Output
 from decthings_mcp.tools.local_run import runner
 from decthings_mcp.tools.local_run.runner import LocalRunFailed, run_model
-from evaluation_support import doubling, onnx_model
+from evaluation_support import doubling, endless, onnx_model
 from onnx import TensorProto, helper
 from tflite_files import tflite_model
 
@@ -66,31 +66,6 @@ async def test_a_tflite_file_runs_too() -> None:
     assert (result.name, list(result.tensors[0].elements)) == ("y", [0.5, 1.0])
 
 
-def _endless() -> bytes:
-    """A loop of 2^62 rounds."""
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["go on"], ["go on still"]),
-            helper.make_node("Add", ["sum", "sum"], ["new sum"]),
-        ],
-        "body",
-        [
-            helper.make_tensor_value_info("round", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("sum", TensorProto.FLOAT, [1]),
-        ],
-        [
-            helper.make_tensor_value_info("go on still", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("new sum", TensorProto.FLOAT, [1]),
-        ],
-    )
-    rounds = helper.make_tensor("rounds", TensorProto.INT64, [], [2**62])
-    true = helper.make_tensor("true", TensorProto.BOOL, [], [True])
-    vector = (TensorProto.FLOAT, [1])
-    loop = helper.make_node("Loop", ["rounds", "true", "x"], ["y"], body=body)
-    return onnx_model([loop], {"x": vector}, {"y": vector}, [rounds, true])
-
-
 def _bomb() -> bytes:
     """A tensor of 2^40 elements from one of a few bytes."""
     node = helper.make_node("ConstantOfShape", ["x"], ["y"])
@@ -99,7 +74,7 @@ def _bomb() -> bytes:
 
 async def test_an_endless_model_is_ended() -> None:
     with pytest.raises(LocalRunFailed) as caught:
-        await run_model("onnx", _endless(), [Output("x", [Tensor("f32", [1], [1.0])])], 4)
+        await run_model("onnx", endless(), [Output("x", [Tensor("f32", [1], [1.0])])], 4)
     assert caught.value.code == "max_duration_exceeded"
 
 
