@@ -21,6 +21,7 @@ from ..tools.catalog import TOOLS
 from ..tools.decthings import ClientPool, DecthingsClient, DecthingsError
 from ..tools.decthings.client import OnCall
 from ..tools.files.allowed import AllowedFiles
+from ..tools.files.outputs_folder import OutputsFolder
 from ..tools.prompts import add_prompts
 from ..tools.resources import add_resources
 from .api_key import KeptKey, KeyProblem
@@ -90,6 +91,7 @@ def create_server(
             yield Services(
                 await _connect(settings, stack, observer, load_certificates),
                 AllowedFiles(settings.files, remote_callers=settings.remote_callers),
+                outputs=None if settings.outputs is None else OutputsFolder(settings.outputs),
                 check_uploads=settings.check_uploads,
                 retry_seconds=settings.retry_seconds,
                 call_seconds=settings.call_seconds,

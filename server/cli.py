@@ -315,6 +315,7 @@ def _shared_options(default: str | None) -> argparse.ArgumentParser:
     add("--profile", metavar="NAME", help="whose key is used of those that login keeps (default: default)")
     add("--api-url", metavar="URL", help="the URL of the Decthings API, with its version")
     add("--files", action="append", metavar="DIR", help="a folder that uploads may come from; more may follow it")
+    add("--outputs", metavar="DIR", help="a folder that evaluate_model writes large outputs of models to")
     add(
         "--retry-seconds",
         metavar="N",

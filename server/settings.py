@@ -5,6 +5,7 @@ Light to import, since a client is replied to next: no pydantic, and tuples beca
 
 from __future__ import annotations
 
+import os
 import re
 from argparse import Namespace
 from collections.abc import Collection, Mapping, Sequence
@@ -45,6 +46,8 @@ class Settings(NamedTuple):
     profile: str = DEFAULT_PROFILE
     """Whose key is used when none is given."""
     files: Sequence[Path] = ()
+    outputs: Path | None = None
+    """The folder that the outputs of models are written to."""
     check_uploads: bool = True
     tools: Collection[str] = ()
     """The names of the tools that are offered; an empty collection means all."""
@@ -101,6 +104,7 @@ class Settings(NamedTuple):
             key_source=source,
             profile=profile,
             files=files,
+            outputs=_outputs(options),
             remote_callers=options.http,
             callers_bring_keys=options.http and options.tenancy == "per-caller",
             check_uploads=not (options.unchecked_uploads or _is_on(environ, "DECTHINGS_UNCHECKED_UPLOADS")),
@@ -213,3 +217,14 @@ def is_loopback(host: str) -> bool:
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def _outputs(options: Namespace) -> Path | None:
+    if options.outputs is None:
+        return None
+    folder = Path(os.path.expanduser(options.outputs))  # noqa: PTH111 - pathlib raises for an unknown user
+    if options.http:
+        raise SettingsError("--outputs is for the user of this machine; callers over HTTP are on others.")
+    if not folder.is_dir():
+        raise SettingsError(f"--outputs must name a folder; {folder} is not a folder.")
+    return folder.absolute()

@@ -11,6 +11,7 @@ from decthings_mcp.server.sandbox import methods
 from decthings_mcp.tools.calls import outcomes as call_outcomes
 from decthings_mcp.tools.calls import writes
 from decthings_mcp.tools.decthings import ClientPool
+from decthings_mcp.tools.evaluate_model import evaluation
 from hypothesis import HealthCheck, settings
 from onnx import TensorProto, helper
 
@@ -83,6 +84,7 @@ def sandbox_url(tmp_path: Path) -> Generator[str]:
 def fast_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks a lost model up a few times, and repeats what was lost, as ever, but at once."""
     monkeypatch.setattr(call_outcomes, "_PAUSES", (0.0, 0.0, 0.01))
+    monkeypatch.setattr(evaluation, "_PAUSES", (0.0, 0.0, 0.01))
     monkeypatch.setattr(writes, "_PAUSES", (0.0, 0.0))
 
 

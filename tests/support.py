@@ -285,10 +285,10 @@ class Chat:
         result = await self.client.call_tool(tool, arguments)
         answer = result.structured_content or {}
         assert bool(result.is_error) == ("error" in answer)
-        (block,) = result.content
+        block, *media = result.content
         assert isinstance(block, TextContent)
         assert answer["nextStep"] in block.text
-        return {**answer, "text": block.text}
+        return {**answer, "text": block.text, **({"media": media} if media else {})}
 
     async def create(self, arguments: dict[str, Any]) -> dict[str, Any]:
         return await self("create_model", **arguments)

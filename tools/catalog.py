@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .create_model.tool import CREATE_MODEL
 from .delete_model import DELETE_MODEL
+from .evaluate_model.tool import EVALUATE_MODEL
 from .find_datasets import FIND_DATASETS
 from .find_models import FIND_MODELS
 from .inspect_model_file import INSPECT_MODEL_FILE
@@ -17,6 +18,7 @@ TOOLS = (
     INSPECT_MODEL_FILE,
     CREATE_MODEL,
     WAIT_FOR_MODEL,
+    EVALUATE_MODEL,
     SNAPSHOT_MODEL,
     UPDATE_MODEL,
     DELETE_MODEL,

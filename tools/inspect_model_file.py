@@ -33,7 +33,7 @@ class InspectArguments(TypedDict):
 async def inspect_model_file(arguments: InspectArguments, call: Call) -> Success:
     source = cast(Source, arguments)  # the validator has read them
     file = source if isinstance(source, bytes) else call.services.files.open(source.path)
-    structure = await anyio.to_thread.run_sync(_read, file)
+    structure = await anyio.to_thread.run_sync(read_structure, file)
     unmapped = [
         {**_value_summary(value), "reason": reason}
         for value in (*structure.inputs, *structure.outputs)
@@ -83,7 +83,12 @@ def _name_of(file: FileBlob | bytes) -> str:
     return file.name if isinstance(file, FileBlob) else "The base64"
 
 
-def _read(file: FileBlob | bytes) -> ModelStructure:
+def read_structure(file: FileBlob | bytes) -> ModelStructure:
+    """The structure of a model file.
+
+    Raises:
+        NotAModelFile
+    """
     name, size = _name_of(file), size_of(file)
     with reader_of(file) as read_at:
         format_ = recognize(size, read_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import tempfile
+from collections.abc import Sequence
 from email.utils import formatdate
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ from ...tools.decthings.client import SANDBOX_SERVER
 from ...tools.decthings.varint import MalformedFrame
 from ...tools.decthings.wire import encode_response
 from .errors import ErrorReply
+from .evaluations import Evaluations
 from .frames import read_request
 from .methods import Account
 from .seed import seed
@@ -43,9 +45,9 @@ def create_sandbox(data: Path) -> Starlette:
     Args:
         data: the folder of its store, created if it does not exist.
     """
-    store = Store(data)
+    store, evaluations = Store(data), Evaluations()
     with store.transaction() as transaction:
-        seed(transaction)
+        seed(transaction, store.uploads)
 
     async def respond(request: Request) -> Response:
         method = f"{request.path_params['api']}/{request.path_params['method']}"
@@ -54,7 +56,7 @@ def create_sandbox(data: Path) -> Starlette:
         if request.headers.get("content-type") != "application/octet-stream":
             return _text_response("The Content-Type must be application/octet-stream.", 400)
         try:
-            return _frame_response(await _call(store, method, request))
+            return _frame_response(*await _call(store, evaluations, method, request))
         except (MalformedFrame, ClientDisconnect) as error:
             return _text_response(f"The body is not a frame: {error}.", 400)
         except (sqlite3.Error, OSError) as error:  # which rolled back
@@ -64,14 +66,17 @@ def create_sandbox(data: Path) -> Starlette:
     return Starlette(routes=[Route("/v0/{api}/{method}", respond, methods=["POST"])])
 
 
-async def _call(store: Store, method: str, request: Request) -> dict[str, Any]:
+async def _call(
+    store: Store, evaluations: Evaluations, method: str, request: Request
+) -> tuple[dict[str, Any], list[bytes]]:
     with tempfile.TemporaryDirectory(dir=store.uploads, ignore_cleanup_errors=True) as folder:
         params, blobs = await read_request(request.stream(), Path(folder))
         try:
-            account = Account(store, _key_of(request))
-            return {"result": await account.call(method, params, blobs)}
+            account = Account(store, evaluations, _key_of(request))
+            result, outputs = await account.call(method, params, blobs)
+            return {"result": result}, outputs
         except ErrorReply as reply:
-            return {"error": reply.error}
+            return {"error": reply.error}, []
 
 
 def _key_of(request: Request) -> str:
@@ -86,8 +91,8 @@ def _headers() -> dict[str, str]:
     return {"Server": _SERVER, "Date": formatdate(usegmt=True)}
 
 
-def _frame_response(reply: dict[str, Any]) -> Response:
-    return Response(encode_response(reply), headers=_headers(), media_type="application/octet-stream")
+def _frame_response(reply: dict[str, Any], blobs: Sequence[bytes] = ()) -> Response:
+    return Response(encode_response(reply, blobs), headers=_headers(), media_type="application/octet-stream")
 
 
 def _text_response(text: str, status: int) -> Response:

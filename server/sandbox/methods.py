@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 from uuid import uuid4
 
@@ -14,9 +14,20 @@ import anyio.to_thread
 
 from ...tools.decthings.types import Filter
 from .errors import ErrorReply
+from .evaluations import Evaluations, Job, Reply, StoredFile
 from .frames import ReceivedBlob
-from .models import CREATION_MS, FAIL_TAG, FAILURES, ModelBuilder, store_uploads
-from .requests import CreateModel, ListItems, ModelRef, SnapshotModel, UpdateModel, parse
+from .models import (
+    CREATION_MS,
+    FAIL_TAG,
+    FAILURES,
+    ModelBuilder,
+    copy_program,
+    program_file,
+    read_providers,
+    snapshot_of,
+    store_uploads,
+)
+from .requests import CreateModel, Evaluate, EvaluationRef, ListItems, ModelRef, SnapshotModel, UpdateModel, parse
 from .seed import OWNER as EXAMPLES_OWNER
 from .store import Document, Store, Transaction
 
@@ -26,12 +37,13 @@ Result = dict[str, Any]
 class Account:
     """The methods for one caller, who can read own and public items, and change own ones."""
 
-    def __init__(self, store: Store, api_key: str) -> None:
+    def __init__(self, store: Store, evaluations: Evaluations, api_key: str) -> None:
         self._store = store
+        self._evaluations = evaluations
         self._user = "user-" + hashlib.sha256(api_key.encode()).hexdigest()[:12]
 
-    async def call(self, method: str, params: dict[str, Any], blobs: list[ReceivedBlob]) -> Result:
-        """Run a method and return its result.
+    async def call(self, method: str, params: dict[str, Any], blobs: list[ReceivedBlob]) -> Reply:
+        """Run a method and return its result, and the blobs of it.
 
         Args:
             method: one of `METHODS`.
@@ -39,9 +51,18 @@ class Account:
         Raises:
             ErrorReply: the error to respond with.
         """
-        if method == "Model/waitForModelToBeCreated":
-            return await self._wait(params)
-        return await anyio.to_thread.run_sync(self._HANDLERS[method], self, params, blobs)
+        match method:
+            case "Model/waitForModelToBeCreated":
+                return await self._wait(params), []
+            case "Model/evaluate":
+                return await self._evaluations.evaluate(await anyio.to_thread.run_sync(self._job, params, blobs))
+            case "Model/getEvaluations":
+                model_id = await anyio.to_thread.run_sync(self._readable_id, parse(ModelRef, params)["modelId"])
+                return self._evaluations.listed(model_id), []
+            case "Model/getFinishedEvaluationResult" | "Model/cancelEvaluation":
+                return await self._one_evaluation(method, parse(EvaluationRef, params))
+            case _:
+                return await anyio.to_thread.run_sync(self._HANDLERS[method], self, params, blobs), []
 
     def _create_model(self, params: dict[str, Any], blobs: list[ReceivedBlob], /) -> Result:
         checked = parse(CreateModel, params)
@@ -51,7 +72,32 @@ class Account:
             document, creating = builder.document(checked)
             transaction.add_model(document, self._user, ready_at=now + CREATION_MS if creating else now)
             store_uploads(blobs, self._store.uploads / document["id"])
+            if checked["options"]["type"] == "fromExisting":
+                copy_program(self._store.uploads, checked["options"]["modelId"], document["id"])
         return {"modelId": document["id"], "isNowCreating": creating}
+
+    def _job(self, params: dict[str, Any], blobs: list[ReceivedBlob]) -> Job:
+        """What an `evaluate` runs."""
+        checked = parse(Evaluate, params)
+        with self._store.transaction() as transaction:
+            document, _, ready_at = self._readable(transaction, checked["modelId"])
+            if "snapshotId" in checked:
+                snapshot_of(document, checked["snapshotId"])
+            inputs = read_providers(transaction, checked["params"], blobs, "params")
+        reason = _not_runnable(document, checked["params"], ready_at)
+        program = None if reason else StoredFile(program_file(self._store.uploads, document["id"]))
+        return Job(document["id"], document.get("format"), program, inputs, reason)
+
+    async def _one_evaluation(self, method: str, checked: EvaluationRef) -> Reply:
+        model_id = await anyio.to_thread.run_sync(self._readable_id, checked["modelId"])
+        if method == "Model/cancelEvaluation":
+            self._evaluations.cancel(model_id, checked["evaluationId"])
+            return {}, []
+        return await self._evaluations.finished(model_id, checked["evaluationId"])
+
+    def _readable_id(self, model_id: str) -> str:
+        with self._store.transaction() as transaction:
+            return self._readable(transaction, model_id)[0]["id"]
 
     async def _wait(self, params: dict[str, Any]) -> Result:
         model_id = parse(ModelRef, params)["modelId"]
@@ -164,7 +210,27 @@ class Account:
         "Model/snapshotModel": _snapshot_model,
         "Dataset/getDatasets": _get_datasets,
     }
-    METHODS = frozenset({*_HANDLERS, "Model/waitForModelToBeCreated"})
+    METHODS = frozenset(
+        {
+            *_HANDLERS,
+            "Model/waitForModelToBeCreated",
+            "Model/evaluate",
+            "Model/getEvaluations",
+            "Model/getFinishedEvaluationResult",
+            "Model/cancelEvaluation",
+        }
+    )
+
+
+def _not_runnable(document: Document, providers: Sequence[Any], ready_at: int) -> str:
+    """Why the sandbox cannot run the model; it invents no outputs."""
+    if ready_at > _now():
+        return "The initial state of the model is still being created."
+    if "format" not in document or "basedOnSnapshot" in document:
+        return "The sandbox runs uploaded ONNX and TFLite models and their copies only: no code, no trained states."
+    if any("data" in provider for provider in providers):
+        return "The datasets of the sandbox have no entries: give the data itself."
+    return ""
 
 
 def _page(member: str, items: list[Document], params: ListItems) -> Result:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from ...tools.decthings.evaluations import Output
 from ...tools.decthings.tensors import decode_tensors
 from ...tools.decthings.types import DEFINITION_LISTS
 from ...tools.decthings.varint import MalformedFrame
@@ -101,14 +102,14 @@ class ModelBuilder:
         self._expect_blobs(0, "options")
         source = self.visible(options["modelId"])
         if "snapshotId" in options:
-            _snapshot_of(source, options["snapshotId"])
+            snapshot_of(source, options["snapshotId"])
         self._inherit(document, source)
         document["states"], document["activeState"] = source["states"], source.get("activeState")
         return False
 
     def _snapshot(self, document: Document, options: Any) -> bool:
         source = self.visible(options["modelId"])
-        snapshot = _snapshot_of(source, options["snapshotId"])
+        snapshot = snapshot_of(source, options["snapshotId"])
         self._inherit(document, source)
         document["basedOnSnapshot"] = {"modelId": source["id"], "snapshotId": snapshot["id"]}
         initial = options["initialState"]
@@ -121,7 +122,7 @@ class ModelBuilder:
             files = zip(initial["stateKeyNames"], self.blobs, strict=True)
             state = [{"key": key, "byteSize": blob.size} for key, blob in files], initial["name"]
         else:
-            self._check_providers(initial["params"])
+            read_providers(self.transaction, initial["params"], self.blobs, "options.initialState.params")
             state = [{"key": "state", "byteSize": 0}], initial["name"]
         state_id = str(uuid4())
         document["states"] = [
@@ -138,36 +139,61 @@ class ModelBuilder:
             if member in source:
                 document[member] = source[member]
 
-    def _check_providers(self, providers: Sequence[Any]) -> None:
-        inline = [provider["name"] for provider in providers if "data" not in provider]
-        self._expect_blobs(len(inline), "options.initialState.params")
-        for name, blob in zip(inline, self.blobs, strict=True):
-            try:
-                decode_tensors(blob.path.read_bytes())
-            except MalformedFrame as error:
-                raise invalid_parameter(f"options.initialState.params.{name}", str(error)) from None
-        keys = {
-            document["id"]: [key["name"] for key in document["keys"]] for document, _ in self.transaction.datasets()
-        }
-        for provider in providers:
-            if (data := provider.get("data")) is None:
-                continue
-            dataset = {"datasetId": data["datasetId"]}
-            if data["datasetId"] not in keys:
-                raise ErrorReply("dataset_not_found", **dataset)
-            if data["datasetKey"] not in keys[data["datasetId"]]:
-                raise ErrorReply("dataset_key_not_found", **dataset, datasetKey=data["datasetKey"])
-
     def _expect_blobs(self, count: int, parameter: str) -> None:
-        if len(self.blobs) != count:
-            raise invalid_parameter(parameter, f"it needs {count} blobs, but {len(self.blobs)} were sent")
+        _expect_blobs(self.blobs, count, parameter)
 
 
-def _snapshot_of(model: Document, snapshot_id: str) -> Document:
+def read_providers(
+    transaction: Transaction, providers: Sequence[Any], blobs: Sequence[ReceivedBlob], parameter: str
+) -> list[Output]:
+    """Check parameter providers, and decode those with inline data.
+
+    Raises:
+        ErrorReply: invalid_parameter, dataset_not_found, dataset_key_not_found.
+    """
+    inline = [provider["name"] for provider in providers if "data" not in provider]
+    _expect_blobs(blobs, len(inline), parameter)
+    decoded: list[Output] = []
+    for name, blob in zip(inline, blobs, strict=True):
+        try:
+            decoded.append(Output(name, decode_tensors(blob.path.read_bytes(), as_views=True)))
+        except MalformedFrame as error:
+            raise invalid_parameter(f"{parameter}.{name}", str(error)) from None
+    keys = {document["id"]: [key["name"] for key in document["keys"]] for document, _ in transaction.datasets()}
+    for provider in providers:
+        if (data := provider.get("data")) is None:
+            continue
+        dataset = {"datasetId": data["datasetId"]}
+        if data["datasetId"] not in keys:
+            raise ErrorReply("dataset_not_found", **dataset)
+        if data["datasetKey"] not in keys[data["datasetId"]]:
+            raise ErrorReply("dataset_key_not_found", **dataset, datasetKey=data["datasetKey"])
+    return decoded
+
+
+def _expect_blobs(blobs: Sequence[ReceivedBlob], count: int, parameter: str) -> None:
+    if len(blobs) != count:
+        raise invalid_parameter(parameter, f"it needs {count} blobs, but {len(blobs)} were sent")
+
+
+def snapshot_of(model: Document, snapshot_id: str) -> Document:
     for snapshot in model["snapshots"]:
         if snapshot["id"] == snapshot_id:
             return snapshot
     raise ErrorReply("snapshot_not_found")
+
+
+def program_file(uploads: Path, model_id: str) -> Path:
+    """The file of an uploaded model, of the example, or of a copy of one."""
+    return uploads / model_id / "0"
+
+
+def copy_program(uploads: Path, source_id: str, model_id: str) -> None:
+    """Give a copy the file of its source, if that has one."""
+    source, copy = program_file(uploads, source_id), program_file(uploads, model_id)
+    if source.exists():
+        copy.parent.mkdir()
+        shutil.copyfile(source, copy)
 
 
 def store_uploads(blobs: Sequence[ReceivedBlob], folder: Path) -> None:

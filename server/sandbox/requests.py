@@ -84,6 +84,19 @@ class SnapshotModel(TypedDict):
     snapshotName: Name
 
 
+@types.strict
+class Evaluate(TypedDict):
+    modelId: str
+    params: list[Provider]
+    snapshotId: NotRequired[str]
+
+
+@types.strict
+class EvaluationRef(TypedDict):
+    modelId: str
+    evaluationId: str
+
+
 class Properties(TypedDict, total=False):
     name: Name
     description: str

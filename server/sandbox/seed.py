@@ -1,7 +1,14 @@
-"""The initial content of the sandbox: a public model with a snapshot, and a public dataset."""
+"""The initial content of the sandbox: a public model with a snapshot, and a public dataset.
+
+The model is example.onnx, which `tests/example_model.py` makes: it names a flower by the colour of a picture.
+"""
 
 from __future__ import annotations
 
+from importlib.resources import files
+from pathlib import Path
+
+from .models import program_file
 from .store import Transaction
 
 OWNER = "decthings-examples"
@@ -21,17 +28,27 @@ def _parameter(name: str, shape: list[int], type_: str, *, required: bool = True
 
 
 _DEFINITIONS = {
-    "createState": [_parameter("learningRate", [], "f32", required=False)],
+    "createState": [
+        _parameter("learningRate", [], "f32", required=False),
+        _parameter("images", [], "image", required=False),
+    ],
     "train": [_parameter("image", [], "image"), _parameter("label", [], "string")],
     "evaluateInput": [_parameter("image", [], "image")],
-    "evaluateOutput": [_parameter("label", [], "string")],
+    "evaluateOutput": [_parameter("label", [], "string"), _parameter("scores", [5], "f32")],
 }
 
 
-def seed(transaction: Transaction) -> None:
+def example_file() -> bytes:
+    return (files("decthings_mcp.server.sandbox") / "example.onnx").read_bytes()
+
+
+def seed(transaction: Transaction, uploads: Path) -> None:
     """Add the examples, unless they exist already."""
     if transaction.model(MODEL_ID) is None:
         _add_model(transaction)
+        program = program_file(uploads, MODEL_ID)
+        program.parent.mkdir(exist_ok=True)
+        program.write_bytes(example_file())
     dataset = {
         "id": DATASET_ID,
         "name": "example-flowers",
@@ -53,11 +70,11 @@ def _add_model(transaction: Transaction) -> None:
     model = {
         "id": MODEL_ID,
         "name": "example-flower-classifier",
-        "description": "Names the flower in a picture.",
+        "description": "Names the flower in a picture by its colour (uncompressed BMP only). A toy.",
         "publicAccess": True,
         "createdAt": _CREATED_AT,
         "tags": [{"tag": "type", "value": "image-classifier"}],
-        "language": "python",
+        "format": "onnx",
         "wasm": False,
         "parameterDefinitions": _DEFINITIONS,
         "states": [

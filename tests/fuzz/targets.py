@@ -49,7 +49,7 @@ def wire(data: bytes) -> None:
     headers = {"Content-Type": "application/octet-stream"}
     response = httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
     try:
-        assert isinstance(result_of(_LOOP.run(read_reply(response, request_complete=True))), dict)
+        assert isinstance(result_of(_LOOP.run(read_reply(response, request_complete=True))[0]), dict)
     except (ApiError, InvalidResponse) as error:
         for effect in _EFFECTS:
             _check_answer(failure(error, effect))

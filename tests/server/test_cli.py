@@ -103,11 +103,15 @@ def test_a_folder_that_does_not_exist_is_reported_by_the_call(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_the_demo_creates_a_model_in_each_way(tmp_path: Path) -> None:
+def test_the_demo_creates_a_model_in_each_way_and_tries_one(tmp_path: Path) -> None:
     finished = run("demo", cwd=tmp_path)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout.count("    model ") == 4
     assert "name_already_used" in finished.stdout
+    assert (
+        "    rose, score 0.96\n    the same as the file gives on this machine, largest difference 0\n"
+        in finished.stdout
+    )
     assert list(tmp_path.iterdir()) == []
 
 

@@ -40,7 +40,8 @@ async def test_tool_hints_follow_the_words_of_the_specification(sandbox_chat: Ch
     # "If false, the tool performs only additive updates": an update overwrites.
     assert {name for name, hint in writing.items() if hint.destructive_hint} == {"update_model", "delete_model"}
     # "The same arguments will have no additional effect": a second model of one name is refused, a second snapshot not.
-    assert {name for name, hint in writing.items() if not hint.idempotent_hint} == {"snapshot_model"}
+    # Evaluating changes nothing, but a second time it costs the user a second time.
+    assert {name for name, hint in writing.items() if not hint.idempotent_hint} == {"snapshot_model", "evaluate_model"}
 
 
 @pytest.mark.parametrize(("path", "node"), NODES_OF_ALL_TOOLS, ids=[path for path, _ in NODES_OF_ALL_TOOLS])
@@ -77,10 +78,10 @@ async def test_tool_schemas_fit_their_token_budget(chat: Chat) -> None:
     sent = [tool.model_dump_json(by_alias=True, exclude_none=True) for tool in tools]
     assert all(len(json.dumps(tool.input_schema, separators=(",", ":"))) < 4_900 for tool in tools)
     encode = bpe_openai.get_encoding("o200k_base").encode
-    assert sum(len(encode(text)) for text in sent) <= 4_200
+    assert sum(len(encode(text)) for text in sent) <= 4_600
     schemas = [json.dumps(tool.input_schema, ensure_ascii=False, separators=(",", ":")) for tool in tools]
     shown = [f"{tool.name}{tool.description}{schema}" for tool, schema in zip(tools, schemas, strict=True)]
-    assert sum(len(encode(text)) for text in shown) < 2_900
+    assert sum(len(encode(text)) for text in shown) < 3_300
 
 
 @pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool.name != "create_model"], ids=lambda tool: tool.name)

@@ -53,12 +53,23 @@ def check(value: Any, validator: LimitedValidator, schema: Schema, unions: Mappi
             return checked
     found = len(problems) + len(errors)
     problems += [_explain(details, value, schema, unions) for details in errors[: MAX_PROBLEMS - len(problems)]]
+    raise invalid_arguments(problems, found)
+
+
+def invalid_arguments(problems: Sequence[Problem], found: int) -> InvalidArguments:
+    """The error for arguments with `found` problems, of which the first ones are listed."""
     at_least = "At least " if found >= MAX_PROBLEMS else ""
-    raise InvalidArguments(problems, f"{at_least}{count_wrong(found)}; nothing was sent to Decthings.")
+    return InvalidArguments(problems, f"{at_least}{count_wrong(found)}; nothing was sent to Decthings.")
 
 
 def count_wrong(count: int) -> str:
     return "One argument is wrong" if count == 1 else f"{count} arguments are wrong"
+
+
+def problem_of(error: PydanticCustomError, names: Sequence[str | int], given: object = None) -> Problem:
+    """An error of `invalid`, for the argument at the path `names`; the one meant is looked for by what was `given`."""
+    context = error.context or {}
+    return describe([*names, *context["at"]], context["problem"], context["allowed"], given)
 
 
 _SURROGATE = "has an unpaired surrogate, which UTF-8 cannot encode; leave that character out"

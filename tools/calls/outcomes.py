@@ -56,7 +56,12 @@ class OutcomeLookup:
         self._status = {"httpStatus": error.status} if isinstance(error, InvalidResponse) else {}
 
     async def models(self, filter_: types.Filter) -> AsyncGenerator[list[dict[str, Any]]]:
-        """What Decthings lists, request after request."""
+        """The models that Decthings lists, request after request."""
+        async for models in self.reads(lambda _: self._all_models(filter_)):
+            yield models
+
+    async def reads(self, method: Callable[[DecthingsClient], Awaitable[T]]) -> AsyncGenerator[T]:
+        """What a method that reads returns, request after request."""
         for pause in self.pauses:
             left = self.until - monotonic() - pause
             if left <= 0:
@@ -64,11 +69,11 @@ class OutcomeLookup:
             await anyio.sleep(pause)
             try:
                 with anyio.fail_after(min(_REQUEST_SECONDS, left)):
-                    models = await self._all_models(filter_)
+                    response = await method(self._client)
             except (DecthingsError, TimeoutError):
                 continue
             self._responses += 1
-            yield models
+            yield response
 
     async def _all_models(self, filter_: types.Filter) -> list[dict[str, Any]]:
         """All that match: public models of others can have the same name."""

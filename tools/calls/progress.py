@@ -9,6 +9,7 @@ from typing import TypeVar
 import anyio
 
 from ..decthings import DecthingsError
+from ..results.errors import ToolFailure
 
 T = TypeVar("T")
 
@@ -48,16 +49,16 @@ class Progress:
         """What `method` returns, with its time reported meanwhile; None when the seconds are over.
 
         Raises:
-            DecthingsError
+            DecthingsError, ToolFailure
         """
         result: T | None = None
-        failure: DecthingsError | None = None
+        failure: DecthingsError | ToolFailure | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._report_elapsed, seconds)
             with anyio.move_on_after(seconds):
                 try:
                     result = await method()
-                except DecthingsError as error:  # the task group would wrap it
+                except (DecthingsError, ToolFailure) as error:  # the task group would wrap it
                     failure = error
             tasks.cancel_scope.cancel()
         if failure is not None:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from ..decthings import DecthingsClient
 from ..files.allowed import AllowedFiles
+from ..files.outputs_folder import OutputsFolder
 from ..results.errors import NotConfigured, TooManyUploads
 from .background import Background
 from .time_limits import DEFAULT_RETRY_SECONDS, MAX_CALL_SECONDS
@@ -149,6 +150,10 @@ class Services:
     receipts: Receipts = field(default_factory=Receipts)
     large_checks: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
     """How many large arguments are checked at a time."""
+    local_runs: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(1))
+    """How many model files are run on this machine at a time."""
+    outputs: OutputsFolder | None = None
+    """Where the outputs of models are written, if the operator named a folder."""
     caller: Caller = field(default_factory=lambda: Caller("stdio"))
 
     @property

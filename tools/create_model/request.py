@@ -44,13 +44,14 @@ class RequestBuilder:
 
     def _state(self, state: Any) -> Any:
         if state["method"] == "create":
-            return {**state, "params": [self._provider(provider) for provider in state["params"]]}
+            return {**state, "params": [self.provider(provider) for provider in state["params"]]}
         if state["method"] == "upload":
             self.uploads = {file["key"]: self._blob(file["data"]) for file in state["data"]}
             return {**state, "data": [{"key": key, "data": blob} for key, blob in self.uploads.items()]}
         return state
 
-    def _provider(self, provider: ProviderArgument) -> Any:
+    def provider(self, provider: ProviderArgument) -> Any:
+        """The provider with tensors for a request."""
         if provider["data"]["type"] == "dataset":
             return provider
         tensors = [self._tensor(tensor) for tensor in provider["data"]["data"]]

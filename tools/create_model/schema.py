@@ -149,6 +149,12 @@ NEXT_STEPS = {
 }
 """By `isNowCreating`."""
 
+TRY_IT = (
+    " If the user wants to try it, which uses their compute: evaluate_model with compareWithFile shows that it gives "
+    "what the file gives."
+)
+"""After an upload."""
+
 WITHOUT_DEFINITIONS = (
     " It was created without parameterDefinitions; whether Decthings reads them from the file is not documented. If "
     "the user wants them: inspect_model_file reads them from the file, and update_model sets them."

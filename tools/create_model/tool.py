@@ -106,8 +106,10 @@ def _as_far_as_compared(evidence: Mapping[str, Any]) -> str:
 
 
 def _next_step(options: Any, created: types.CreatedModel) -> str:
-    undefined = options["type"] == "upload" and "parameterDefinitions" not in options
-    return schema.NEXT_STEPS[created.get("isNowCreating")] + (schema.WITHOUT_DEFINITIONS if undefined else "")
+    steps = schema.NEXT_STEPS[created.get("isNowCreating")]
+    if options["type"] != "upload":
+        return steps
+    return steps + schema.TRY_IT + ("" if "parameterDefinitions" in options else schema.WITHOUT_DEFINITIONS)
 
 
 def _receipt(blob: Blob) -> dict[str, Any]:

@@ -15,11 +15,20 @@ from ..decthings_defaults import DEFAULT_URL, Timeouts
 from .blobs import BlobSource, size_of
 from .client_pool import ClientPool
 from .errors import ApiError, DecthingsError, InvalidResponse
+from .evaluations import EvaluationResult, Evaluations, evaluation_result, evaluations
 from .json_codec import is_list, is_object
 from .redact import redact
-from .responses import parse_http_date, read_reply, result_of
+from .responses import Reply, parse_http_date, read_reply, result_of
 from .sending import OnSent, RequestBody, SendProgress, transport_error
-from .types import CreatedModel, CreateModelParams, ListOfDatasets, ListOfModels, ListParams, ModelProperties
+from .types import (
+    CreatedModel,
+    CreateModelParams,
+    EvaluateParams,
+    ListOfDatasets,
+    ListOfModels,
+    ListParams,
+    ModelProperties,
+)
 from .wire import detach_blobs, encode_head
 
 SANDBOX_SERVER = "decthings-mcp-sandbox"
@@ -110,6 +119,33 @@ class DecthingsClient:
             raise InvalidResponse("Decthings' response has no snapshotId.", may_have_acted=True)
         return snapshot_id
 
+    async def evaluate(
+        self, params: EvaluateParams, timeout: float, sending: SendProgress | None = None
+    ) -> EvaluationResult:
+        """Run a model, and wait `timeout` seconds at most for its outputs."""
+        return evaluation_result(
+            *await self.call_with_outputs("Model/evaluate", params, timeout=timeout, sending=sending),
+            may_have_acted=True,
+        )
+
+    async def get_evaluations(self, model_id: str) -> Evaluations:
+        """The evaluations of a model that are running, and those that ended in the last minutes."""
+        return evaluations(await self.call("Model/getEvaluations", {"modelId": model_id}))
+
+    async def get_finished_evaluation_result(
+        self, model_id: str, evaluation_id: str, timeout: float
+    ) -> EvaluationResult:
+        """The result of an evaluation; if it still runs, wait for it, `timeout` seconds at most."""
+        params = {"modelId": model_id, "evaluationId": evaluation_id}
+        return evaluation_result(
+            *await self.call_with_outputs("Model/getFinishedEvaluationResult", params, timeout=timeout),
+            may_have_acted=False,
+        )
+
+    async def cancel_evaluation(self, model_id: str, evaluation_id: str, sending: SendProgress | None = None) -> None:
+        params = {"modelId": model_id, "evaluationId": evaluation_id}
+        await self.call("Model/cancelEvaluation", params, sending=sending)
+
     async def _list(
         self, path: str, field: str, params: ListParams | None, on_date: OnDate | None = None
     ) -> dict[str, Any]:
@@ -129,7 +165,18 @@ class DecthingsClient:
         on_date: OnDate | None = None,
         sending: SendProgress | None = None,
     ) -> dict[str, Any]:
-        """Call one method and return its `result`.
+        """Call one method and return its `result`, as `call_with_outputs` does, without blobs."""
+        return (await self._call_and_report(path, params, timeout, on_date, sending, with_outputs=False))[0]
+
+    async def call_with_outputs(
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        *,
+        timeout: float | None = None,
+        sending: SendProgress | None = None,
+    ) -> Reply:
+        """Call one method and return its `result` and the blobs of the response.
 
         Args:
             path: the API and the method, like "Model/getModels".
@@ -137,11 +184,23 @@ class DecthingsClient:
             timeout: seconds to wait for the response, for methods that block.
             sending: is updated while the request is sent, so that it can be read after a cancellation.
         """
+        return await self._call_and_report(path, params, timeout, None, sending, with_outputs=True)
+
+    async def _call_and_report(
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        timeout: float | None,
+        on_date: OnDate | None,
+        sending: SendProgress | None,
+        *,
+        with_outputs: bool,
+    ) -> Reply:
         sending = sending or SendProgress()
         CURRENT_API_KEY.set(self._api_key)
         started, failure = monotonic(), None
         try:
-            return await self._call(path, params, timeout, on_date, sending)
+            return await self._call(path, params, timeout, on_date, sending, with_outputs=with_outputs)
         except DecthingsError as error:
             failure, sending.refused = error, not error.may_have_acted
             self.key_refused = isinstance(error, ApiError) and error.code == "bad_credentials"
@@ -158,7 +217,9 @@ class DecthingsClient:
         timeout: float | None,
         on_date: OnDate | None,
         sending: SendProgress,
-    ) -> dict[str, Any]:
+        *,
+        with_outputs: bool,
+    ) -> Reply:
         document, blobs = detach_blobs(params)
         body = RequestBody(encode_head(document, [size_of(blob) for blob in blobs]), blobs, sending)
         # Uploads that make progress, and methods that block, may take longer.
@@ -166,8 +227,8 @@ class DecthingsClient:
         try:
             with anyio.fail_after(None if long_running else self._timeouts.request):
                 async with self._pool.take(self._timeouts.response, long_running=long_running) as http:
-                    reply = await self._send(http, path, body, timeout, on_date)
-            return result_of(redact(reply, self._api_key))
+                    reply, blobs = await self._send(http, path, body, timeout, on_date, with_outputs=with_outputs)
+            return result_of(redact(reply, self._api_key)), blobs
         except RecursionError as error:
             raise InvalidResponse("The response is nested too deeply.", may_have_acted=sending.complete) from error
         except DecthingsError:
@@ -181,8 +242,15 @@ class DecthingsClient:
             body.release()
 
     async def _send(
-        self, http: httpx.AsyncClient, path: str, body: RequestBody, timeout: float | None, on_date: OnDate | None
-    ) -> dict[str, Any]:
+        self,
+        http: httpx.AsyncClient,
+        path: str,
+        body: RequestBody,
+        timeout: float | None,
+        on_date: OnDate | None,
+        *,
+        with_outputs: bool,
+    ) -> Reply:
         seconds = self._timeouts
         limits = httpx.Timeout(
             connect=seconds.connect, pool=seconds.connect, write=seconds.send, read=timeout or seconds.response
@@ -190,7 +258,7 @@ class DecthingsClient:
         url, headers = f"{self._url}/{path}", self._headers(body.size)
         async with http.stream("POST", url, content=body, headers=headers, timeout=limits) as response:
             self._read_headers(response, on_date)
-            return await read_reply(response, request_complete=body.sending.complete)
+            return await read_reply(response, request_complete=body.sending.complete, with_outputs=with_outputs)
 
     def _read_headers(self, response: httpx.Response, on_date: OnDate | None) -> None:
         self.in_sandbox = response.headers.get("server", "").startswith(SANDBOX_SERVER)

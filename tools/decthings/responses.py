@@ -20,22 +20,32 @@ MAX_SECONDS = 10
 _TOO_MANY_REQUESTS = 429
 
 MAX_BYTES = 16 * 1024 * 1024
-"""Responses of the methods used here are far smaller; a larger one is not read completely."""
+"""Responses without tensors are far smaller; a larger one is not read completely."""
+
+MAX_OUTPUT_SECONDS = 30
+MAX_OUTPUT_BYTES = 32 * 1024 * 1024
+"""The same limits for a response with the outputs of a model."""
+
+Reply = tuple[dict[str, Any], list[bytes]]
+"""The JSON object of a response, and its blobs."""
 
 
-async def read_reply(response: httpx.Response, *, request_complete: bool) -> dict[str, Any]:
-    """Read the JSON object of a response; it has either a `result` or an `error` with a code.
+async def read_reply(response: httpx.Response, *, request_complete: bool, with_outputs: bool = False) -> Reply:
+    """Read a response; its JSON object has either a `result` or an `error` with a code.
+
+    Args:
+        with_outputs: whether it may be as large as the outputs of a model.
 
     Raises:
         InvalidResponse: it is not a valid response of Decthings; `may_have_acted` is true unless the status
             or an incomplete request rules that out.
         TimeoutError: it arrived too slowly.
     """
-    with anyio.fail_after(MAX_SECONDS):
+    with anyio.fail_after(MAX_OUTPUT_SECONDS if with_outputs else MAX_SECONDS):
         if not response.is_success:
             return await _read_failed(response, request_complete)
         try:
-            return _reply_in(response, await _read(response))
+            return _reply_in(response, await _read(response, MAX_OUTPUT_BYTES if with_outputs else MAX_BYTES))
         except MalformedFrame as error:
             problem = f"Invalid response from Decthings: {error}."
             raise InvalidResponse(problem, may_have_acted=request_complete, status=response.status_code) from error
@@ -53,12 +63,12 @@ def result_of(reply: dict[str, Any]) -> dict[str, Any]:
     return reply["result"]
 
 
-async def _read_failed(response: httpx.Response, request_complete: bool) -> dict[str, Any]:
+async def _read_failed(response: httpx.Response, request_complete: bool) -> Reply:
     """Read a response with a failure status. It may have an error frame; otherwise the status is the error."""
     has_result = False
     try:
-        reply = _reply_in(response, await _read(response))
-        has_result = reply.get("error") is None
+        reply = _reply_in(response, await _read(response, MAX_BYTES))
+        has_result = reply[0].get("error") is None
         if not has_result:
             return reply
     except (MalformedFrame, httpx.RequestError):
@@ -93,29 +103,29 @@ def parse_http_date(value: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-async def _read(response: httpx.Response) -> bytes:
+async def _read(response: httpx.Response, limit: int) -> bytes:
     """The body, within the size limit."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise MalformedFrame("it is compressed, which was not requested")
     announced = response.headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > MAX_BYTES:
-        raise MalformedFrame(f"its Content-Length is {announced} bytes, and the limit is {MAX_BYTES}")
+    if announced.isdigit() and int(announced) > limit:
+        raise MalformedFrame(f"its Content-Length is {announced} bytes, and the limit is {limit}")
     body = bytearray()
     async for chunk in response.aiter_raw():
         body += chunk
-        if len(body) > MAX_BYTES:
-            raise MalformedFrame(f"it is longer than the limit of {MAX_BYTES} bytes")
+        if len(body) > limit:
+            raise MalformedFrame(f"it is longer than the limit of {limit} bytes")
     return bytes(body)
 
 
-def _reply_in(response: httpx.Response, body: bytes) -> dict[str, Any]:
+def _reply_in(response: httpx.Response, body: bytes) -> Reply:
     media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/octet-stream":
         raise MalformedFrame("its Content-Type is not application/octet-stream")
-    reply, _ = decode_response(body)
+    reply, blobs = decode_response(body)
     if (problem := _problem_of(reply.get("result"), reply.get("error"))) is not None:
         raise MalformedFrame(problem)
-    return reply
+    return reply, blobs
 
 
 def _problem_of(result: Any, error: Any) -> str | None:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from .blobs import Blob, join, size_of
 from .errors import TensorError
@@ -37,6 +38,7 @@ _STRUCT_CODES = {
     "f32": "f", "f64": "d", "i8": "b", "i16": "h", "i32": "i", "i64": "q",
     "u8": "B", "u16": "H", "u32": "I", "u64": "Q", "boolean": "?",
 }  # fmt: skip
+_VIEWS_FIT = sys.byteorder == "little"
 _CONTENTS = {"boolean": "true or false", "string": "a string", "binary": "bytes"}
 _NUMBER = 'a number, "inf", "-inf" or "nan"'
 _MAX_DIMENSIONS = 255
@@ -125,6 +127,8 @@ def dimensions_problem(shape: Sequence[int]) -> str | None:
 
 
 def _pack(type_: TensorType, elements: Sequence[Any]) -> bytes:
+    if _VIEWS_FIT and isinstance(elements, memoryview) and elements.format == _STRUCT_CODES[type_]:
+        return elements.tobytes()
     allowed = {bool} if type_ == "boolean" else {int, float} if type_ in FLOAT_TYPES else {int}
     try:
         # Packed in C, all at once; the slow search for the bad element only runs when there is one.
@@ -174,8 +178,24 @@ def _utf8(string: str, index: int) -> bytes:
         raise TensorError("it has an unpaired surrogate, which UTF-8 cannot encode.", index) from None
 
 
-def decode_tensors(data: bytes) -> list[Tensor]:
+def numeric_view(type_: str, data: bytes) -> Sequence[Any]:
+    """The elements of a type of fixed size, from little-endian bytes; where possible without an object for each."""
+    code = _STRUCT_CODES[type_]
+    if _VIEWS_FIT:
+        return cast(Sequence[Any], memoryview(data).cast(cast(Any, code)))
+    return struct.unpack(f"<{len(data) // struct.calcsize(f'<{code}')}{code}", data)
+
+
+def raw_elements(tensor: Tensor) -> bytes:
+    """The elements of a type of fixed size, little endian."""
+    return _pack(tensor.type, tensor.elements)
+
+
+def decode_tensors(data: bytes, *, as_views: bool = False) -> list[Tensor]:
     """Decode all tensors of one parameter.
+
+    Args:
+        as_views: give elements of fixed size as `numeric_view`, since lists take many times the memory.
 
     Raises:
         MalformedFrame: the bytes are not a sequence of complete tensors.
@@ -183,12 +203,12 @@ def decode_tensors(data: bytes) -> list[Tensor]:
     tensors: list[Tensor] = []
     offset = 0
     while offset < len(data):
-        tensor, offset = _decode(data, offset)
+        tensor, offset = _decode(data, offset, as_views=as_views)
         tensors.append(tensor)
     return tensors
 
 
-def _decode(data: bytes, offset: int) -> tuple[Tensor, int]:
+def _decode(data: bytes, offset: int, *, as_views: bool) -> tuple[Tensor, int]:
     if len(data) - offset < 2:
         raise MalformedFrame("a tensor ends before its shape")
     code, dimensions = data[offset], data[offset + 1]
@@ -200,16 +220,23 @@ def _decode(data: bytes, offset: int) -> tuple[Tensor, int]:
     for _ in range(dimensions):
         dimension, offset = decode_varint(data, offset)
         shape.append(dimension)
-    read = _decode_fixed if type_ in _STRUCT_CODES else _decode_variable
-    elements, offset = read(type_, math.prod(shape), data, offset)
+    count = math.prod(shape)
+    if type_ in _STRUCT_CODES:
+        elements, offset = _decode_fixed(type_, count, data, offset, as_view=as_views)
+    else:
+        elements, offset = _decode_variable(type_, count, data, offset)
     return Tensor(type_, shape, elements), offset
 
 
-def _decode_fixed(type_: TensorType, count: int, data: bytes, offset: int) -> tuple[list[Any], int]:
+def _decode_fixed(
+    type_: TensorType, count: int, data: bytes, offset: int, *, as_view: bool
+) -> tuple[Sequence[Any], int]:
     code = _STRUCT_CODES[type_]
     end = offset + count * struct.calcsize(f"<{code}")
     if end > len(data):
         raise MalformedFrame(f"a tensor of {count} {type_} elements ends too early")
+    if as_view:
+        return numeric_view(type_, data[offset:end]), end
     return list(struct.unpack_from(f"<{count}{code}", data, offset)), end
 
 

@@ -158,6 +158,14 @@ class CreateModelParams(TypedDict):
     options: CodeOptions | UploadOptions | SnapshotOptions | ExistingOptions
 
 
+class EvaluateParams(TypedDict):
+    """Parameters of evaluate. Without a snapshot, the model runs as it is now."""
+
+    modelId: str
+    params: list[ParameterProvider]
+    snapshotId: NotRequired[str]
+
+
 class Filter(TypedDict, total=False):
     """Which models or datasets to list. `names` are exact; `searchName` is a part of a name."""
 

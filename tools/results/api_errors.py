@@ -100,6 +100,14 @@ ADVICE = {
         "the dataset has no key with the name in datasetKey.",
         "Look at the keys of the dataset with find_datasets, and correct datasetKey.",
     ),
+    "evaluation_not_found": Advice(
+        "the model has no evaluation with the id in evaluationId, or not any more: results are kept for a few minutes.",
+        "Tell the user. Evaluating again runs the model again, which they pay for.",
+    ),
+    "model_to_mount_no_longer_exists": Advice(
+        "a model that this one is built on no longer exists.",
+        "Tell the user: the model must be created again from a source that exists.",
+    ),
     "invalid_parameter": Advice(
         "Decthings does not accept one of the parameters.",
         "Change the parameter in parameterName as reason says, and call again.",

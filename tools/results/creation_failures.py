@@ -82,7 +82,7 @@ def explain_failure(failed: Any) -> tuple[dict[str, Any], str]:
         "code": sanitize(code, 100) if isinstance(code, str) else None,
         "stage": sanitize(str(stage), 100) if (stage := _stage(error, cause)) else None,
         **{name: sanitize_json(cause[name]) for name in ("exitCode", "signal", "oom") if name in cause},
-        **({"exceptionDetails": _bounded(details)} if details is not None else {}),
+        **({"exceptionDetails": bounded_details(details)} if details is not None else {}),
         "durations": sanitize_json(error.get("createInitialStateDurations")),
     }
     during = _STAGES.get(result["stage"] or "")
@@ -100,7 +100,7 @@ def _stage(error: dict[str, Any], cause: dict[str, Any]) -> Any:
     return next((stage for stage in ("createState", "codeStartup", "createLauncher") if stage in durations), None)
 
 
-def _bounded(details: Any) -> Any:
+def bounded_details(details: Any) -> Any:
     """Shorten a long text to its start and end: the last lines often show why a program failed."""
     if not isinstance(details, str):
         return sanitize_json(details)

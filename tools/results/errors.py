@@ -12,6 +12,9 @@ ToolFailure
 │   ├── FileNotFound              file_not_found
 │   ├── FileNotReadable           file_not_readable
 │   └── NotAModelFile             not_a_model_file
+├── ModelNotReady               model_not_ready
+├── RunnerMissing               runner_missing: the package that runs model files on this machine
+├── FileDidNotRun               file_did_not_run: on this machine, for a comparison
 ├── CallTimeout                 took_too_long
 ├── TooManyUploads              too_many_uploads: of one caller, over HTTP
 ├── NoUploadLink                no_upload_link: files are local, or the arguments are too long for a link
@@ -122,6 +125,41 @@ class FileNotReadable(FileError):
 
 class NotAModelFile(FileError):
     code = "not_a_model_file"
+
+
+class ModelNotReady(ToolFailure):
+    code = "model_not_ready"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The initial state of the model is still being created.",
+            "Call wait_for_model, then make the same call again.",
+        )
+
+
+class RunnerMissing(ToolFailure):
+    code = "runner_missing"
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"This server cannot run the file for a comparison: {package} is not installed. Nothing was evaluated.",
+            f"Ask the user to install '{extra}' in place of decthings-mcp and to restart the server, or call without "
+            "compareWithFile.",
+        )
+
+
+class FileDidNotRun(ToolFailure):
+    """`details` is text of the runtime, which a hostile file can have a part in."""
+
+    code = "file_did_not_run"
+
+    def __init__(self, name: str, reason: str, details: str) -> None:
+        super().__init__(
+            f"{name} could not be run on this machine: {reason}. Nothing was evaluated on Decthings.",
+            "Correct the inputs if runtimeMessage names one; otherwise tell the user, or call without compareWithFile.",
+            {"runtimeMessage": details},
+        )
 
 
 class LostResponse(ToolFailure):

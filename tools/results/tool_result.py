@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mcp_types import CallToolResult, TextContent
+from mcp_types import AudioContent, CallToolResult, ContentBlock, ImageContent, TextContent
 
 from ..decthings import ApiError, DecthingsError, InvalidRequest, InvalidResponse
 from ..decthings.json_codec import is_list, is_object
@@ -32,6 +32,8 @@ class Success:
     """In place of the usual one of the tool."""
     untrusted: Sequence[str] = ()
     """The names of the fields with text that others wrote: owners of models, the makers of files, programs."""
+    media: Sequence[ImageContent | AudioContent] = ()
+    """Shown after the text, by clients that can."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ CHANGES = Effect(
     "done",
     "not_done",
     "It may have been done or not. Check with find_models before you do it again.",
+)
+EVALUATES = Effect(
+    "Nothing was evaluated: ",
+    "evaluated",
+    "not_evaluated",
+    "The model may have run or not. Calling again runs it again, which the user pays for: ask them first.",
 )
 READS = Effect("", None, None, "Make the same call again.")
 
@@ -137,7 +145,7 @@ def success(
     }
     was_recovered = evidence is not None and result.outcome is None
     recovered = " The response of Decthings was lost; a lookup confirmed that this was done." if was_recovered else ""
-    return _result(fields, result.headline + recovered, is_error=False)
+    return _result(fields, result.headline + recovered, result.media, is_error=False)
 
 
 def failure(
@@ -172,7 +180,8 @@ def mark_sandbox(result: CallToolResult) -> CallToolResult:
     fields: dict[str, Any] = {**(result.structured_content or {}), "sandbox": True}
     text = "\n".join(block.text for block in result.content if isinstance(block, TextContent))
     note = "This is the sandbox: nothing reaches Decthings or anybody's account."
-    content = [TextContent(type="text", text=f"{text}\n{note}")]
+    others = [block for block in result.content if not isinstance(block, TextContent)]
+    content: list[ContentBlock] = [TextContent(type="text", text=f"{text}\n{note}"), *others]
     return result.model_copy(update={"structured_content": fields, "content": content})
 
 
@@ -226,11 +235,12 @@ def _fields(code: str, message: str, *, retryable: bool, details: Mapping[str, A
     return {"code": code, "message": message, "retryable": retryable, **details}
 
 
-def _result(fields: Mapping[str, Any], headline: str, *, is_error: bool) -> CallToolResult:
+def _result(
+    fields: Mapping[str, Any], headline: str, media: Sequence[ImageContent | AudioContent] = (), *, is_error: bool
+) -> CallToolResult:
     text = "\n".join([headline, *_lines(fields, headline), fields["nextStep"]])
-    return CallToolResult(
-        content=[TextContent(type="text", text=text)], structured_content=dict(fields), is_error=is_error
-    )
+    content: list[ContentBlock] = [TextContent(type="text", text=text), *media]
+    return CallToolResult(content=content, structured_content=dict(fields), is_error=is_error)
 
 
 UNTRUSTED = "textOfOthers"

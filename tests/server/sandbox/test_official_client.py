@@ -5,12 +5,14 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from decthings_mcp.server.sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID
+from decthings_mcp.server.sandbox.seed import DATASET_ID, DATASET_KEY, MODEL_ID, example_file
+from evaluation_support import picture
 from support import CREATE_STATE, EXAMPLE_SNAPSHOT
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its own dependencies' affair
     from decthings_api.client_sync import DecthingsClientSync
+    from decthings_api.tensor import DecthingsTensor
 
 
 @pytest.fixture
@@ -78,6 +80,23 @@ def test_the_official_client_finds_datasets(client: Any) -> None:
     result, error = client.dataset.get_datasets({"filter": {"tags": tags}})
     assert error is None
     assert [dataset["id"] for dataset in result["datasets"]] == [DATASET_ID]
+
+
+def test_the_official_client_evaluates(client: Any) -> None:
+    image = picture(210, 30, 50)
+    model_id = create(client, "flowers", type="upload", format="onnx", data=example_file())
+    pixels = DecthingsTensor(list(image), "u8", [len(image)])
+    result, error = client.model.evaluate({"modelId": model_id, "params": [{"name": "image", "data": [pixels]}]})
+    assert error is None
+    label, scores = result["success"]["output"]
+    assert (label["name"], [tensor.item() for tensor in label["data"]]) == ("label", ["rose"])
+    assert (scores["name"], [tensor.shape() for tensor in scores["data"]]) == ("scores", [[5]])
+    listed, _ = client.model.get_evaluations({"modelId": model_id})
+    (finished,) = listed["finished"]
+    assert (listed["running"], finished["success"]) == ([], True)
+    one = {"modelId": model_id, "evaluationId": finished["id"]}
+    assert client.model.get_finished_evaluation_result(one)[0]["success"]["totalDuration"] > 0
+    assert client.model.cancel_evaluation({**one, "evaluationId": "none"}) == (None, {"code": "evaluation_not_found"})
 
 
 def test_the_official_client_gets_bad_credentials(sandbox_url: str) -> None:

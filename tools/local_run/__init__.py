@@ -1,0 +1,1 @@
+"""Running an ONNX or TFLite file on this machine, in a process of its own with bounded memory and time."""
