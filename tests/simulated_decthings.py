@@ -97,8 +97,9 @@ class Decthings:
     lag: float = 0
     """Seconds until a change is listed."""
     ask: int = 0
+    """The number of the current call of a tool, or of the last one."""
     in_call: bool = False
-    """The number of the current call of a tool."""
+    """Whether its result is still to come."""
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     history: list[tuple[float, dict[str, Model]]] = field(default_factory=list[tuple[float, dict[str, Model]]])
     acted: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
@@ -345,7 +346,9 @@ class Simulation:
 
         async def call() -> dict[str, Any]:
             self.started, first = self.decthings.now(), len(self.decthings.history) - 1
+            self.decthings.in_call = True
             result = await self.chat(tool, **arguments)
+            self.decthings.in_call = False
             self.ended = self.decthings.now()
             self.states = [models for _, models in self.decthings.history[first:]]
             self.done = self.decthings.done_by(self.decthings.ask)

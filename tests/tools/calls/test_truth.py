@@ -77,11 +77,16 @@ def create(name: str, description: str, owner: dict[str, str]) -> Change:
 
 
 def change_named(name: str, kind: str, value: str) -> Change:
-    """What another program does to the model of that name; not to one that the current call has just created."""
+    """What another program does to the model of that name; not to one that the current call has just created.
+
+    Nor does it free the name after the call, for a request that is still on its way: docs/testing.md says why.
+    """
 
     def change(decthings: Decthings) -> None:
         model = decthings.holder(name)
         if model is None or (model.ask == decthings.ask and decthings.in_call):
+            return
+        if not decthings.in_call and kind in ("delete", "rename"):
             return
         if kind == "delete":
             del decthings.models[model.id]
@@ -143,9 +148,7 @@ class Truth(RuleBasedStateMachine):
 
     def call(self, tool: str, forecast: tuple[list[Weather], Weather], **arguments: Any) -> dict[str, Any]:
         """The result. Then everything that is delayed arrives, and is listed."""
-        self.decthings.in_call = True
         result = self.simulation.call(tool, *forecast, **arguments)
-        self.decthings.in_call = False
         self.simulation.passes(2)
         event(f"{tool}: {result.get('error', result).get('outcome') or result.get('state')}")
         return result
