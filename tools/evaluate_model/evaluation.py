@@ -95,8 +95,7 @@ class Evaluator:
     async def _result_of(self, id_: str, listed: Evaluations, seconds: float) -> Evaluation:
         has_ended = any(item["id"] == id_ for item in listed.finished)
         share = self._call.services.call_seconds * FINAL_CHECK_SHARE
-        wait = min(share if has_ended else self.seconds_left, max(seconds, 0.5))
-        return await self._wait(id_, wait)
+        return await self._wait(id_, min(share if has_ended else self.seconds_left, max(seconds, 0.0)))
 
     async def _wait(self, id_: str, seconds: float) -> Evaluation:
         client = await self._call.services.require_client()

@@ -22,9 +22,8 @@ from .numbers import as_f32, as_json
 
 _MAX_JSON = 4_000
 """Bytes of the outputs in the result, which the text repeats: all of the text stays below 8 KiB."""
-_LEVELS = ((256, 2_000), (64, 500), (16, 160), (4, 60), (0, 40))
-"""How many elements and characters are shown of a tensor, until all outputs fit."""
-_MAX_OUTPUTS = 40
+_LEVELS = ((256, 2_000, 40), (64, 500, 40), (16, 160, 40), (4, 60, 40), (0, 40, 25))
+"""How many elements and characters are shown of a tensor, and how many outputs, until they fit."""
 _MAX_TENSORS = 20
 _TOP = 5
 _SLICE = 65_536
@@ -48,8 +47,8 @@ def summarize(outputs: Sequence[Output], labels: Sequence[str] = ()) -> Summary:
         labels: the names of scores, used for an output with as many of them.
     """
     summary = Summary()
-    for elements, text in _LEVELS:
-        summary = _Summarizer(outputs, labels, elements, text).summary()
+    for elements, text, count in _LEVELS:
+        summary = _Summarizer(outputs, labels, elements, text, count).summary()
         if len(json.dumps(summary.outputs)) <= _MAX_JSON:
             break
     summary.media = content_blocks(outputs)
@@ -57,10 +56,10 @@ def summarize(outputs: Sequence[Output], labels: Sequence[str] = ()) -> Summary:
 
 
 class _Summarizer:
-    def __init__(self, outputs: Sequence[Output], labels: Sequence[str], elements: int, text: int) -> None:
+    def __init__(self, outputs: Sequence[Output], labels: Sequence[str], elements: int, text: int, count: int) -> None:
         self._outputs = outputs
         self._labels = labels
-        self._elements, self._text = elements, text
+        self._elements, self._text, self._count = elements, text, count
         self._in_full = True
         self._result = Summary()
 
@@ -70,10 +69,10 @@ class _Summarizer:
             shown = self._output(output)
             if not self._in_full:
                 self._result.abridged.append(output)
-            if len(self._result.outputs) < _MAX_OUTPUTS:
+            if len(self._result.outputs) < self._count:
                 self._result.outputs.append(shown)
-        if len(self._outputs) > _MAX_OUTPUTS:
-            self._result.outputs.append({"name": f"… and {len(self._outputs) - _MAX_OUTPUTS} more"})
+        if len(self._outputs) > self._count:
+            self._result.outputs.append({"name": f"… and {len(self._outputs) - self._count} more"})
         return self._result
 
     def _output(self, output: Output) -> dict[str, Any]:
@@ -148,11 +147,17 @@ def statistics(elements: Sequence[Any]) -> dict[str, Any]:
         finite = [value for value in part if math.isfinite(value)]
         if finite:
             smallest, largest = min(smallest, *finite[:1], min(finite)), max(largest, max(finite))
-            total, count = total + math.fsum(finite), count + len(finite)
+            total += math.fsum(value / len(elements) for value in finite)  # the sum itself can be too large
+            count += len(finite)
     other = {"notFinite": len(elements) - count} if count < len(elements) else {}
     if not count:
         return other
-    return {"min": as_json(smallest), "max": as_json(largest), "mean": as_json(as_f32(total / count)), **other}
+    return {
+        "min": as_json(smallest),
+        "max": as_json(largest),
+        "mean": as_json(as_f32(total * (len(elements) / count))),
+        **other,
+    }
 
 
 def _slices(elements: Sequence[Any]) -> Iterator[Sequence[Any]]:

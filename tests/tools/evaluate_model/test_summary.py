@@ -50,7 +50,7 @@ def outputs(draw: st.DrawFn) -> Output:
 @given(st.lists(outputs(), max_size=60), st.lists(st.text(max_size=200), max_size=5))
 def test_whatever_the_outputs_are_they_are_shown_in_bounds(given_outputs: list[Output], labels: list[str]) -> None:
     shown = json.dumps(summarize(given_outputs, labels).outputs, allow_nan=False)
-    assert len(shown) <= 6_500
+    assert len(shown) <= 5_000
 
 
 @pytest.mark.parametrize(("one", "other", "same"), [

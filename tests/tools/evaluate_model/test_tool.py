@@ -145,7 +145,7 @@ PROBLEMS: list[tuple[Any, str, str]] = [
     ({"name": "v", "data": [1, 2, 3]}, "params[0].data", "has 3 elements, which do not fill the model's shape [1, 4]"),
     ({"name": "v", "data": [[1, 2], [3, 4]]}, "params[0]", "has the shape [2, 2], and the model takes [1, 4]"),
     ({"name": "v", "type": "u8", "data": [1, 2, 3, 4]}, "params[0].type", "is not a type that the model takes"),
-    ({"name": "v", "data": [1, 2, "x", 4]}, "params[0].data[2]", "does not fit f32 (a number)"),
+    ({"name": "v", "data": [1, 2, "x", 4]}, "params[0].data[2]", "does not fit f32 (a number, "),
     ({"name": "v", "data": ["file:cat.png"]}, "params[0].data", 'is a file, and "v" (f32, shape [1, 4]) takes'),
     ({"name": "v"}, "params[0]", "needs either data, or datasetId and datasetKey"),
     ({"name": "v", "datasetId": "d"}, "params[0]", "needs both datasetId and datasetKey"),
