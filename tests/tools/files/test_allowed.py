@@ -1,5 +1,7 @@
 """Which files an argument may name, and what becomes of them while they are sent."""
 
+import errno
+import hashlib
 import os
 import resource
 from pathlib import Path
@@ -214,6 +216,27 @@ async def test_upload_checks_can_be_switched_off(checked: bool, upstream: suppor
         answer = await chat.create(given)
     assert answer.get("error", {}).get("code") == ("not_a_model_file" if checked else None)
     assert len(upstream.requests) == (not checked)
+
+
+async def test_a_large_file_is_sent_and_hashed_as_it_is(tmp_path: Path) -> None:
+    content = os.urandom(5 << 20) + b"the end"
+    (tmp_path / "m.raw").write_bytes(content)
+    blob = AllowedFiles([tmp_path]).open("m.raw")
+    assert b"".join([chunk async for chunk in blob.chunks()]) == content
+    assert blob.sha256 == hashlib.sha256(content).hexdigest()
+
+
+async def test_a_file_that_cannot_be_read_to_its_end_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "of the disk")
+
+    (tmp_path / "m.raw").write_bytes(b"one")
+    blob = AllowedFiles([tmp_path]).open("m.raw")
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(BlobChanged, match=r"m\.raw could not be read completely \(Input/output error\)\."):
+        _ = [chunk async for chunk in blob.chunks()]
 
 
 async def test_a_file_replaced_before_it_is_sent_is_refused(tmp_path: Path) -> None:
