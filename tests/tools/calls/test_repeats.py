@@ -37,6 +37,8 @@ def other(**changes: Any) -> dict[str, Any]:
 
 
 def outcome_of(result: dict[str, Any]) -> str:
+    """Which an error explains in sentences."""
+    assert result.get("error", {"message": "."})["message"].endswith(".")
     return result.get("error", result)["outcome"]
 
 
