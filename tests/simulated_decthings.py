@@ -103,9 +103,9 @@ class Decthings:
     lag: float = 0
     """Seconds until a change is listed."""
     ask: int = 0
+    """The number of the current call of a tool, or of the last one."""
     in_call: bool = False
-    """Whether it is in progress; afterwards no other program changes anything until all that is delayed has arrived."""
-    """The number of the current call of a tool."""
+    """Whether its result is still to come. Then no other program changes anything until what is delayed has arrived."""
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     history: list[tuple[float, dict[str, Model]]] = field(default_factory=list[tuple[float, dict[str, Model]]])
     acted: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
