@@ -81,7 +81,13 @@ class Model:
 
     @property
     def is_mine(self) -> bool:
-        return self.owner == ME
+        """Whether the account may change it."""
+        return self.owner != STRANGER
+
+
+def owner_of(name: str, owner: dict[str, str]) -> dict[str, str]:
+    """Of a model that the owner creates: a name like "acme/a" means the organization."""
+    return ORGANIZATION if owner == ME and "/" in name else owner
 
 
 @dataclass
@@ -99,7 +105,7 @@ class Decthings:
     ask: int = 0
     """The number of the current call of a tool, or of the last one."""
     in_call: bool = False
-    """Whether its result is still to come."""
+    """Whether its result is still to come. Then no other program changes anything until what is delayed has arrived."""
     models: dict[str, Model] = field(default_factory=dict[str, Model])
     history: list[tuple[float, dict[str, Model]]] = field(default_factory=list[tuple[float, dict[str, Model]]])
     acted: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
@@ -120,7 +126,8 @@ class Decthings:
         return [models for moment, models in self.history if moment <= self.now() - self.lag][-1]
 
     def holder(self, name: str, owner: dict[str, str] = ME) -> Model | None:
-        return next((model for model in self.models.values() if (model.name, model.owner) == (name, owner)), None)
+        key = name, owner_of(name, owner)
+        return next((model for model in self.models.values() if (model.name, model.owner) == key), None)
 
     def add(
         self, name: str, description: str, owner: dict[str, str] = ME, ask: int | None = None,
@@ -130,7 +137,9 @@ class Decthings:
         if self.holder(name, owner):
             return None
         now = self.now()
-        model = Model(f"model-{next(self.ids)}", name, description, owner, now, ask, now + seconds, fails)
+        model = Model(
+            f"model-{next(self.ids)}", name, description, owner_of(name, owner), now, ask, now + seconds, fails
+        )
         self.models[model.id] = model
         self.changed()
         return model
@@ -159,7 +168,7 @@ class Decthings:
     def _change(self, method: str, model: Model, params: dict[str, Any], ask: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
         if method == "updateModel":
-            holder = self.holder(params["properties"].get("name", model.name))
+            holder = self.holder(params["properties"].get("name", model.name), model.owner)
             if holder not in (None, model):
                 return {"error": {"code": "name_already_used"}}
             for name, value in params["properties"].items():
@@ -265,7 +274,7 @@ class Network:
                 stream.respond(self._response(weather, reply), weather)
 
     async def _act(self, weather: Weather, method: str, body: bytes, ask: int) -> dict[str, Any]:
-        if weather.before is not None:
+        if weather.before is not None and self.decthings.in_call:
             weather.before(self.decthings)
         params, _ = support.decode_request(body)
         if method == "waitForModelToBeCreated" and (model := self.decthings.models.get(params["modelId"])):
@@ -274,7 +283,7 @@ class Network:
             reply: dict[str, Any] = {"error": {"code": weather.error}}
         else:
             reply = self.decthings.reply(method, params, ask)
-        if weather.after is not None:
+        if weather.after is not None and self.decthings.in_call:
             weather.after(self.decthings)
         return reply
 

@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -39,9 +40,9 @@ class Endpoint:
         self.hosts: list[str] = []
         self.bodies: list[bytes] = []
         self.sessions = Counter[str]()
-        self.app = gate.AccessMiddleware(
-            gate.BodyMiddleware(self._mcp), Access(settings, Credentials(tokens)), lambda caller: self.sessions[caller]
-        )
+        self.mcp = gate.BodyMiddleware(self._mcp)
+        access = Access(settings, Credentials(tokens))
+        self.app = gate.AccessMiddleware(self.mcp, access, lambda caller: self.sessions[caller])
 
     async def _mcp(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -186,6 +187,13 @@ async def test_a_refusal_for_too_many_calls_names_the_seconds_to_wait(
     assert (await endpoint()).status_code == 200
 
 
+async def test_the_seconds_to_wait_are_those_that_are_left(clock: Counter[str]) -> None:
+    endpoint = Endpoint(HttpSettings(calls_per_second=0.1))
+    await endpoint()
+    clock["seconds"] += 4
+    assert (await endpoint()).headers["retry-after"] == "6"
+
+
 async def test_callers_that_were_idle_for_long_take_no_memory(clock: Counter[str]) -> None:
     limiter = rate_limit.RateLimiter(1)
 
@@ -224,9 +232,52 @@ async def test_a_caller_with_many_sessions_can_use_them_and_open_no_more(headers
         assert "sessions" in response.json()["error"]["message"]
 
 
-def body_of(values: int, size: int = 0) -> bytes:
-    """A JSON array of so many values, with as many brackets and commas, of that size at least."""
-    return b"[" + b"1," * (values - 2) + b"1" + b" " * (size - 2 * values + 2) + b"]"
+async def calls_at_a_time(app: ASGIApp, count: int, headers: Mapping[str, str] = MappingProxyType({})) -> list[int]:
+    """The statuses of calls that all begin before the first one goes on."""
+    begun, statuses = anyio.Event(), list[int]()
+
+    async def body() -> AsyncGenerator[bytes]:
+        await begun.wait()
+        yield b"x"
+
+    async def call(http: httpx.AsyncClient) -> None:
+        statuses.append((await http.post("http://x/mcp", headers=headers, content=body())).status_code)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http, anyio.create_task_group() as calls:
+        for _ in range(count):
+            calls.start_soon(call, http)
+        await anyio.wait_all_tasks_blocked()
+        begun.set()
+    return sorted(statuses)
+
+
+async def test_requests_of_a_caller_that_have_not_arrived_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MAX_BODIES_OF_CALLER", 3)
+    endpoint = Endpoint()
+    modern = {"Mcp-Protocol-Version": "2026-07-28"}
+    for _ in range(2):
+        assert await calls_at_a_time(endpoint.app, 5, modern) == [200] * 3 + [429] * 2
+    monkeypatch.setattr(gate, "MAX_BODIES_OF_CALLER", 0)
+    response = await endpoint()
+    assert problem_of(response) == (429, 429)
+    assert (response.headers["retry-after"], response.headers["connection"]) == ("1", "close")
+    assert "are being received" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(("headers", "statuses"), [
+    ({}, [200] * 2 + [429] * 3), ({"Mcp-Session-Id": "s"}, [200] * 5),
+])  # fmt: skip
+async def test_sessions_that_are_being_opened_count(headers: dict[str, str], statuses: list[int]) -> None:
+    endpoint = Endpoint()
+    endpoint.sessions["anyone"] = MAX_SESSIONS_OF_CALLER - 2
+    for _ in range(2):
+        assert await calls_at_a_time(endpoint.app, 5, headers) == statuses
+
+
+async def test_a_server_without_sessions_does_not_count_them() -> None:
+    endpoint = Endpoint()
+    app = gate.AccessMiddleware(endpoint.mcp, Access(HttpSettings(calls_per_second=1000), Credentials()), None)
+    assert await calls_at_a_time(app, MAX_SESSIONS_OF_CALLER + 1) == [200] * (MAX_SESSIONS_OF_CALLER + 1)
 
 
 async def test_a_body_arrives_as_it_was_sent() -> None:
@@ -454,6 +505,8 @@ def test_a_changed_token_file_is_read_within_a_second_and_logged(
     clock["seconds"] += 1
     assert tokens.caller_of("token-of-carl-0123456789") == "carl"
     assert tokens.caller_of(TOKENS["anna"]) is None
+    clock["seconds"] += 1
+    assert tokens.caller_of("token-of-carl-0123456789") == "carl"
     path.unlink()
     clock["seconds"] += 1
     assert tokens.caller_of("token-of-carl-0123456789") == "carl"

@@ -37,6 +37,8 @@ def other(**changes: Any) -> dict[str, Any]:
 
 
 def outcome_of(result: dict[str, Any]) -> str:
+    """Which an error explains in sentences."""
+    assert result.get("error", {"message": "."})["message"].endswith(".")
     return result.get("error", result)["outcome"]
 
 
@@ -308,3 +310,10 @@ def test_a_cancelled_call_that_cannot_be_found_is_logged_as_unknown(
     assert simulation.decthings.done_by(1) == []
     assert line.startswith(tool)
     assert "was cancelled. All of it was sent." in line
+
+
+@pytest.mark.parametrize(("connects", "reason"), [("timeout", "the connection timed out"), ("refused", "ConnectError")])
+def test_why_no_connection_was_made_is_named(connects: str, reason: str, simulation: Simulation) -> None:
+    error = simulation.call("create_model", lasting=Weather(connects=connects), **CREATE)["error"]
+    assert (error["code"], error["outcome"]) == ("connection_failed", "not_created")
+    assert error["message"] == f"Could not connect to Decthings: {reason}."

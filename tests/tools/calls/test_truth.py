@@ -30,8 +30,9 @@ from simulated_decthings import (
 )
 
 RUNS = int(os.environ.get("DECTHINGS_RUNS", "150"))
+PLAIN_NAMES = st.sampled_from(["a", "b"])
 NAMES, DESCRIPTIONS = st.sampled_from(["a", "b", "acme/a"]), st.sampled_from(["d", "e"])
-CHANGES = st.fixed_dictionaries({}, optional={"name": NAMES, "description": DESCRIPTIONS})
+CHANGES = st.fixed_dictionaries({}, optional={"name": PLAIN_NAMES, "description": DESCRIPTIONS})
 SHARES = st.sampled_from([0.0, 0.01, 0.3, 0.7, 0.99])
 DELAYS = st.sampled_from([0.0, 0.2, 1.0, 3.0, 12.0, 19.0, 25.0, 43.0, 70.0])
 CALL_SECONDS = 44.0
@@ -77,16 +78,11 @@ def create(name: str, description: str, owner: dict[str, str]) -> Change:
 
 
 def change_named(name: str, kind: str, value: str) -> Change:
-    """What another program does to the model of that name; not to one that the current call has just created.
-
-    Nor does it free the name after the call, for a request that is still on its way: docs/testing.md says why.
-    """
+    """What another program does to the model of that name; not to one that the current call has just created."""
 
     def change(decthings: Decthings) -> None:
         model = decthings.holder(name)
         if model is None or (model.ask == decthings.ask and decthings.in_call):
-            return
-        if not decthings.in_call and kind in ("delete", "rename"):
             return
         if kind == "delete":
             del decthings.models[model.id]
@@ -104,7 +100,7 @@ def change_named(name: str, kind: str, value: str) -> Change:
 others = st.one_of(
     st.builds(create, NAMES, DESCRIPTIONS, st.sampled_from([ME, STRANGER, ORGANIZATION])),
     st.builds(change_named, NAMES, st.sampled_from(["delete", "snapshot"]), st.just("v")),
-    st.builds(change_named, NAMES, st.just("rename"), NAMES),
+    st.builds(change_named, PLAIN_NAMES, st.just("rename"), PLAIN_NAMES),
     st.builds(change_named, NAMES, st.just("describe"), DESCRIPTIONS),
 )
 
@@ -180,7 +176,9 @@ class Truth(RuleBasedStateMachine):
                 for model in found
             )
         elif outcome == "not_created":
-            assert self.acted == []
+            assert self.simulation.done == []
+            # What arrives late is refused, unless another program has freed the name meanwhile.
+            assert self.acted == [] or self.name_was_taken(name)
         else:
             assert outcome == "unknown"
         if kind == "code":
@@ -207,7 +205,7 @@ class Truth(RuleBasedStateMachine):
         )
 
     def check_time(self, extra: float = 0) -> None:
-        assert self.simulation.ended - self.simulation.started <= CALL_SECONDS + extra
+        assert self.simulation.ended - self.simulation.started < CALL_SECONDS + extra + 0.01
 
     def some_model(self, index: int) -> Model:
         models = list(self.decthings.models.values())

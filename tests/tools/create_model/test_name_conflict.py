@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+import support
 from decthings_mcp.server.sandbox.seed import MODEL_ID
-from support import CODE, CREATE_STATE, EXAMPLE_SNAPSHOT, YES, Chat, User
+from support import CODE, CREATE, CREATE_STATE, EXAMPLE_SNAPSHOT, YES, Chat, Upstream, User
 
 pytestmark = pytest.mark.anyio
 
@@ -31,6 +32,7 @@ async def test_a_model_that_is_as_requested_can_be_gone_on_with(sandbox_chat: Ch
     assert error["message"].startswith(f"A model of this name exists, made at {made_at}, and it is what you asked for.")
     assert "it is that model" in error["message"]
     assert "go on with this modelId" in answer["nextStep"]
+    assert "wait_for_model" not in answer["nextStep"]
     assert model_id in answer["text"]
 
 
@@ -71,3 +73,21 @@ async def test_free_names_are_only_suggested_when_all_that_are_taken_are_known(s
     await sandbox_chat.new_model("a")
     answer = await sandbox_chat.create({"name": "a", "description": "other", "options": CODE})
     assert answer["error"]["freeNames"] == ["a-2"]
+
+
+async def test_a_public_model_is_as_requested_when_it_was_asked_for(sandbox_chat: Chat, user: User) -> None:
+    user.answer = YES
+    given = {"name": "a", "description": "d", "publicAccess": True, "options": CODE}
+    first, second = await sandbox_chat.create(given), await sandbox_chat.create(given)
+    assert (second["error"]["outcome"], second["result"]) == ("exists", first["result"])
+
+
+async def test_a_model_that_decthings_describes_badly_is_not_handed_over(chat: Chat, upstream: Upstream) -> None:
+    model = {"name": "n", "description": "d", "publicAccess": False, "access": "readwrite", "owner": {"type": "user"},
+             "language": "go"}  # fmt: skip
+    page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 100}})
+    taken = support.frame({"error": {"code": "name_already_used"}})
+    upstream.reply = lambda connection, request: connection.sendall(page if "getModels" in request.path else taken)
+    answer = await chat.create(CREATE)
+    assert ("result" in answer, answer["error"]["code"]) == (False, "name_already_used")
+    assert "made at" not in answer["error"]["message"]

@@ -1,5 +1,7 @@
 """Which files an argument may name, and what becomes of them while they are sent."""
 
+import errno
+import hashlib
 import os
 import resource
 from pathlib import Path
@@ -35,6 +37,7 @@ def code_of(folder: Path, path: str) -> str:
         AllowedFiles([folder]).open(path)
     assert "outside" not in str(caught.value) or "the allowed folders" in str(caught.value)
     assert str(folder.parent / "secret") not in caught.value.next_step
+    assert (str(caught.value)[-1], caught.value.next_step[-1]) == (".", ".")
     return caught.value.code
 
 
@@ -151,6 +154,49 @@ async def test_opening_a_pipe_that_takes_the_place_of_a_file_does_not_wait(
     assert code_of(folder, "models/a.onnx") == "file_not_allowed"
 
 
+async def test_a_listing_does_not_follow_a_link_swapped_in_after_the_check(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "folder").mkdir()
+    real_open = os.open
+    swapped: list[str] = []
+
+    def swap_and_open(path: Any, *args: Any, **kwargs: Any) -> int:
+        try:
+            return real_open(path, *args, **kwargs)
+        finally:
+            if path == "none.onnx" and not swapped:  # before the folder is listed
+                swapped.append(path)
+                (folder / "folder").rmdir()
+                (folder / "folder").symlink_to(folder.parent)
+
+    monkeypatch.setattr(os, "open", swap_and_open)
+    monkeypatch.setattr(os, "supports_dir_fd", {swap_and_open})
+    with pytest.raises(FileNotFound) as caught:
+        AllowedFiles([folder]).open("folder/none.onnx")
+    assert swapped
+    assert "secret" not in str(caught.value.details)
+
+
+async def test_a_path_is_opened_as_a_whole_where_the_system_knows_no_folder_descriptors(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "supports_dir_fd", set[Any]())  # as on Windows
+    files = AllowedFiles([folder])
+    assert [chunk async for chunk in files.open("models/a.onnx").chunks()] == [b"inside"]
+    with pytest.raises(FileNotFound) as caught:
+        files.open("models/b.onnx")
+    assert caught.value.details["folderHas"] == ["a.onnx"]
+    assert code_of(folder, "link-out") == "file_not_allowed"
+
+
+async def test_a_path_with_nul_is_not_found_in_any_server(folder: Path) -> None:
+    for files in (AllowedFiles([folder]), AllowedFiles([])):
+        with pytest.raises(FileNotFound, match=r"^File .* was not found: .*\.$") as caught:
+            files.open("a\0b")
+        assert caught.value.next_step.startswith("Check the path with the user.")
+
+
 async def test_where_files_may_be_is_named_for_one_that_is_not_found(folder: Path, tmp_path: Path) -> None:
     def next_step(*folders: Path) -> str:
         with pytest.raises(FileNotFound) as caught:
@@ -214,6 +260,27 @@ async def test_upload_checks_can_be_switched_off(checked: bool, upstream: suppor
         answer = await chat.create(given)
     assert answer.get("error", {}).get("code") == ("not_a_model_file" if checked else None)
     assert len(upstream.requests) == (not checked)
+
+
+async def test_a_large_file_is_sent_and_hashed_as_it_is(tmp_path: Path) -> None:
+    content = os.urandom(5 << 20) + b"the end"
+    (tmp_path / "m.raw").write_bytes(content)
+    blob = AllowedFiles([tmp_path]).open("m.raw")
+    assert b"".join([chunk async for chunk in blob.chunks()]) == content
+    assert blob.sha256 == hashlib.sha256(content).hexdigest()
+
+
+async def test_a_file_that_cannot_be_read_to_its_end_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, "of the disk")
+
+    (tmp_path / "m.raw").write_bytes(b"one")
+    blob = AllowedFiles([tmp_path]).open("m.raw")
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(BlobChanged, match=r"m\.raw could not be read completely \(Input/output error\)\."):
+        _ = [chunk async for chunk in blob.chunks()]
 
 
 async def test_a_file_replaced_before_it_is_sent_is_refused(tmp_path: Path) -> None:
