@@ -22,6 +22,7 @@ _UPLOAD = {"type": "upload", "format": "onnx", "data": {"path": "flowers.onnx"},
 _CHAT = [
     ("Put flowers.onnx on Decthings and call it flowers.", "inspect_model_file", {"path": "flowers.onnx"}),
     ("", "create_model", {"name": "flowers", "description": "Names the flower in a picture.", "options": _UPLOAD}),
+    ("Does it give what the file gives?", "evaluate_model", {"modelId": _SHOWN_ID, "compareWithFile": "flowers.onnx"}),
     ("And one more called flowers, in Python.", "create_model",
      {"name": "flowers", "description": "Another one.", "options": {"type": "code", "language": "python"}}),
 ]  # fmt: skip
@@ -46,18 +47,21 @@ async def draw(folder: Path) -> str:
     server = support.stdio("--sandbox", "--sandbox-data", str(folder / "data"), "--files", str(folder))
     picture = _Picture()
     definitions: dict[str, Any] = {}
+    model_id = ""
     async with Client(server) as client:
         for said, tool, arguments in _CHAT:
             if said:
                 picture.add_words(said)
-            result = (await client.call_tool(tool, _filled_in(arguments, definitions))).structured_content or {}
+            given = _filled_in(arguments, definitions, model_id)
+            result = (await client.call_tool(tool, given)).structured_content or {}
             definitions = result.get("parameterDefinitions", definitions)
+            model_id = result.get("result", {}).get("modelId", model_id)
             picture.add_call(tool, arguments, json.loads(_ID.sub(_SHOWN_ID, json.dumps(result))))
     return picture.svg()
 
 
-def _filled_in(arguments: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(json.dumps(arguments).replace("{}", json.dumps(definitions)))
+def _filled_in(arguments: dict[str, Any], definitions: dict[str, Any], model_id: str) -> dict[str, Any]:
+    return json.loads(json.dumps(arguments).replace("{}", json.dumps(definitions)).replace(_SHOWN_ID, model_id))
 
 
 def _model() -> bytes:
@@ -76,6 +80,9 @@ def _summary(result: dict[str, Any]) -> tuple[str, str]:
     if "error" in result:
         error = result["error"]
         return "bad", f"{error['code']}, outcome {error['outcome']}: {error['message']}"
+    if "comparison" in result:
+        compared = result["comparison"]
+        return "good", f"same: {compared['same']}, largest difference {compared['largestDifference']:g}".lower()
     if "result" in result:
         sent = f", {result['upload']['bytes']} bytes sent" if "upload" in result else ""
         return "good", f"outcome {result['outcome']}, modelId {result['result']['modelId']}{sent}"

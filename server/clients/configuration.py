@@ -55,7 +55,7 @@ class Configuration(NamedTuple):
         try:
             return (self.data or b"").decode()
         except UnicodeDecodeError as error:
-            raise UnreadableConfiguration(f"{self.path} was left as it is: It is not a text in UTF-8.") from error
+            raise UnreadableConfiguration(f"{self.path} was left as it is: It is not UTF-8.") from error
 
     def launch(self, name: str) -> Launch | None:
         """What the entry starts; None when there is no entry, or one for a remote server."""

@@ -50,9 +50,9 @@ def installed_launch(server_options: Iterable[Action], given: Namespace) -> Laun
 
 def _program() -> list[str]:
     name = "decthings-mcp.exe" if os.name == "nt" else "decthings-mcp"
-    beside = Path(sysconfig.get_path("scripts"), name)
+    installed = Path(sysconfig.get_path("scripts"), name)
     started = Path(os.path.abspath(sys.argv[0]))  # noqa: PTH100 - a link of `uv tool` or pipx outlives an upgrade
-    for script in (started, beside):
+    for script in (started, installed):
         if script.stem == "decthings-mcp" and script.is_file():
             return [str(script)]
     return [sys.executable, "-m", "decthings_mcp.server"]

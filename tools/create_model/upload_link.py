@@ -107,7 +107,7 @@ def _existing_result(arguments: CreateModelArguments, existing: Mapping[str, Any
 def _offer(arguments: CreateModelArguments, link: UploadLink) -> Success:
     name = sanitize(arguments["name"], 100)
     return Success(
-        f'The model "{name}" is not created yet: its file has to be uploaded by the user, at upload.link.',
+        f'The model "{name}" is not created yet: its file must be uploaded by the user, at upload.link.',
         {"upload": {"link": link.url}},
         "Show the user upload.link, complete and unchanged, to open in a browser and choose the file there. When they "
         "say it is done, make the same call again: it returns the model. After "

@@ -130,7 +130,7 @@ class Uploads:
 
 
 async def _look_for(arguments: Mapping[str, Any], services: Services) -> dict[str, Any]:
-    """Whether the model exists, as the page is told; nothing if that is not known."""
+    """Whether the model exists, as the page shows it; nothing if that is not known."""
     try:
         client = await services.require_client()
         existing = await retry(lambda: find_existing(client, arguments), services.retry_seconds, idempotent=True)
