@@ -27,11 +27,16 @@ async def test_a_whole_chat_uses_every_tool(
         definitions = (await chat("inspect_model_file", path="m.onnx"))["parameterDefinitions"]
         upload = {"type": "upload", "format": "onnx", "data": {"path": "m.onnx"}, "parameterDefinitions": definitions}
         first = (await chat("create_model", name="first", description="d", options=upload))["result"]["modelId"]
+        evaluated = await chat("evaluate_model", modelId=first, compareWithFile="m.onnx")
+        assert evaluated["comparison"]["same"] is True
         snapshot = (await chat("snapshot_model", modelId=first, snapshotName="v1"))["result"]["snapshotId"]
 
         assert (await chat("find_datasets"))["datasets"][0]["id"] == DATASET_ID
-        state = {**CREATE_STATE, "params": [DATASET]}
-        based = {"type": "basedOnModelSnapshot", "modelId": first, "snapshotId": snapshot, "initialState": state}
+        params = {**CREATE_STATE, "params": [DATASET]}
+        based = {"type": "basedOnModelSnapshot", "modelId": first, "snapshotId": snapshot, "initialState": params}
+        (problem,) = (await chat("create_model", name="second", description="d", options=based))["error"]["problems"]
+        assert problem["path"] == "options.initialState.params[0].name"
+        based["initialState"] = {**CREATE_STATE, "params": []}
         second = (await chat("create_model", name="second", description="d", options=based))["result"]["modelId"]
         assert (await chat("wait_for_model", modelId=second))["state"] == "ready"
         (model,) = (await chat("find_models", ids=[second], detail=True))["models"]

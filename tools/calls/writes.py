@@ -83,7 +83,7 @@ class Write(Generic[T]):
                 try:
                     return await self._look(lookup)
                 except LostResponse as failure:
-                    if not failure.may_repeat or not self._has_time(until):
+                    if not failure.may_repeat or not self._has_time(until, pause):
                         raise
             await self.progress.report_repeat()
             await anyio.sleep(pause)
@@ -96,7 +96,7 @@ class Write(Generic[T]):
             except DecthingsError as error:
                 self.sending.lost = self.sending.lost or error.may_have_acted
                 lookup.note_error(error)
-                goes_on = repeat < len(_PAUSES) and _is_accident(error) and self._has_time(until)
+                goes_on = repeat < len(_PAUSES) and _is_accident(error) and self._has_time(until, _PAUSES[repeat])
                 if not (self.sending.lost or goes_on):
                     raise
         return await self._look(lookup)
@@ -128,8 +128,8 @@ class Write(Generic[T]):
         seconds = self.services.call_seconds
         return min(self.deadline - seconds * 0.02, monotonic() + seconds)
 
-    def _has_time(self, until: float) -> bool:
-        return until - monotonic() > self.services.call_seconds * REPEAT_SHARE
+    def _has_time(self, until: float, pause: float) -> bool:
+        return until - monotonic() - pause > self.services.call_seconds * REPEAT_SHARE
 
     def _report_cancellation(self) -> None:
         if not self.sending.may_have_acted:
