@@ -111,7 +111,7 @@ def test_a_creation_is_repeated_a_few_times_within_the_time_of_the_call(simulati
     result = simulation.call("create_model", lasting=replace(LOST["closed"], acts_after=None, says=b""), **CREATE)
     assert outcome_of(result) == "unknown"
     assert 3 <= simulation.sent("createModel") <= 6
-    assert 30 < simulation.ended < 44
+    assert 25 < simulation.ended < 44
     assert "same call again" in result["nextStep"]
 
 
