@@ -98,6 +98,9 @@ class Decthings:
     """By how much the clock of the Date header is fast."""
     clock_skew: float = 0
     """The same for the clock of createdAt."""
+    tells_date: bool = True
+    """Whether its responses have a Date header."""
+    tells_created_at: bool = True
     in_seconds: bool = False
     """The unit of createdAt."""
     lag: float = 0
@@ -107,7 +110,8 @@ class Decthings:
     in_call: bool = False
     """Whether its result is still to come. Then no other program changes anything until what is delayed has arrived."""
     models: dict[str, Model] = field(default_factory=dict[str, Model])
-    history: list[tuple[float, dict[str, Model]]] = field(default_factory=list[tuple[float, dict[str, Model]]])
+    history: list[tuple[float, dict[str, Model]]] = field(default_factory=lambda: [(float("-inf"), {})])
+    """The models since each moment."""
     acted: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     """The number of the call and the method, of each request that changed something."""
     ids: Iterator[int] = field(default_factory=count)
@@ -214,7 +218,9 @@ class Decthings:
             ],
         }  # fmt: skip
 
-    def _stamp(self, moment: float) -> float:
+    def _stamp(self, moment: float) -> float | str:
+        if not self.tells_created_at:
+            return "some time ago"
         seconds = EPOCH + moment + self.clock_skew
         return seconds if self.in_seconds else round(seconds * 1000)
 
@@ -248,12 +254,11 @@ class Network:
     def start(self, weather: Weather, head: bytes, body: bytes, stream: "_Stream") -> None:
         task = asyncio.get_running_loop().create_task(self._serve(weather, head, body, stream, self.decthings.ask))
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     async def settle(self) -> None:
         """Until the last delayed request has arrived."""
-        if self.tasks:
-            await asyncio.wait(list(self.tasks))
+        await asyncio.gather(*self.tasks)
+        self.tasks.clear()
 
     async def _serve(self, weather: Weather, head: bytes, body: bytes, stream: "_Stream", ask: int) -> None:
         method = head.partition(b" HTTP/")[0].rpartition(b"/")[2].decode()
@@ -292,7 +297,8 @@ class Network:
             return weather.says
         assert reply is not None
         date = formatdate(EPOCH + self.decthings.now() + self.decthings.date_skew, usegmt=True)
-        return support.http_response(encode_response(reply), "200 OK", "application/octet-stream", f"Date: {date}")
+        dated = [f"Date: {date}"] if self.decthings.tells_date else []
+        return support.http_response(encode_response(reply), "200 OK", "application/octet-stream", *dated)
 
 
 class Simulation:
@@ -321,7 +327,6 @@ class Simulation:
                 await self._closing.wait()
 
         self._session = asyncio.get_running_loop().create_task(session())
-        self.decthings.changed()
         return await opened
 
     def close(self) -> None:
