@@ -122,8 +122,8 @@ class Evaluating:
         reply = self._reply(method)
         if callable(reply):
             reply(connection, request)
-        else:  # the connection is closed after it
-            connection.sendall(reply.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        else:
+            connection.sendall(support.closing(reply))
 
     def _reply(self, method: str) -> bytes | Talk:
         if method in self.others:

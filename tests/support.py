@@ -86,6 +86,11 @@ class Upstream:
                     return
 
 
+def closing(reply: bytes) -> bytes:
+    """The same response, after which the connection is closed."""
+    return reply.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+
+
 def stay_silent(connection: socket.socket, _: Request) -> None:
     """Until the other side hangs up, or for a while. What it sends meanwhile is not read."""
     watched = select.poll()

@@ -66,9 +66,9 @@ async def test_a_creation_that_failed_unnoticed_is_not_reported_as_ready(
 
     def talk(connection: socket.socket, request: support.Request) -> None:
         if request.path.endswith("getModels"):
-            connection.sendall(page)
+            connection.sendall(support.closing(page))
         elif waits:
-            connection.sendall(failed)
+            connection.sendall(support.closing(failed))
         else:
             waits.append(request.body)
             connection.sendall(first) if first.startswith(b"HTTP") else support.stay_silent(connection, request)

@@ -22,7 +22,10 @@ from .numbers import as_f32, as_json
 
 _MAX_JSON = 4_000
 """Bytes of the outputs in the result, which the text repeats: all of the text stays below 8 KiB."""
-_LEVELS = ((256, 2_000, 40), (64, 500, 40), (16, 160, 40), (4, 60, 40), (0, 40, 25))
+_LEVELS = (
+    *((256, 2_000, 40), (64, 500, 40), (16, 160, 40), (4, 60, 40)),
+    *((0, 40, 25), (0, 40, 12), (0, 40, 6), (0, 40, 2)),
+)
 """How many elements and characters are shown of a tensor, and how many outputs, until they fit."""
 _MAX_TENSORS = 20
 _TOP = 5
