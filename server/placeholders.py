@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_OPTIONAL = ("api_key_file", "api_url", "files", "profile", "retry_seconds", "sandbox_data", "timeout")
+_OPTIONAL = ("api_key_file", "api_url", "files", "outputs", "profile", "retry_seconds", "sandbox_data", "timeout")
 
 
 def is_placeholder(text: str) -> bool:

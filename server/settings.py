@@ -225,6 +225,4 @@ def _outputs(options: Namespace) -> Path | None:
     folder = Path(os.path.expanduser(options.outputs))  # noqa: PTH111 - pathlib raises for an unknown user
     if options.http:
         raise SettingsError("--outputs is for the user of this machine; callers over HTTP are on others.")
-    if not folder.is_dir():
-        raise SettingsError(f"--outputs must name a folder; {folder} is not a folder.")
-    return folder.absolute()
+    return folder.absolute()  # a call reports it when it does not exist

@@ -2,8 +2,9 @@
 
 from decthings_mcp.tools.decthings import Media, Tensor
 from decthings_mcp.tools.decthings.json_codec import encode_json
-from decthings_mcp.tools.decthings.tensors import encode_tensors
+from decthings_mcp.tools.decthings.tensors import encode_tensors, numeric_view
 from decthings_mcp.tools.decthings.wire import encode_response
+from decthings_mcp.tools.files.npy import write_npy
 from onnx import TensorProto, helper
 from tflite_files import tflite_model
 
@@ -36,6 +37,8 @@ _REPLIES = [
     {"error": None, "result": {}},
 ]
 
+_EVALUATED = {"result": {"success": {"durations": {"evaluate": 1}, "output": [{"name": "a"}, {"name": "b"}]}}}
+
 WORDS = (
     '"error":', '"code":', '"result":', '{"', '"}', "[{", "}]", "null", "\\ud800", "1e999", "TFL3", "ai.onnx", "NaN",
 )  # fmt: skip
@@ -44,8 +47,13 @@ SEEDS: dict[str, list[bytes]] = {
     "wire": [
         *(bytes([status]) + encode_response(reply, [b"", b"x" * 300]) for status in (0, 9) for reply in _REPLIES),
         *(bytes([status]) + encode_json(reply) for status in (200, 209) for reply in _REPLIES),
+        b"\0" + encode_response(_EVALUATED, [_tensors(*_ALL_KINDS), _tensors(_ALL_KINDS[0])]),
     ],
     "tensors": [_tensors(*_ALL_KINDS), *(_tensors(tensor) for tensor in _ALL_KINDS)],
-    "arguments": [bytes([tool, call, 1, 1, 1, 1]) for tool in range(8) for call in range(50)],
+    "arguments": [bytes([tool, call, 1, 1, 1, 1]) for tool in range(9) for call in range(50)],
+    "npy": [
+        write_npy(Tensor("f32", [1, 2], numeric_view("f32", bytes(8)))),
+        write_npy(Tensor("u8", [], numeric_view("u8", b"a"))),
+    ],
     "model_files": [_onnx(), tflite_model([("a", 0, [1, -1], [1, 3]), ("b", 3, [2], [])])],
 }

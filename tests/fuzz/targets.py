@@ -17,12 +17,20 @@ from decthings_mcp.tools.create_model.request import RequestBuilder
 from decthings_mcp.tools.create_model.tool import CREATE_MODEL
 from decthings_mcp.tools.decthings import ApiError, InvalidRequest, InvalidResponse
 from decthings_mcp.tools.decthings.blobs import size_of
+from decthings_mcp.tools.decthings.evaluations import evaluation_result
+from decthings_mcp.tools.decthings.json_codec import is_object
 from decthings_mcp.tools.decthings.responses import read_reply, result_of
-from decthings_mcp.tools.decthings.tensors import decode_tensors, encode_tensors
+from decthings_mcp.tools.decthings.tensors import decode_tensors, encode_tensors, raw_elements
 from decthings_mcp.tools.decthings.varint import MalformedFrame, encode_varint
 from decthings_mcp.tools.decthings.wire import decode_response, detach_blobs, encode_head, encode_response
+from decthings_mcp.tools.evaluate_model.definitions import InputDefinition
+from decthings_mcp.tools.evaluate_model.failures import explain_failure
+from decthings_mcp.tools.evaluate_model.inputs import InputReader
+from decthings_mcp.tools.evaluate_model.summary import summarize
+from decthings_mcp.tools.evaluate_model.tool import EVALUATE_MODEL
 from decthings_mcp.tools.files.allowed import AllowedFiles
 from decthings_mcp.tools.files.formats import check_model_file, describe
+from decthings_mcp.tools.files.npy import NotNpy, read_npy, write_npy
 from decthings_mcp.tools.files.onnx import read_onnx
 from decthings_mcp.tools.files.structure import MalformedModel
 from decthings_mcp.tools.files.tflite import read_tflite
@@ -46,6 +54,7 @@ def wire(data: bytes) -> None:
         reply, blobs = decode_response(body)
         with suppress(InvalidRequest):  # half of a surrogate pair, which JSON can spell out and UTF-8 cannot
             assert decode_response(encode_response(reply, blobs)) == (reply, blobs)
+        _evaluation(reply, blobs)
     headers = {"Content-Type": "application/octet-stream"}
     response = httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
     try:
@@ -55,12 +64,31 @@ def wire(data: bytes) -> None:
             _check_answer(failure(error, effect))
 
 
+def _evaluation(reply: dict[str, Any], blobs: list[bytes]) -> None:
+    result = reply.get("result")
+    with suppress(InvalidResponse):
+        ended = evaluation_result(result if is_object(result) else {}, blobs, may_have_acted=True)
+        shown = json.dumps([summarize(ended.outputs).outputs, explain_failure(ended.details)], allow_nan=False)
+        assert len(shown) < 50_000
+
+
 def tensors(data: bytes) -> None:
     with suppress(MalformedFrame):
         written = encode_tensors(decode_tensors(data))
         # Bytes, not tensors: a NaN is not equal to itself.
         assert isinstance(written, bytes)
         assert encode_tensors(decode_tensors(written)) == written
+
+
+_DEFINITIONS = [
+    InputDefinition("x", False, ["f32", "i64", "string", "image"], [-1, 2, -1]),
+    InputDefinition("i", False, ["image", "binary", "u8"], []),
+]
+
+
+def _encode(providers: Any) -> None:
+    _, blobs = detach_blobs({"params": providers})
+    encode_head({}, list(map(size_of, blobs)))
 
 
 def arguments(data: bytes) -> None:
@@ -73,6 +101,8 @@ def arguments(data: bytes) -> None:
     try:
         checked, ignored = tool.checked(given)
         assert all(isinstance(name, str) for name in ignored)
+        if tool is EVALUATE_MODEL:
+            _encode(InputReader(_DEFINITIONS, _WITHOUT_FILES).providers(checked.get("params", [])))
         if tool is CREATE_MODEL:
             checked["options"] = _LOOP.run(RequestBuilder(_WITHOUT_FILES).resolve_options(checked["options"]))
             document, blobs = detach_blobs(checked)
@@ -96,8 +126,15 @@ def model_files(data: bytes) -> None:
     describe(len(data), read_at).encode()
 
 
+def npy(data: bytes) -> None:
+    with suppress(NotNpy):
+        tensor = read_npy(data)
+        again = read_npy(write_npy(tensor))
+        assert (again.type, again.shape, raw_elements(again)) == (tensor.type, tensor.shape, raw_elements(tensor))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (wire, tensors, arguments, model_files)
+    target.__name__: target for target in (wire, tensors, arguments, model_files, npy)
 }
 
 
@@ -192,6 +229,12 @@ _CALLS: list[dict[str, Any]] = [
     {"modelId": "m", "confirmName": "n", "timeoutSeconds": 5},
     {"modelId": "m", "name": "n", "tags": [{"tag": "a", "value": "b"}], "publicAccess": True},
     {"path": "model.onnx"},
+    {"modelId": "m", "params": [{"name": "x", "data": ["1", "2"]}], "labels": ["a"], "compareWithFile": "model.onnx"},
+    {"modelId": "m", "params": [{"name": "i", "type": "image", "shape": [], "data": ["file:a"]}], "evaluationId": "e"},
+    {
+        "modelId": "m",
+        "params": [{"name": "x", "data": {"type": "data", "data": [{"type": "u8", "shape": [1], "data": [1]}]}}],
+    },
     {"searchName": "a", "names": ["b"], "limit": 5, "sort": "name", "detail": True},
     *_recorded(),
 ]

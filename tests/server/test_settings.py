@@ -34,6 +34,13 @@ def test_the_key_comes_from_the_environment_trimmed_and_stays_secret() -> None:
     assert "k-1" not in f"{settings}{settings!r}{settings.api_key}"
 
 
+def test_outputs_go_to_a_folder_of_this_machine_only(tmp_path: Path) -> None:
+    assert load("--outputs", str(tmp_path)).outputs == tmp_path
+    assert load().outputs is load("--outputs", "${user_config.outputs}").outputs is None
+    with pytest.raises(SettingsError, match="callers over HTTP are on others"):
+        load("--http", "--outputs", str(tmp_path))
+
+
 def test_a_key_file_is_read_trimmed_and_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "auth.txt"
     path.write_bytes("\ufeffk-2\r\n".encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import TypeVar
@@ -45,8 +46,13 @@ class Progress:
         self._value += 0.001
         await self._report(self._value, None, "Decthings' response was lost; sending it again.")
 
-    async def while_waiting(self, seconds: float, method: Callable[[], Awaitable[T]]) -> T | None:
+    async def while_waiting(
+        self, seconds: float, method: Callable[[], Awaitable[T]], *, ends_itself: bool = False
+    ) -> T | None:
         """What `method` returns, with its time reported meanwhile; None when the seconds are over.
+
+        Args:
+            ends_itself: whether it is not ended when they are, since it ends about then.
 
         Raises:
             DecthingsError, ToolFailure
@@ -55,7 +61,7 @@ class Progress:
         failure: DecthingsError | ToolFailure | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._report_elapsed, seconds)
-            with anyio.move_on_after(seconds):
+            with anyio.move_on_after(math.inf if ends_itself else seconds):
                 try:
                     result = await method()
                 except (DecthingsError, ToolFailure) as error:  # the task group would wrap it

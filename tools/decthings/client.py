@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from functools import partial
 from time import monotonic
 from typing import Any, cast
 
 import anyio
+import anyio.to_thread
 import httpx
 from pydantic import SecretStr
 
@@ -123,10 +125,8 @@ class DecthingsClient:
         self, params: EvaluateParams, timeout: float, sending: SendProgress | None = None
     ) -> EvaluationResult:
         """Run a model, and wait `timeout` seconds at most for its outputs."""
-        return evaluation_result(
-            *await self.call_with_outputs("Model/evaluate", params, timeout=timeout, sending=sending),
-            may_have_acted=True,
-        )
+        reply = await self.call_with_outputs("Model/evaluate", params, timeout=timeout, sending=sending)
+        return await _read_evaluation(reply, may_have_acted=True)
 
     async def get_evaluations(self, model_id: str) -> Evaluations:
         """The evaluations of a model that are running, and those that ended in the last minutes."""
@@ -137,10 +137,8 @@ class DecthingsClient:
     ) -> EvaluationResult:
         """The result of an evaluation; if it still runs, wait for it, `timeout` seconds at most."""
         params = {"modelId": model_id, "evaluationId": evaluation_id}
-        return evaluation_result(
-            *await self.call_with_outputs("Model/getFinishedEvaluationResult", params, timeout=timeout),
-            may_have_acted=False,
-        )
+        reply = await self.call_with_outputs("Model/getFinishedEvaluationResult", params, timeout=timeout)
+        return await _read_evaluation(reply, may_have_acted=False)
 
     async def cancel_evaluation(self, model_id: str, evaluation_id: str, sending: SendProgress | None = None) -> None:
         params = {"modelId": model_id, "evaluationId": evaluation_id}
@@ -275,3 +273,8 @@ class DecthingsClient:
         if self._api_key is not None:
             headers["Authorization"] = f"Bearer {self._api_key.get_secret_value()}"
         return headers
+
+
+async def _read_evaluation(reply: Reply, *, may_have_acted: bool) -> EvaluationResult:
+    """The result of an evaluation, read in a thread: it can have millions of bytes of elements."""
+    return await anyio.to_thread.run_sync(partial(evaluation_result, *reply, may_have_acted=may_have_acted))

@@ -11,12 +11,15 @@ from typing import Any, cast
 
 from .errors import InvalidResponse
 from .json_codec import is_list, is_object
-from .tensors import Tensor, decode_tensors
+from .tensors import Tensor, decode_tensors, object_count
 from .varint import MalformedFrame
 
 # Two of the official clients look for the second names in the result of getFinishedEvaluationResult.
 _SUCCESS = ("success", "evaluationSuccess")
 _FAILED = ("failed", "evaluationFailed")
+
+MAX_OBJECTS = 500_000
+"""Of all outputs of a model, by `object_count`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,21 @@ def _outputs(listed: Any, blobs: Sequence[bytes]) -> list[Output]:
         raise MalformedFrame(f"it names {len(names)} outputs, and has {len(blobs)} blobs")
     if len(set(names)) != len(names):
         raise MalformedFrame("two of its outputs have the same name")
-    return [Output(name, decode_tensors(blob, as_views=True)) for name, blob in zip(names, blobs, strict=True)]
+    return [Output(name, tensors) for name, tensors in zip(names, decode_outputs(blobs), strict=True)]
+
+
+def decode_outputs(blobs: Sequence[bytes]) -> list[list[Tensor]]:
+    """The tensors in each blob; elements of fixed size are a `numeric_view`.
+
+    Raises:
+        MalformedFrame: the bytes are not complete tensors, or there are more than `MAX_OBJECTS` of them.
+    """
+    left = MAX_OBJECTS
+    outputs: list[list[Tensor]] = []
+    for blob in blobs:
+        outputs.append(decode_tensors(blob, as_views=True, most=left))
+        left -= sum(map(object_count, outputs[-1]))
+    return outputs
 
 
 def evaluations(result: dict[str, Any]) -> Evaluations:

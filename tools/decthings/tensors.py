@@ -191,26 +191,35 @@ def raw_elements(tensor: Tensor) -> bytes:
     return _pack(tensor.type, tensor.elements)
 
 
-def decode_tensors(data: bytes, *, as_views: bool = False) -> list[Tensor]:
+def decode_tensors(data: bytes, *, as_views: bool = False, most: float = math.inf) -> list[Tensor]:
     """Decode all tensors of one parameter.
 
     Args:
         as_views: give elements of fixed size as `numeric_view`, since lists take many times the memory.
+        most: how many objects to make at most, by `object_count`.
 
     Raises:
-        MalformedFrame: the bytes are not a sequence of complete tensors.
+        MalformedFrame: the bytes are not a sequence of complete tensors, or have more objects than that.
     """
     tensors: list[Tensor] = []
     offset = 0
     while offset < len(data):
-        tensor, offset = _decode(data, offset, as_views=as_views)
+        tensor, offset = _decode(data, offset, as_views=as_views, most=most)
+        most -= object_count(tensor)
         tensors.append(tensor)
     return tensors
 
 
-def _decode(data: bytes, offset: int, *, as_views: bool) -> tuple[Tensor, int]:
+def object_count(tensor: Tensor) -> int:
+    """The tensor and its elements of variable size: each takes many times the memory that its bytes do."""
+    return 1 if tensor.type in _STRUCT_CODES else 1 + len(tensor.elements)
+
+
+def _decode(data: bytes, offset: int, *, as_views: bool, most: float) -> tuple[Tensor, int]:
     if len(data) - offset < 2:
         raise MalformedFrame("a tensor ends before its shape")
+    if most < 1:
+        raise MalformedFrame("there are too many tensors")
     code, dimensions = data[offset], data[offset + 1]
     if not 1 <= code <= len(TENSOR_TYPES):
         raise MalformedFrame(f"unknown tensor type {code}")
@@ -223,6 +232,8 @@ def _decode(data: bytes, offset: int, *, as_views: bool) -> tuple[Tensor, int]:
     count = math.prod(shape)
     if type_ in _STRUCT_CODES:
         elements, offset = _decode_fixed(type_, count, data, offset, as_view=as_views)
+    elif count >= most:
+        raise MalformedFrame(f"there are too many elements of the type {type_}")
     else:
         elements, offset = _decode_variable(type_, count, data, offset)
     return Tensor(type_, shape, elements), offset

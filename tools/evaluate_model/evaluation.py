@@ -65,8 +65,7 @@ class Evaluator:
         )
 
     async def _reporting(self, work: Any) -> Any:
-        # Longer than the work takes: what ends it is in the work.
-        return await self._call.progress.while_waiting(self._call.services.call_seconds * 2, work)
+        return await self._call.progress.while_waiting(self.seconds_left, work, ends_itself=True)
 
     async def _send(self, client: DecthingsClient, sending: SendProgress, params: types.EvaluateParams) -> Evaluation:
         seconds = self.seconds_left

@@ -5,13 +5,11 @@ Only what tensors can hold: no objects, no structures. Source: NumPy's descripti
 
 from __future__ import annotations
 
-import ast
 import math
+import re
 from collections.abc import Sequence
-from typing import Any
 
 from ..decthings import Tensor, TensorType
-from ..decthings.json_codec import is_object
 from ..decthings.tensors import dimensions_problem, numeric_view, raw_elements
 
 _MAGIC = b"\x93NUMPY"
@@ -20,6 +18,11 @@ _TYPES: dict[str, TensorType] = {
     "f4": "f32", "f8": "f64", "i1": "i8", "i2": "i16", "i4": "i32", "i8": "i64",
     "u1": "u8", "u2": "u16", "u4": "u32", "u8": "u64", "b1": "boolean",
 }  # fmt: skip
+_HEADER = re.compile(
+    r"\{'descr': *'([<>=|])([a-zA-Z][0-9]{1,3})', *'fortran_order': *(True|False), "
+    r"*'shape': *\(((?:[0-9]{1,20}, *)*(?:[0-9]{1,20})?)\),? *\}\s*"
+)
+"""A Python literal, which NumPy and others write in this form, with the keys in this order."""
 _DESCRIPTIONS = {type_: code for code, type_ in _TYPES.items()}
 
 
@@ -48,20 +51,17 @@ def read_npy(data: bytes) -> Tensor:
 
 
 def _described(header: bytes) -> tuple[TensorType, Sequence[int]]:
-    try:
-        description: Any = ast.literal_eval(header.decode("utf-8").strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise NotNpy("is a .npy file with a damaged header") from None
-    if not is_object(description) or not isinstance(description.get("descr"), str):
-        raise NotNpy("is a .npy file of structures, not of numbers")
-    order, code = description["descr"][:1], description["descr"][1:]
+    match = _HEADER.fullmatch(header.decode("latin-1"))
+    if match is None:
+        raise NotNpy("is a .npy file of something else than plain numbers, or with a damaged header")
+    order, code, fortran_order, dimensions = match.groups()
     type_ = _TYPES.get(code)
     if type_ is None or (order == ">" and code[1] != "1"):
-        raise NotNpy(f"is a .npy file of the type {description['descr'][:20]!r}, which Decthings does not have")
-    shape: list[Any] = list(description["shape"]) if isinstance(description.get("shape"), tuple) else [None]
-    if not all(type(dimension) is int for dimension in shape) or dimensions_problem(shape) is not None:
+        raise NotNpy(f"is a .npy file of the type {order}{code}, which Decthings does not have")
+    shape = [int(dimension) for dimension in re.findall("[0-9]+", dimensions)]
+    if dimensions_problem(shape) is not None:
         raise NotNpy("is a .npy file with a damaged header")
-    if description.get("fortran_order") and len(shape) > 1:
+    if fortran_order == "True" and len(shape) > 1:
         raise NotNpy("is a .npy file in Fortran order; save it with numpy.ascontiguousarray first")
     return type_, shape
 

@@ -19,13 +19,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import anyio
+import anyio.to_thread
 from anyio.abc import Process
 
 from ..decthings.blobs import Blob, chunks_of, size_of
-from ..decthings.evaluations import Output
+from ..decthings.evaluations import Output, decode_outputs
 from ..decthings.json_codec import is_list, is_object
 from ..decthings.responses import MAX_OUTPUT_BYTES
-from ..decthings.tensors import decode_tensors, encode_tensors
+from ..decthings.tensors import encode_tensors
 from ..decthings.types import ModelFormat
 from ..decthings.varint import MalformedFrame, encode_varint
 from ..decthings.wire import decode_response, encode_response
@@ -97,7 +98,7 @@ async def run_model(format_: ModelFormat, model: Blob, inputs: Sequence[Output],
             raise LocalRunFailed("max_duration_exceeded", f"it ran for more than {seconds:.0f} s") from None
         finally:
             await _end(process)
-    return _outputs(reply, process.returncode)
+    return await anyio.to_thread.run_sync(_outputs, reply, process.returncode)
 
 
 def bare_environment() -> dict[str, str]:
@@ -142,7 +143,7 @@ def _outputs(reply: bytes, exit_status: int | None) -> list[Output]:
             raise _failure(str(error.get("code")), str(error.get("text")))
         if not is_list(names) or len(names) != len(blobs):
             raise MalformedFrame("it has no outputs")
-        decoded = [decode_tensors(blob, as_views=True) for blob in blobs]
+        decoded = decode_outputs(blobs)
     except MalformedFrame as malformed:
         raise LocalRunFailed("invalid_output", f"its process did not return outputs: {malformed}") from malformed
     return [Output(str(name), tensors) for name, tensors in zip(names, decoded, strict=True)]

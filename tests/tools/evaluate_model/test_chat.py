@@ -8,13 +8,24 @@ import pytest
 from decthings_mcp.server.app import create_server
 from decthings_mcp.server.sandbox.seed import DATASET_ID, MODEL_ID, SNAPSHOT_ID, example_file
 from decthings_mcp.server.settings import Settings
+from decthings_mcp.tools.decthings import Tensor
 from decthings_mcp.tools.evaluate_model import comparison
 from decthings_mcp.tools.local_run import runner
-from evaluation_support import WITHOUT_RUNTIMES, definition, definitions, doubling, endless, onnx_model, picture
+from evaluation_support import (
+    WITHOUT_RUNTIMES,
+    Evaluating,
+    definition,
+    definitions,
+    doubling,
+    endless,
+    evaluated,
+    onnx_model,
+    picture,
+)
 from example_model import example_model
 from mcp import Client
 from onnx import TensorProto, helper
-from support import CODE, EXAMPLE_SNAPSHOT, Chat
+from support import CODE, EXAMPLE_SNAPSHOT, Chat, Upstream, connect_chat, http_response
 
 pytestmark = pytest.mark.anyio
 
@@ -130,6 +141,16 @@ async def test_a_file_that_cannot_be_run_is_found_before_anything_is_spent(chat:
     assert (await chat("evaluate_model", modelId=model_id, params=params))["failure"][
         "code"
     ] == "invalid_executable_file"
+
+
+async def test_an_evaluation_that_was_found_again_is_compared_too(upstream: Upstream, tmp_path: Path) -> None:
+    (tmp_path / "double.onnx").write_bytes(doubling())
+    late = http_response(evaluated(("y", [Tensor("f32", [1, 4], [2.0, 4.0, 6.0, 8.5])])))
+    upstream.reply = Evaluating(b"", others={"getFinishedEvaluationResult": late})
+    async with connect_chat(upstream, tmp_path) as chat:
+        given = {"params": {"x": [1, 2, 3, 4]}, "compareWithFile": "double.onnx"}
+        comparison = (await chat("evaluate_model", modelId="m", evaluationId="e", **given))["comparison"]
+    assert (comparison["same"], comparison["largestDifference"]) == (False, 0.5)
 
 
 async def test_an_endless_evaluation_goes_on_is_found_again_and_is_cancelled(tmp_path: Path) -> None:

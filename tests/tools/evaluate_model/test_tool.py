@@ -140,6 +140,14 @@ async def test_nothing_is_written_over(upstream: Upstream, chat: Chat, tmp_path:
     assert not (tmp_path / "elsewhere").exists()
 
 
+async def test_outputs_that_cannot_be_written_are_said_not_to_be(upstream: Upstream, tmp_path: Path) -> None:
+    upstream.reply = Evaluating(response(("y", [Tensor("binary", [], [b"data"])])))
+    async with support.connect_chat(upstream, tmp_path, outputs=tmp_path / "none") as chat:
+        result = await chat("evaluate_model", modelId="m", params=[])
+    assert (result["state"], result["notSaved"]) == ("finished", "No such file or directory")
+    assert "--outputs" in result["nextStep"]
+
+
 PROBLEMS: list[tuple[Any, str, str]] = [
     ({"name": "imge", "data": ["file:cat.png"]}, "params[0].name", "is not an input of the model"),
     ({"name": "v", "data": [1, 2, 3]}, "params[0].data", "has 3 elements, which do not fill the model's shape [1, 4]"),
@@ -328,6 +336,15 @@ async def test_a_damaged_response_is_no_result(body: bytes, upstream: Upstream, 
     result = await chat("evaluate_model", modelId="m", params=[])
     assert (result["error"]["code"], result["error"]["outcome"]) == ("invalid_response", "unknown")
     assert "outputs" not in result
+
+
+async def test_more_objects_than_memory_is_for_are_no_result(upstream: Upstream, chat: Chat) -> None:
+    strings = [Tensor("string", [0xFFFF], [""] * 0xFFFF)] * 8
+    scalars = [Tensor("u8", [], [1])] * 600_000
+    for tensors in (strings, scalars):
+        upstream.reply = Evaluating(response(("y", tensors)))
+        error = (await chat("evaluate_model", modelId="m", params=[]))["error"]
+        assert (error["code"], "too many" in error["message"]) == ("invalid_response", True)
 
 
 async def test_a_response_of_several_megabytes_is_summed_up(upstream: Upstream, chat: Chat) -> None:

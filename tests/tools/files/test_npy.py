@@ -45,10 +45,12 @@ def test_arrays_of_numpy_are_read_and_written(type_: Any) -> None:
     (saved(np.zeros((2, 2)).T), "Fortran order"),
     (saved(np.zeros(2, ">f4")), "which Decthings does not have"),
     (saved(np.zeros(2, np.complex64)), "which Decthings does not have"),
-    (saved(np.zeros(2, [("a", "f4")])), "of structures"),
+    (saved(np.zeros(2, [("a", "f4")])), "something else than plain numbers"),
     (saved(np.zeros(4)).replace(b"(4,)", b"(-4)"), "damaged header"),
     (saved(np.zeros(4)).replace(b"'descr'", b"[descr]"), "damaged header"),
     (saved(np.zeros(4)).replace(b"(4,)", b"9**9"), "damaged header"),
+    (saved(np.zeros(4)).replace(b"(4,)", b"(" + b"9" * 20 + b",)"), "damaged header|of data, not"),
+    (saved(np.zeros(4)).replace(b"{", b"{{}: 1, "), "damaged header|incomplete"),
 ])  # fmt: skip
 def test_other_files_are_refused_with_the_reason(data: bytes, reason: str) -> None:
     with pytest.raises(NotNpy, match=reason):
