@@ -170,6 +170,10 @@ class _Presenter:
                 "They are summed up; all of them are written to files if the user restarts the server with --outputs "
                 "FOLDER and evaluates again."
             )
+        if "notSaved" in saved:
+            steps.append(
+                "Large ones could not be written to the folder of --outputs; notSaved says why. Tell the user."
+            )
         if comparison and not comparison["same"]:
             steps.append(
                 "Tell the user that they differ from those of the file: it may not be the file that was uploaded."
