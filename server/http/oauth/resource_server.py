@@ -134,6 +134,8 @@ class ResourceServer:
 def _log_what_is_wrong(token: str, error: jwt.PyJWTError) -> None:
     """Log what the operator can correct: the audience or the issuer of tokens with a valid signature."""
     claim = _CORRECTABLE.get(type(error))
-    if claim is not None:
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        _log.warning("Refused an access token: it has no claim %s", error.claim)
+    elif claim is not None:
         found = jwt.decode(token, options={"verify_signature": False})[claim]
         _log.warning("Refused an access token: its claim %s is %s", claim, sanitize(repr(found), 200))

@@ -1,5 +1,7 @@
 """Upload links: what each use of one makes of the model, and what it says."""
 
+import asyncio
+import json
 import secrets
 import time
 from collections.abc import Callable, Generator
@@ -13,12 +15,18 @@ import pytest
 import support
 from decthings_mcp.server.http.names import checked_public_url
 from decthings_mcp.server.http.uploads import links
+from decthings_mcp.server.http.uploads.receive import Uploads
 from decthings_mcp.server.settings import SettingsError
-from decthings_mcp.tools.calls.services import Caller
+from decthings_mcp.tools.calls.services import Caller, Services
+from decthings_mcp.tools.decthings import ClientPool
+from decthings_mcp.tools.files.allowed import AllowedFiles
 from fault_proxy import FAULTS, fault_proxy, models_named
 from http_support import HttpServer, bearer, call, connected, http_server, keyed_server, sandbox_server, token_file
 from mcp_types import ElicitRequestParams, ElicitRequestURLParams, ElicitResult
+from simulated_decthings import Simulation
+from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.types import Message
 from support import Upstream
 from upload_support import (
     ask,
@@ -153,6 +161,37 @@ def test_a_cut_line_makes_nothing_and_the_link_works_again(
     assert "exists" not in describe(server, link).json()
     assert outcome(upload(server, link, FILE)) == "created"
     assert len(models("cut")) == 1
+
+
+def test_an_upload_that_stops_for_30_seconds_has_ended(tmp_path: Path) -> None:
+    simulation = Simulation(tmp_path)
+    client = support.decthings(ClientPool(simulation.network.http_client), "http://decthings.invalid/v0")
+    services = Services(client, AllowedFiles([]))
+    app = Starlette(routes=Uploads(links.Links([KEY], None), lambda: services, 1000, 8 << 30).routes)
+    arriving, sent = [FILE[:1000], FILE[1000:2000]], list[Message]()
+
+    async def receive() -> Message:
+        await asyncio.sleep(29 if arriving else 3600)
+        return {"type": "http.request", "body": arriving.pop(0), "more_body": True}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def run() -> float:
+        started = asyncio.get_running_loop().time()
+        head = {**sealed(made_elsewhere(KEY)), "Content-Length": str(len(FILE))}
+        headers = [(name.lower().encode(), value.encode()) for name, value in head.items()]
+        scope = {"type": "http", "method": "POST", "path": "/upload", "query_string": b"", "headers": headers}
+        await app(scope, receive, send)
+        return asyncio.get_running_loop().time() - started
+
+    seconds = simulation.run(run())
+    simulation.close()
+    error = json.loads(sent[1]["body"])["error"]
+    assert seconds == 29 + 29 + 30
+    assert (sent[0]["status"], error["code"], error["outcome"]) == (422, "upload_interrupted", "not_created")
+    assert "nothing was received for 30 seconds" in error["message"]
+    assert simulation.decthings.acted == []
 
 
 def test_a_tab_that_is_closed_after_all_was_sent_changes_nothing(

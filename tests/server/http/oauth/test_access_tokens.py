@@ -207,9 +207,29 @@ def test_tokens_of_the_token_file_stay_valid(running: Running) -> None:
 
 def test_the_log_names_the_audience_that_a_token_had_and_the_caller(running: Running) -> None:
     running.refusal(running.token(audience="https://mistaken.example.com"))
+    running.refusal(running.token(audience=None))
     running.refusal(running.token(sub="auth0|5f7c8ec7"))
     assert running.server.logged("caller", "auth0|5f7c8ec7")["status"] == 200
-    assert "its claim aud is 'https://mistaken.example.com'" in "".join(running.server.lines)
+    log = "".join(running.server.lines)
+    assert "its claim aud is 'https://mistaken.example.com'" in log
+    assert "it has no claim aud" in log
+
+
+@pytest.mark.slow
+def test_while_the_authorization_server_is_down_its_known_keys_stay_valid(tmp_path: Path) -> None:
+    with issuer() as serving, oauth_server(serving.url, tmp_path) as server:
+        here = Running(serving, server)
+        assert post(server.url, "tools/list", signed_in(here.token())).status_code == 200
+        serving.is_down = True
+        serving.keys["next"] = rsa_key()
+        for _ in range(2):
+            assert post(server.url, "tools/list", signed_in(here.token())).status_code == 200
+            response = post(server.url, "tools/list", signed_in(here.token(kid="next")))
+            assert response.status_code == 503
+            assert 1 <= int(response.headers["retry-after"]) <= 60
+            assert "nothing was done" in response.json()["error"]["message"]
+            assert "www-authenticate" not in response.headers  # signing in again does not help
+        assert serving.requests["/.well-known/openid-configuration"] == 2
 
 
 PROVIDERS: dict[str, Any] = json.loads((Path(__file__).parents[3] / "data" / "access_tokens.json").read_text("utf-8"))
