@@ -23,7 +23,7 @@ import upload
 Table = list[list[str]]
 
 _WAYS = {"limit": "sendfile", "sha256": "sha256 alone", "curl": "curl -T", "ours": "decthings-mcp",
-         "official": "official client"}  # fmt: skip
+         "by link": "the same by link", "official": "official client"}  # fmt: skip
 """Of uploading."""
 _MEASURED: dict[str, Callable[[int], list[dict[str, Any]]]] = {
     "start": start.rows, "calls": calls.rows, "upload": upload.rows, "linear": linear.rows, "scale": scale.rows,
@@ -65,7 +65,7 @@ def _calls(rows: list[dict[str, Any]]) -> Table:
 def _uploads(rows: list[dict[str, Any]]) -> Table:
     table: Table = []
     for row in rows:
-        for other in ("limit", "sha256", "curl", "official"):
+        for other in ("limit", "sha256", "curl", "official", "by link"):
             if other in row:
                 ratio, next_to_it = f"{row['ours'] / row[other]:.2f}", f"{_WAYS[other]} {_number(row[other])}"
                 table.append([f"{row['what']}, s", _number(row["ours"]), next_to_it, ratio])
@@ -73,6 +73,7 @@ def _uploads(rows: list[dict[str, Any]]) -> Table:
             f"{row['what']}: MiB above rest", _number(row["ours MiB"]),
             f"official client {_number(row['official MiB'])}", f"{row['ours MiB'] / row['official MiB']:.3f}",
         ])  # fmt: skip
+        table.append([f"{row['what']} by link: MiB above rest", _number(row["by link MiB"]), "", ""])
     return table
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from processes import CREATED, INITIALIZE, OURS, environment
+from processes import CREATED, INITIALIZE, META, OURS, environment
 
 CONCURRENCY = (1, 10, 100)
 CALLS = {1: 300, 10: 600, 100: 1_000}
@@ -40,7 +40,6 @@ async def create_model(name: str, description: str, options: dict, ctx: Context)
 server.run(**({{"transport": "streamable-http", "port": int(sys.argv[2])}} if len(sys.argv) > 2 else {{}}))
 """
 """A bare MCPServer that makes the same request to Decthings as ours, and checks nothing."""
-META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 
 
 class Call(Protocol):

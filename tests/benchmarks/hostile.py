@@ -3,15 +3,14 @@
 import asyncio
 import http.client
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from calls import META, answer, free_port
-from processes import OURS, environment, peak_mib
+from calls import answer
+from processes import call_body, encode, http_server, peak_mib, post
 
 MEGABYTES = 4
 MOST_VALUES = 90_000
@@ -56,7 +55,7 @@ CASES: dict[str, tuple[Any, Callable[[list[Any]], dict[str, Any]]]] = {
 def _requests() -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for what, (item, arguments) in CASES.items():
-        encoded = _encode(item)
+        encoded = encode(item)
         values = sum(map(encoded.count, (b",", b"[", b"{"))) + 1
         size = len(encoded) + (10 if what == "unknown fields" else 1)
         found[f"{what}, {MEGABYTES} MB"] = arguments([item] * (MEGABYTES * 1_000_000 // size))
@@ -69,30 +68,9 @@ def _requests() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _encode(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def _body(arguments: dict[str, Any]) -> bytes:
-    params = {"name": "create_model", "arguments": arguments, "_meta": META}
-    return _encode({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
-
-
-def _post(port: int, body: bytes) -> str:
-    """What became of the call."""
-    headers = {
-        "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-        "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "create_model",
-    }  # fmt: skip
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    connection.request("POST", "/mcp", body, headers)
-    response = connection.getresponse()
-    text = response.read().decode()
-    connection.close()
-    if response.status != 200:
-        return str(response.status)
-    result = json.loads(text[text.index("{") :].splitlines()[0])["result"]["structuredContent"]
-    return result.get("error", result).get("code", "created")
+def _outcome(port: int, body: bytes) -> str:
+    status, result = post(port, body)
+    return result.get("error", result).get("code", "created") if status == 200 else str(status)
 
 
 def _wait_for_others(port: int, done: threading.Event, waits: list[float]) -> None:
@@ -109,33 +87,16 @@ def _wait_for_others(port: int, done: threading.Event, waits: list[float]) -> No
 
 def measure(body: bytes, url: str) -> dict[str, Any]:
     """One request to a server of its own, after a small one."""
-    port = free_port()
-    command = [*OURS, "--http", "--port", str(port), "--api-url", url]
-    with subprocess.Popen(
-        command, env=environment(DECTHINGS_API_KEY="benchmark"), stderr=subprocess.DEVNULL
-    ) as process:
-        _until_open(port)
-        _post(port, _body(_code()))
-        Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # the peak is the present again
-        rest, waits, done = peak_mib(process.pid), list[float](), threading.Event()
+    with http_server(url) as (port, pid):
+        post(port, call_body(_code()))
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # the peak is the present again
+        rest, waits, done = peak_mib(pid), list[float](), threading.Event()
         others = threading.Thread(target=_wait_for_others, args=(port, done, waits))
         others.start()
-        outcome = _post(port, body)
+        outcome = _outcome(port, body)
         done.set()
         others.join()
-        found = {"outcome": outcome, "wait": max(waits), "MiB": peak_mib(process.pid) - rest}
-        process.terminate()
-    return found
-
-
-def _until_open(port: int) -> None:
-    while True:
-        try:
-            http.client.HTTPConnection("127.0.0.1", port, timeout=60).request("GET", "/healthz")
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-        else:
-            return
+        return {"outcome": outcome, "wait": max(waits), "MiB": peak_mib(pid) - rest}
 
 
 def rows(rounds: int) -> list[dict[str, Any]]:
@@ -154,7 +115,7 @@ def _measure_all(rounds: int, url: str) -> list[dict[str, Any]]:
     """Of each case the median of the longest waits, and the highest peak."""
     found: list[dict[str, Any]] = []
     for what, arguments in _requests().items():
-        body = _body(arguments)  # before anything is measured: encoding it holds this process up
+        body = call_body(arguments)  # before anything is measured: encoding it holds this process up
         runs = [measure(body, url) for _ in range(rounds)]
         waits = sorted(run["wait"] for run in runs)
         found.append({

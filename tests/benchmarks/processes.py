@@ -1,7 +1,9 @@
 """Server processes for the benchmarks, spoken to without a client in between."""
 
+import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -24,13 +26,19 @@ BARE = [sys.executable, "-c", _BARE]
 
 INITIALIZE = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "benchmark", "version": "1"}}
 
-_RESULT = b'{"result":{"modelId":"m","isNowCreating":false}}'
-CREATED = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n%c%s" % (
-    len(_RESULT) + 1,
-    len(_RESULT),
-    _RESULT,
-)
+
+def _response(result: bytes) -> bytes:
+    framed = b"%c%s" % (len(result), result)
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n" % len(framed)
+    return head + framed
+
+
+CREATED = _response(b'{"result":{"modelId":"m","isNowCreating":false}}')
 """What Decthings says of a model that was created."""
+NO_MODELS = _response(b'{"result":{"models":[],"total":0,"offset":0,"limit":100}}')
+
+
+META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
 
 
 class Server:
@@ -74,6 +82,57 @@ def server(command: list[str], *arguments: str, **environ: str) -> Generator[Ser
         yield Server(running, started)
         assert running.stdin is not None
         running.stdin.close()
+
+
+@contextmanager
+def http_server(url: str) -> Generator[tuple[int, int]]:
+    """Ours, for a Decthings at this URL: its port, and the id of its process."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    command = [*OURS, "--http", "--port", str(port), "--api-url", url]
+    process = subprocess.Popen(command, env=environment(DECTHINGS_API_KEY="k"), stderr=subprocess.DEVNULL)
+    try:
+        _until_open(port)
+        yield port, process.pid
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _until_open(port: int) -> None:
+    while True:
+        try:
+            http.client.HTTPConnection("127.0.0.1", port, timeout=60).request("GET", "/healthz")
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+def encode(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def call_body(arguments: dict[str, Any]) -> bytes:
+    """Of a call of create_model."""
+    params = {"name": "create_model", "arguments": arguments, "_meta": META}
+    return encode({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+
+
+def post(port: int, body: bytes) -> tuple[int, dict[str, Any]]:
+    """The status, and the structured result if it is 200."""
+    headers = {
+        "Content-Type": "application/json", "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "create_model",
+    }  # fmt: skip
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection.request("POST", "/mcp", body, headers)
+    response = connection.getresponse()
+    text = response.read().decode()
+    connection.close()
+    if response.status != 200:
+        return response.status, {}
+    return 200, json.loads(text[text.index("{") :].splitlines()[0])["result"]["structuredContent"]
 
 
 def environment(**variables: str) -> dict[str, str]:

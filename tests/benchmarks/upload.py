@@ -1,5 +1,10 @@
-"""Uploading a file to a loopback sink: seconds and memory, next to sendfile, curl and the official client."""
+"""Uploading a file to a loopback sink: seconds and memory, next to sendfile, curl and the official client.
 
+By its path, and by a link: then a browser sends it to our server over HTTP, which passes it on.
+"""
+
+import http.client
+import json
 import shutil
 import socket
 import statistics
@@ -13,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from processes import CREATED, OURS, peak_mib, server
+from processes import CREATED, NO_MODELS, OURS, call_body, http_server, peak_mib, post, server
 
 SIZES = (64, 256, 1024)
 
@@ -76,18 +81,26 @@ def _serve_sink(listening: socket.socket) -> None:
 def _swallow(connection: socket.socket) -> None:
     buffer = memoryview(bytearray(1 << 20))
     with connection:
-        head = b""
-        while b"\r\n\r\n" not in head:
-            head += connection.recv(65536)
-        head, _, body = head.partition(b"\r\n\r\n")
-        if b"100-continue" in head.lower():
-            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
-        received, length = len(body), int(lengths[0].split(b":")[1])
-        while received < length:
-            received += connection.recv_into(buffer)
-        connection.sendall(CREATED)
-        connection.recv(1)
+        while head := _read_head(connection):
+            head, _, body = head.partition(b"\r\n\r\n")
+            if b"100-continue" in head.lower():
+                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+            received, length = len(body), int(lengths[0].split(b":")[1])
+            while received < length:
+                received += connection.recv_into(buffer)
+            connection.sendall(NO_MODELS if b"/getModels" in head else CREATED)
+
+
+def _read_head(connection: socket.socket) -> bytes:
+    """With what has come of the body; empty at the end."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        received = connection.recv(65536)
+        if not received:
+            return b""
+        head += received
+    return head
 
 
 def ours(url: str, path: Path) -> Measured:
@@ -100,6 +113,24 @@ def ours(url: str, path: Path) -> Measured:
         answer = started.ask("tools/call", name="create_model", arguments=arguments, _meta={"progressToken": "p"})
         assert answer["result"]["structuredContent"]["upload"]["bytes"] == path.stat().st_size
         return time.perf_counter() - started_at, started.peak_mib() - rest
+
+
+def by_link(url: str, path: Path) -> Measured:
+    """The memory is that of our server; the browser is this process."""
+    options = {"type": "upload", "format": "tflite", "data": {"upload": True}}
+    with http_server(url) as (port, pid):
+        _, answer = post(port, call_body({"name": "n", "description": "d", "options": options}))
+        link = answer["upload"]["link"].partition("#")[2]
+        rest, started_at = peak_mib(pid), time.perf_counter()
+        with socket.create_connection(("127.0.0.1", port)) as browser, path.open("rb") as file:
+            head = f"POST /upload HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nDecthings-Upload-Link: {link}\r\n"
+            browser.sendall(f"{head}Content-Length: {path.stat().st_size}\r\n\r\n".encode())
+            browser.sendfile(file)
+            response = http.client.HTTPResponse(browser)
+            response.begin()
+            outcome = json.load(response)
+        assert outcome.get("outcome") == "created", outcome
+        return time.perf_counter() - started_at, peak_mib(pid) - rest
 
 
 def script(text: str, url: str, path: Path) -> Measured:
@@ -128,6 +159,7 @@ def curl(url: str, path: Path) -> Measured:
 def rows(rounds: int) -> list[dict[str, Any]]:
     ways: dict[str, Callable[[str, Path], Measured]] = {
         "ours": ours,
+        "by link": by_link,
         "limit": lambda url, path: script(_SENDFILE, url, path),
         "sha256": lambda url, path: script(_SHA256, url, path),
         "official": lambda url, path: script(_OFFICIAL, url, path),
