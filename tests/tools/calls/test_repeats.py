@@ -187,6 +187,23 @@ def test_a_model_of_an_unknown_age_proves_nothing(missing: str, simulation: Simu
     assert (outcome_of(result), result["result"]["modelId"]) == ("exists", model_id)
 
 
+def test_a_model_that_was_there_before_is_the_wanted_one_if_it_is_as_requested(simulation: Simulation) -> None:
+    model_id = existing(simulation)
+    simulation.passes(3600)
+    result = simulation.call("create_model", [LOST["bad gateway"]], **CREATE)
+    assert (outcome_of(result), result["error"]["code"]) == ("exists", "name_already_used")
+    assert result["result"]["modelId"] == result["error"]["lookUp"]["existing"]["modelId"] == model_id
+
+
+def test_an_explanation_that_does_not_come_is_not_waited_for_long(simulation: Simulation) -> None:
+    existing(simulation)
+    silence = Weather(acts_after=None, responds_after=None)
+    result = simulation.call("create_model", [FINE, silence], **CREATE)
+    assert (outcome_of(result), result["error"]["code"]) == ("not_created", "name_already_used")
+    assert "existing" not in result["error"]
+    assert seconds_of(simulation) == 8
+
+
 def test_what_was_lost_stays_lost_when_a_repeat_is_broken_off(simulation: Simulation) -> None:
     options = {"type": "upload", "format": "future", "data": {"path": "m.bin"}}
     late = replace(LOST["bad gateway"], acts_after=60, responds_after=0.0)

@@ -31,8 +31,7 @@ async def test_a_model_that_is_as_requested_can_be_gone_on_with(sandbox_chat: Ch
     made_at = error["existing"]["createdAt"]
     assert error["message"].startswith(f"A model of this name exists, made at {made_at}, and it is what you asked for.")
     assert "it is that model" in error["message"]
-    assert "go on with this modelId" in answer["nextStep"]
-    assert "wait_for_model" not in answer["nextStep"]
+    assert "go on with this modelId. If the user wants a second model" in answer["nextStep"]
     assert model_id in answer["text"]
 
 
@@ -56,6 +55,23 @@ async def test_uncompared_fields_are_listed(options: Any, differs: Any, not_comp
     assert existing.get("differs") == differs
     assert existing["notCompared"] == not_compared
     assert existing["same"] == (False if differs else "as far as can be told")
+
+
+async def test_all_that_cannot_be_compared_is_named_in_one_sentence(sandbox_chat: Chat) -> None:
+    await sandbox_chat.new_model("a")
+    options = {"type": "upload", "format": "tflite", "data": {"base64": "CAAAAFRGTDMAAAAA"}}
+    error = (await sandbox_chat("create_model", name="a", description="d", options=options))["error"]
+    assert "as far as can be told: Decthings does not return format and data. If this repeats" in error["message"]
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("tags", [{"tag": "t", "value": "v"}]), ("language", "rust"), ("wasm", True),
+    ("parameterDefinitions", {"createState": [], "evaluateInput": [], "evaluateOutput": [], "train": []}),
+])  # fmt: skip
+async def test_each_option_that_is_not_as_requested_is_named(name: str, value: Any, sandbox_chat: Chat) -> None:
+    await sandbox_chat.new_model("a")
+    given = {"name": "a", "description": "d", "options": {**CODE, name: value}}
+    assert (await sandbox_chat.create(given))["error"]["existing"]["differs"] == [name]
 
 
 async def test_what_is_not_as_requested_is_named(sandbox_chat: Chat, user: User) -> None:
@@ -90,4 +106,4 @@ async def test_a_model_that_decthings_describes_badly_is_not_handed_over(chat: C
     upstream.reply = lambda connection, request: connection.sendall(page if "getModels" in request.path else taken)
     answer = await chat.create(CREATE)
     assert ("result" in answer, answer["error"]["code"]) == (False, "name_already_used")
-    assert "made at" not in answer["error"]["message"]
+    assert answer["error"]["message"].startswith("A model of this name exists, and it is what you asked for. If")

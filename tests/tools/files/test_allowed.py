@@ -3,14 +3,18 @@
 import errno
 import hashlib
 import os
+import re
 import resource
+import threading
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import support
 from create_model_arguments import with_params
 from decthings_mcp.tools.decthings import BlobChanged
+from decthings_mcp.tools.files import allowed
 from decthings_mcp.tools.files.allowed import AllowedFiles
 from decthings_mcp.tools.results.errors import FileError, FileNotAllowed, FileNotFound
 from support import Chat, Upstream
@@ -79,10 +83,37 @@ async def test_a_missing_folder_leaves_the_others_in_use(folder: Path, tmp_path:
     assert "none" not in caught.value.next_step
 
 
+async def test_several_missing_folders_are_named_together(tmp_path: Path) -> None:
+    with pytest.raises(FileNotAllowed) as caught:
+        AllowedFiles([tmp_path / "one", tmp_path / "two"]).open("a.onnx")
+    assert str(caught.value) == f"This server cannot read files: {tmp_path}/one and {tmp_path}/two are not folders."
+    assert "to create the folder, or to correct --files" in caught.value.next_step
+
+
 async def test_a_missing_file_is_reported_without_a_look_outside(folder: Path) -> None:
     assert code_of(folder, "models/none.onnx") == "file_not_found"
-    assert code_of(folder, "models/a.onnx/x") == "file_not_readable"
     assert code_of(folder, "x" * 5000) == "file_not_readable"
+    with pytest.raises(FileError, match=r"^x cannot be opened: Not a directory\.$"):
+        AllowedFiles([folder]).open("models/a.onnx/x")
+
+
+async def test_a_long_path_is_shortened_in_what_is_said_of_it(folder: Path) -> None:
+    long = "y" * 230
+    for path, shown in [(f"{long}\0", 200), (long, 200), (f"../{long}", 200), (f"models/a.onnx/{long}", 100)]:
+        with pytest.raises(FileError) as caught:
+            AllowedFiles([folder]).open(path)
+        (found,) = re.findall(r"(?:\.\./)?y+…", str(caught.value))
+        assert len(found) == shown
+
+
+async def test_long_names_of_what_is_there_are_shortened(folder: Path) -> None:
+    deep = folder / ("f" * 230)
+    deep.mkdir()
+    (deep / ("y" * 230)).write_bytes(b"")
+    with pytest.raises(FileNotFound) as caught:
+        AllowedFiles([folder]).open(f"{deep.name}/none")
+    assert caught.value.details["folderHas"] == ["y" * 99 + "…"]
+    assert len(caught.value.details["folder"]) == 200
 
 
 async def test_device_and_proc_files_are_refused_or_empty() -> None:
@@ -112,10 +143,14 @@ async def test_the_first_folder_is_where_relative_paths_start(folder: Path, tmp_
     assert files.open(str(tmp_path / "secret")).size == 7
 
 
-async def test_a_server_without_folders_names_the_files_option() -> None:
-    with pytest.raises(FileNotAllowed) as caught:
-        AllowedFiles([]).open("a.onnx")
-    assert "--files" in caught.value.next_step
+@pytest.mark.parametrize(("remote", "problem", "advice"), [
+    (False, "This server is not allowed to read files.", "add --files FOLDER to the server's arguments"),
+    (True, "This server runs on another machine and shares no folder", '"upload": true}: it returns a link'),
+])  # fmt: skip
+async def test_a_server_without_folders_says_how_a_file_gets_there(remote: bool, problem: str, advice: str) -> None:
+    with pytest.raises(FileNotAllowed, match=problem) as caught:
+        AllowedFiles([], remote_callers=remote).open("a.onnx")
+    assert advice in caught.value.next_step
 
 
 @pytest.mark.parametrize("swapped", ["folder", "folder/secret"])
@@ -191,10 +226,11 @@ async def test_a_path_is_opened_as_a_whole_where_the_system_knows_no_folder_desc
 
 
 async def test_a_path_with_nul_is_not_found_in_any_server(folder: Path) -> None:
-    for files in (AllowedFiles([folder]), AllowedFiles([])):
+    check = "Check the path with the user."
+    for files, advice in [(AllowedFiles([folder]), f"{check} A relative path starts"), (AllowedFiles([]), check)]:
         with pytest.raises(FileNotFound, match=r"^File .* was not found: .*\.$") as caught:
             files.open("a\0b")
-        assert caught.value.next_step.startswith("Check the path with the user.")
+        assert caught.value.next_step.startswith(advice)
 
 
 async def test_where_files_may_be_is_named_for_one_that_is_not_found(folder: Path, tmp_path: Path) -> None:
@@ -270,6 +306,55 @@ async def test_a_large_file_is_sent_and_hashed_as_it_is(tmp_path: Path) -> None:
     assert blob.sha256 == hashlib.sha256(content).hexdigest()
 
 
+async def test_a_file_is_hashed_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one thread: hashing is slower than reading, so several chunks wait for it."""
+    third_read, reads, hashers = threading.Event(), list[int](), list[int]()
+    read_at, sha256 = os.read, hashlib.sha256
+
+    def read(descriptor: int, length: int) -> bytes:
+        reads.append(length)
+        if len(reads) == 3:
+            third_read.set()
+        return read_at(descriptor, length)
+
+    class SlowHash:
+        def __init__(self) -> None:
+            self._hash = sha256()
+
+        def update(self, chunk: bytes) -> None:
+            assert third_read.wait(30)
+            hashers.append(sum(thread.name.startswith("sha256") for thread in threading.enumerate()))
+            self._hash.update(chunk)
+
+        def hexdigest(self) -> str:
+            return self._hash.hexdigest()
+
+    monkeypatch.setattr(os, "read", read)
+    monkeypatch.setattr(hashlib, "sha256", SlowHash)
+    content = os.urandom(4 << 20)
+    (tmp_path / "m.raw").write_bytes(content)
+    blob = AllowedFiles([tmp_path]).open("m.raw")
+    assert b"".join([chunk async for chunk in blob.chunks()]) == content
+    assert blob.sha256 == sha256(content).hexdigest()
+    assert hashers == [1] * 4
+
+
+async def test_an_upload_that_ends_does_not_wait_for_a_slow_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, read_at = threading.Event(), os.read
+    monkeypatch.setattr(os, "read", lambda *given: goes_on.wait(30) and read_at(*given))
+    (tmp_path / "m.raw").write_bytes(bytes(3 << 20))
+    blob = AllowedFiles([tmp_path]).open("m.raw")
+    giving_up = threading.Timer(10, goes_on.set)
+    giving_up.start()
+    with anyio.move_on_after(0):
+        _ = [chunk async for chunk in blob.chunks()]
+    assert not goes_on.is_set()
+    goes_on.set()
+    giving_up.cancel()
+
+
 async def test_a_file_that_cannot_be_read_to_its_end_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -325,10 +410,20 @@ async def test_a_missing_file_comes_with_what_is_there(path: str, nearest: list[
 async def test_a_large_folder_is_not_listed(folder: Path) -> None:
     for number in range(30):
         (folder / "models" / f"resnet-{number}.onnx").write_bytes(b"")
-    with pytest.raises(FileNotFound) as caught:
-        AllowedFiles([folder]).open("models/resnet-50.onnx")
+        with pytest.raises(FileNotFound) as caught:
+            AllowedFiles([folder]).open("models/resnet-50.onnx")
+        assert len(caught.value.details.get("folderHas", [])) == (number + 2 if number < 19 else 0)
     assert set(caught.value.details) == {"folder", "nearest"}
     assert len(caught.value.details["nearest"]) == 3
+
+
+async def test_of_a_huge_folder_only_a_part_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowed, "_MAX_ENTRIES", 5)
+    for number in range(10):
+        (folder / "models" / str(number)).write_bytes(b"")
+    with pytest.raises(FileNotFound) as caught:
+        AllowedFiles([folder]).open("models/none")
+    assert len(caught.value.details["folderHas"]) == 5
 
 
 async def test_remote_callers_see_no_names_of_files(folder: Path) -> None:
@@ -351,6 +446,3 @@ async def test_a_file_outside_is_best_moved_into_the_folder(folder: Path) -> Non
     assert f"move or copy the file into {folder}" in first
     assert then
 
-
-async def test_a_path_with_nul_is_not_found(folder: Path) -> None:
-    assert code_of(folder, "a\0b") == "file_not_found"
