@@ -30,7 +30,7 @@ Reply = tuple[dict[str, Any], list[bytes]]
 """The JSON object of a response, and its blobs."""
 
 
-async def read_reply(response: httpx.Response, *, request_complete: bool, with_outputs: bool = False) -> Reply:
+async def read_reply(response: httpx.Response, *, request_complete: bool, with_outputs: bool) -> Reply:
     """Read a response; its JSON object has either a `result` or an `error` with a code.
 
     Args:

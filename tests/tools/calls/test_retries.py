@@ -70,9 +70,11 @@ async def test_a_call_that_only_reads_is_retried_after_any_fault(upstream: Upstr
     page = support.frame({"result": {"models": [], "total": 0, "offset": 0, "limit": 20}})
     left = [b"", support.http_response(b"", "502 Bad Gateway")]
     upstream.reply = lambda connection, _: connection.sendall(left.pop() if left else page)
+    retried = Retries()
     async with support.connect_chat(upstream, tmp_path) as chat:
-        assert (await chat("find_models"))["total"] == 0
-    assert len(upstream.requests) == 3
+        result = await chat.client.call_tool("find_models", {}, progress_callback=retried)
+    assert (result.structured_content or {})["total"] == 0
+    assert (len(upstream.requests), len(retried.messages)) == (3, 2)
 
 
 async def test_a_call_that_could_not_be_sent_is_retried(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import support
+from create_model_arguments import DEFINITIONS
 from decthings_mcp.server.sandbox.seed import MODEL_ID
 from support import CODE, CREATE, CREATE_STATE, EXAMPLE_SNAPSHOT, YES, Chat, Upstream, User
 
@@ -66,7 +67,7 @@ async def test_all_that_cannot_be_compared_is_named_in_one_sentence(sandbox_chat
 
 @pytest.mark.parametrize(("name", "value"), [
     ("tags", [{"tag": "t", "value": "v"}]), ("language", "rust"), ("wasm", True),
-    ("parameterDefinitions", {"createState": [], "evaluateInput": [], "evaluateOutput": [], "train": []}),
+    ("parameterDefinitions", DEFINITIONS),
 ])  # fmt: skip
 async def test_each_option_that_is_not_as_requested_is_named(name: str, value: Any, sandbox_chat: Chat) -> None:
     await sandbox_chat.new_model("a")

@@ -4,9 +4,11 @@ import asyncio
 import gc
 import socket
 import struct
+import threading
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -32,6 +34,7 @@ from decthings_mcp.tools.decthings import (
     responses,
 )
 from decthings_mcp.tools.decthings import client_pool as decthings_connections
+from decthings_mcp.tools.decthings.sending import SendProgress, transport_error
 from decthings_mcp.tools.decthings.types import CreateModelParams, ListParams
 from decthings_mcp.tools.decthings.wire import decode_response, encode_response
 from pydantic import SecretStr
@@ -110,6 +113,7 @@ def json_part(text: bytes) -> bytes:
 
 BROKEN = {
     "Content-Type": http_response(b"<html>", "200 OK", "text/html"),
+    "Content-Type is": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
     "compressed": http_response(b"", "200 OK", "application/octet-stream", "Content-Encoding: gzip"),
     "expected": http_response(b""),
     "JSON part is 250 bytes, but only 1": http_response(b"\xfa{"),
@@ -139,7 +143,41 @@ async def test_an_invalid_response_leaves_the_outcome_open(
     upstream.reply = reply
     with pytest.raises(InvalidResponse, match=expected) as caught:
         await client.create_model(PARAMS)
-    assert caught.value.may_have_acted
+    assert (caught.value.may_have_acted, caught.value.status) == (True, 200)
+
+
+def drip(connection: socket.socket, _: Request) -> None:
+    """The head of a response, and then its body, byte by byte, without an end."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n\r\n")
+    while not threading.Event().wait(0.01):
+        connection.sendall(b" ")
+
+
+async def test_a_response_that_drips_is_given_up(
+    client: DecthingsClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(responses, "MAX_SECONDS", 0.1)
+    upstream.reply = drip
+    with anyio.fail_after(15), pytest.raises(NoResponse, match="TimeoutError"):
+        await client.create_model(PARAMS)
+
+
+async def test_a_response_with_outputs_may_take_longer_and_be_larger(
+    client: DecthingsClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = frame({"result": {"x": "y" * 100}})
+    monkeypatch.setattr(responses, "MAX_SECONDS", 0.01)
+    monkeypatch.setattr(responses, "MAX_BYTES", 100)
+
+    def respond_slowly(connection: socket.socket, _: Request) -> None:
+        connection.sendall(outputs[:-1])
+        threading.Event().wait(0.2)
+        connection.sendall(outputs[-1:])
+
+    upstream.reply = respond_slowly
+    assert await client.call_with_outputs("Model/evaluate", {}) == ({"x": "y" * 100}, [])
+    with pytest.raises(InvalidResponse, match="the limit is 100"):
+        await client.call("Model/getModels", {})
 
 
 async def test_an_endless_response_is_not_read_completely(client: DecthingsClient, upstream: Upstream) -> None:
@@ -203,6 +241,12 @@ async def test_a_silent_upstream_times_out_with_the_outcome_open(client: Decthin
         await client.call("Model/getModels", {}, timeout=0.05)
 
 
+async def test_a_wait_for_a_model_ends_after_its_own_time(client: DecthingsClient, upstream: Upstream) -> None:
+    upstream.reply = stay_silent
+    with anyio.fail_after(15), pytest.raises(NoResponse):
+        await client.wait_for_model_to_be_created("m", timeout=0.05)
+
+
 async def test_a_refused_connection_created_nothing(client_pool: ClientPool) -> None:
     with pytest.raises(ConnectionFailed, match="the connection was refused") as caught:
         await decthings(client_pool, support.unreachable().url).create_model(PARAMS)
@@ -261,7 +305,7 @@ async def test_a_connection_that_breaks_within_the_request_created_nothing(clien
                 opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 opened[0].close()
 
-        with pytest.raises(RequestInterrupted) as caught:
+        with pytest.raises(RequestInterrupted, match=r"\((Write|Read)Error\)") as caught:
             await decthings(client_pool, url).create_model(upload(blob), hang_up_at_once)
     assert not caught.value.may_have_acted
 
@@ -319,6 +363,19 @@ async def test_params_that_cannot_be_encoded_are_not_sent(
     with pytest.raises(InvalidRequest):
         await client.call("Model/createModel", params)
     assert upstream.connections == 0
+
+
+async def test_a_key_that_is_no_header_is_not_sent(client_pool: ClientPool, upstream: Upstream) -> None:
+    with pytest.raises(InvalidRequest, match=r"^The request could not be sent as HTTP\.$"):
+        await decthings(client_pool, upstream.url, "two\nlines").create_model(PARAMS)
+
+
+async def test_a_time_out_before_anything_was_sent_is_a_failed_connection() -> None:
+    error = transport_error(TimeoutError(), SendProgress())
+    assert (type(error), str(error)) == (
+        ConnectionFailed,
+        "Could not connect to Decthings: the connection timed out.",
+    )
 
 
 def test_blobs_of_a_response_are_read() -> None:
@@ -382,6 +439,12 @@ async def test_retry_after_is_seconds_or_a_date(
     assert caught.value.retry_after is not None
     assert least <= caught.value.retry_after <= most
     assert round(caught.value.retry_after, 1) == caught.value.retry_after
+
+
+@pytest.mark.parametrize(("text", "hour"), [("GMT", 12), ("+0200", 10), ("-0000", 12), ("", 12)])
+def test_a_date_may_have_any_zone(text: str, hour: int) -> None:
+    date = responses.parse_http_date(f"Fri, 27 Nov 2026 12:00:00 {text}")
+    assert date == datetime(2026, 11, 27, hour, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("header", ["", "1000000", "-1", "1.5", "soon", "\u0661", "Mon, 99 Jan 2001"])

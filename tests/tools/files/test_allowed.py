@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -343,7 +344,12 @@ async def test_an_upload_that_ends_does_not_wait_for_a_slow_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goes_on, read_at = threading.Event(), os.read
-    monkeypatch.setattr(os, "read", lambda *given: goes_on.wait(30) and read_at(*given))
+
+    def read_slowly(descriptor: int, length: int) -> bytes:
+        assert goes_on.wait(30)
+        return read_at(descriptor, length)
+
+    monkeypatch.setattr(os, "read", read_slowly)
     (tmp_path / "m.raw").write_bytes(bytes(3 << 20))
     blob = AllowedFiles([tmp_path]).open("m.raw")
     giving_up = threading.Timer(10, goes_on.set)
@@ -408,13 +414,16 @@ async def test_a_missing_file_comes_with_what_is_there(path: str, nearest: list[
 
 
 async def test_a_large_folder_is_not_listed(folder: Path) -> None:
-    for number in range(30):
-        (folder / "models" / f"resnet-{number}.onnx").write_bytes(b"")
+    def details() -> Mapping[str, Any]:
         with pytest.raises(FileNotFound) as caught:
             AllowedFiles([folder]).open("models/resnet-50.onnx")
-        assert len(caught.value.details.get("folderHas", [])) == (number + 2 if number < 19 else 0)
-    assert set(caught.value.details) == {"folder", "nearest"}
-    assert len(caught.value.details["nearest"]) == 3
+        return caught.value.details
+
+    for number in range(30):
+        (folder / "models" / f"resnet-{number}.onnx").write_bytes(b"")
+        assert len(details().get("folderHas", [])) == (number + 2 if number < 19 else 0)
+    assert set(details()) == {"folder", "nearest"}
+    assert len(details()["nearest"]) == 3
 
 
 async def test_of_a_huge_folder_only_a_part_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,4 +454,3 @@ async def test_a_file_outside_is_best_moved_into_the_folder(folder: Path) -> Non
     first, _, then = caught.value.next_step.partition("--files")
     assert f"move or copy the file into {folder}" in first
     assert then
-
