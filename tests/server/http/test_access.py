@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import signal
 import threading
 from collections.abc import Generator
@@ -13,11 +12,6 @@ from typing import Any
 import httpx
 import pytest
 import support
-from decthings_mcp.server.http.access import Access, Credentials
-from decthings_mcp.server.http.named_secrets import Tokens
-from decthings_mcp.server.http.refusal import Refusal
-from decthings_mcp.server.http.settings import HttpSettings
-from decthings_mcp.tools.calls.services import Caller
 from http_support import (
     ACCEPT,
     TOKENS,
@@ -31,7 +25,6 @@ from http_support import (
     sandbox_server,
     token_file,
 )
-from starlette.datastructures import Headers
 from support import CREATE
 
 PER_CALLER = ("--tenancy", "per-caller")
@@ -118,51 +111,6 @@ def test_the_access_log_names_callers_and_no_tokens(with_tokens: HttpServer) -> 
     post(with_tokens.url, "tools/list", bearer("bert"))
     assert with_tokens.logged("caller", "bert")["status"] == 200
     assert not any(token in "".join(with_tokens.lines) for token in TOKENS.values())
-
-
-def with_token(token: str) -> Headers:
-    return Headers({"authorization": f"Bearer {token}"})
-
-
-@pytest.mark.anyio
-async def test_a_token_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
-    path = tmp_path / "tokens"
-    path.write_text(f"anna {TOKENS['anna']}\n", encoding="utf-8-sig")
-    access = Access(HttpSettings(token_file=path), Credentials(Tokens(path)))
-    assert (await access.authenticate(with_token(TOKENS["anna"]), b"")).name == "anna"
-
-
-@pytest.mark.anyio
-async def test_a_token_file_is_read_again_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("decthings_mcp.server.http.named_secrets._RELOAD_SECONDS", 0)
-    path = token_file(tmp_path)
-    access = Access(HttpSettings(token_file=path), Credentials(Tokens(path)))
-    carl = with_token("token-of-carl-0123456789")
-    with pytest.raises(Refusal):
-        await access.authenticate(carl, b"")
-    path.write_text("carl token-of-carl-0123456789\n")
-    assert await access.authenticate(carl, b"") == Caller("carl")
-    with pytest.raises(Refusal):
-        await access.authenticate(with_token(TOKENS["anna"]), b"")
-    path.write_text("broken\n")  # the previous tokens stay valid
-    assert await access.authenticate(carl, b"") == Caller("carl")
-    path.unlink()
-    assert await access.authenticate(carl, b"") == Caller("carl")
-    os.mkfifo(path)  # reading it would stop everything
-    assert await access.authenticate(carl, b"") == Caller("carl")
-    path.unlink()
-    path.write_text("# nobody any more\n")
-    with pytest.raises(Refusal):
-        await access.authenticate(carl, b"")
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("name", ["Authorization", "Decthings-Api-Key"])
-async def test_a_secret_given_twice_is_refused(name: str) -> None:
-    raw = [(name.lower().encode(), value) for value in (b"", b"a-key-of-somebody")]
-    with pytest.raises(Refusal) as refused:
-        await Access(HttpSettings(tenancy="per-caller"), Credentials()).authenticate(Headers(raw=raw), b"")
-    assert refused.value.status == 400
 
 
 def open_session(url: str, headers: dict[str, str]) -> httpx.Response:
