@@ -37,8 +37,8 @@ These tools create and look after machine learning models on Decthings, a cloud 
 Call create_model once the user has said what the model is called and how it is made: from code, from an uploaded \
 model file, from a snapshot of a model, or as a copy of a model. Write the description yourself from what the user \
 said. Take ids from find_models and find_datasets, never from memory; inspect_model_file gives the parameter \
-definitions of a file; wait_for_model waits for a model that is still being created. Fix a model with update_model \
-instead of creating a second one.
+definitions of a file; wait_for_model waits for a model that is still being created; evaluate_model shows whether it \
+works. Fix a model with update_model instead of creating a second one.
 They do not train or deploy models, share them with single people, delete a single snapshot, or move files elsewhere.
 Every result has a nextStep. An error's outcome says whether something was done; if it is unknown after create_model, \
 repeat the same call with the same name, which cannot make a second model.
