@@ -423,6 +423,23 @@ def test_a_cancelled_call_that_cannot_be_found_is_logged_as_unknown(
     assert "was cancelled. All of it was sent." in line
 
 
+@pytest.mark.parametrize(("refusal", "tries", "seconds"), [
+    (Weather(error="server_overloaded"), 9, 18.225),  # 0.225 s, and each time twice as long, up to 3.75 s
+    (Weather(acts_after=None, says=intermediary("429 Too Many Requests", "Retry-After: 7")), 3, 14),
+    (Weather(acts_after=None, says=intermediary("429 Too Many Requests", "Retry-After: 10")), 3, 20),
+])  # fmt: skip
+def test_a_call_that_is_refused_for_load_is_repeated_less_and_less_often(
+    refusal: Weather, tries: int, seconds: float, simulation: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mean(least: float, most: float) -> float:
+        return (least + most) / 2
+
+    monkeypatch.setattr("random.uniform", mean)
+    result = simulation.call("create_model", lasting=refusal, **CREATE)
+    assert (outcome_of(result), simulation.network.tries) == ("not_created", tries)
+    assert seconds_of(simulation) == pytest.approx(seconds)
+
+
 @pytest.mark.parametrize(("connects", "reason"), [("timeout", "the connection timed out"), ("refused", "ConnectError")])
 def test_why_no_connection_was_made_is_named(connects: str, reason: str, simulation: Simulation) -> None:
     error = simulation.call("create_model", lasting=Weather(connects=connects), **CREATE)["error"]

@@ -55,6 +55,20 @@ async def test_a_created_model_is_returned(client: DecthingsClient, upstream: Up
     assert await client.create_model(PARAMS) == {"modelId": "m-1", "isNowCreating": True}
 
 
+async def test_whether_a_model_is_created_now_may_be_left_out(client: DecthingsClient, upstream: Upstream) -> None:
+    upstream.reply = frame({"result": {"modelId": "m-1"}})
+    assert await client.create_model(PARAMS) == {"modelId": "m-1"}
+
+
+@pytest.mark.parametrize(("server", "expected"), [("decthings-mcp-sandbox/1", True), ("nginx", False)])
+async def test_a_sandbox_is_recognized_by_its_name(
+    server: str, expected: bool, client: DecthingsClient, upstream: Upstream
+) -> None:
+    upstream.reply = created().replace(b"\r\n", f"\r\nServer: {server}\r\n".encode(), 1)
+    await client.create_model(PARAMS)
+    assert client.in_sandbox is expected
+
+
 async def test_connections_are_reused(client: DecthingsClient, upstream: Upstream) -> None:
     upstream.reply = created()
     for _ in range(3):
@@ -178,6 +192,10 @@ async def test_a_response_with_outputs_may_take_longer_and_be_larger(
     assert await client.call_with_outputs("Model/evaluate", {}) == ({"x": "y" * 100}, [])
     with pytest.raises(InvalidResponse, match="the limit is 100"):
         await client.call("Model/getModels", {})
+    upstream.reply = outputs
+    monkeypatch.setattr(responses, "MAX_BYTES", len(outputs.partition(b"\r\n\r\n")[2]))
+    monkeypatch.setattr(responses, "MAX_SECONDS", 30)
+    assert await client.call("Model/getModels", {}) == {"x": "y" * 100}
 
 
 async def test_an_endless_response_is_not_read_completely(client: DecthingsClient, upstream: Upstream) -> None:
