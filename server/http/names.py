@@ -9,6 +9,9 @@ from ..settings import SettingsError, is_loopback
 
 MAX_PORT = 65_535
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::(?P<port>\*|[0-9]{1,5}))?")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+"""Browsers leave them out."""
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
 _OWN_PATHS = ("/healthz", "/readyz", "/upload", "/upload/describe")
 
@@ -27,6 +30,21 @@ def checked_host(given: str) -> str:
             "Letters outside ASCII are written in Punycode (xn--...), and IPv6 addresses in brackets."
         )
     return f"{found['name']}:{port}" if port else found["name"]
+
+
+def checked_origin(given: str) -> str:
+    """A value of --allowed-origin as browsers send it.
+
+    Raises:
+        SettingsError: no browser sends such an Origin header.
+    """
+    scheme, _, host = given.strip().lower().removesuffix("/").partition("://")
+    if not _SCHEME.fullmatch(scheme) or _HOST.fullmatch(host) is None or host.endswith(":*"):
+        raise SettingsError(
+            f"--allowed-origin must be a scheme and a name such as https://app.example.com, without a path; {given!r} "
+            "is not."
+        )
+    return f"{scheme}://{host.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
 
 def normalized_host(header: str) -> str:

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from ..api_key import Secret
 from ..settings import Settings, SettingsError, is_loopback
-from .names import checked_host, checked_path, checked_public_url, in_url, is_own_name
+from .names import checked_host, checked_origin, checked_path, checked_public_url, in_url, is_own_name
 from .oauth.settings import OAuthSettings
 
 Tenancy = Literal["single", "per-caller"]
@@ -62,6 +62,7 @@ class HttpSettings(NamedTuple):
             oauth=oauth,
             public_url=checked_public_url(options.public_url),
             allowed_hosts=[checked_host(name) for name in (*given.get("allowed_hosts", ()), *own_names)],
+            allowed_origins=[checked_origin(origin) for origin in given.get("allowed_origins", ())],
             stateless=options.stateless or options.workers > 1,
             state_keys=_state_keys(options.state_key_file),
         )
@@ -132,7 +133,7 @@ def _state_keys(path: Path | None) -> list[Secret]:
     if path is None:
         return [Secret(os.urandom(32).hex())]  # for all worker processes
     try:
-        keys = path.expanduser().read_text(encoding="ascii").split()
+        keys = path.expanduser().read_text(encoding="utf-8-sig").split()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"The file of --state-key-file cannot be read: {type(error).__name__}.") from None
     if not keys or any(len(key) < _MIN_STATE_KEY_CHARACTERS for key in keys) or len(set(keys)) < len(keys):

@@ -14,6 +14,8 @@ import httpx
 import httpx2
 import pytest
 import support
+from decthings_mcp.server.http.names import checked_origin
+from decthings_mcp.server.settings import SettingsError
 from decthings_mcp.tools.catalog import TOOL_NAMES
 from http_support import HttpServer, bearer, call, connected, keyed_server, post, sandbox_server, token_file
 from mcp.shared.exceptions import MCPError
@@ -76,7 +78,7 @@ def test_a_host_or_an_origin_that_is_not_named_is_refused(server: HttpServer) ->
 @pytest.mark.slow
 def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
     tokens = ("--token-file", str(token_file(tmp_path)))
-    named = (*tokens, "--allowed-host", "MCP.example.com", "--allowed-origin", "https://app.example.com")
+    named = (*tokens, "--allowed-host", "MCP.example.com", "--allowed-origin", "https://App.example.com/")
     with sandbox_server(*named, cwd=tmp_path) as server:
         for headers, status in [
             ({"Host": "mcp.example.com"}, 200), ({"Host": "mcp.example.com:8443"}, 200),
@@ -90,6 +92,24 @@ def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
             server.url, headers={"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
         )
     assert asked.headers["access-control-allow-origin"] == "https://app.example.com"
+
+
+@pytest.mark.parametrize(("given", "origin"), [
+    ("https://app.example.com", "https://app.example.com"), ("HTTPS://App.Example.com/", "https://app.example.com"),
+    ("https://app.example.com:443", "https://app.example.com"), ("http://[::1]:3000", "http://[::1]:3000"),
+    ("https://app.example.com:80", "https://app.example.com:80"), ("vscode-file://vscode-app", "vscode-file://vscode-app"),
+])  # fmt: skip
+def test_an_allowed_origin_is_what_browsers_send(given: str, origin: str) -> None:
+    assert checked_origin(given) == origin
+
+
+@pytest.mark.parametrize("given", [
+    "*", "", "null", "app.example.com", "https://", "https://*.example.com", "https://app.example.com/page",
+    "https://app.example.com:*", "https://a@app.example.com", "https://app.example.com?x",
+])  # fmt: skip
+def test_an_allowed_origin_that_no_browser_sends_is_refused(given: str) -> None:
+    with pytest.raises(SettingsError, match="--allowed-origin must be"):
+        checked_origin(given)
 
 
 def test_a_key_in_the_url_is_refused_and_not_logged(server: HttpServer) -> None:

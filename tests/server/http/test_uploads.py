@@ -54,7 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Generator[HttpServer]:
-    (folder / "key").write_text(KEY)
+    (folder / "key").write_text(KEY, encoding="utf-8-sig")  # as some editors write it
     options = ("--state-key-file", str(folder / "key"), "--token-file", str(token_file(folder)))
     with sandbox_server(*options, "--largest-upload", "4", "--calls-per-second", "1000", cwd=folder) as running:
         yield running
