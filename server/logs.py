@@ -14,11 +14,14 @@ from pydantic import SecretStr
 
 from ..tools.decthings.client import CURRENT_API_KEY
 from ..tools.decthings.redact import redact
+from ..tools.results.text import sanitize
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _MAX_WAITING = 10_000
 """Writes that wait for a reader of stderr that is not reading; later ones are dropped."""
 _FLUSH_SECONDS = 1.0
+_MAX_CHARACTERS = 50_000
+"""Of an entry, with its traceback."""
 
 
 class PatientStream:
@@ -84,7 +87,9 @@ class _RedactingFormatter(logging.Formatter):
         self._key = key
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(redact(super().format(record), self._key), CURRENT_API_KEY.get())
+        # Libraries log what anybody can send, with the characters that a terminal obeys.
+        line = sanitize(super().format(record), _MAX_CHARACTERS)
+        return redact(redact(line, self._key), CURRENT_API_KEY.get())
 
 
 def configure_logging(level: str, key: SecretStr | None) -> None:

@@ -48,6 +48,8 @@ class Issuer:
             "/.well-known/openid-configuration": {"issuer": url, "jwks_uri": f"{url}/jwks"},
         }
         self.listed: list[Any] = [public_jwk(self.keys["rsa"], "rsa", alg="RS256")]
+        self.raw: dict[str, bytes] = {}
+        """What is served instead of a document, by its path."""
         self.is_down = False
         self.requests = Counter[str]()
 
@@ -79,7 +81,7 @@ def issuer() -> Generator[Issuer]:
         def do_GET(self) -> None:
             serving.requests[self.path] += 1
             document = None if serving.is_down else serving.document(self.path)
-            body = json.dumps(document).encode()
+            body = serving.raw.get(self.path) or json.dumps(document).encode()
             self.send_response(503 if serving.is_down else 404 if document is None else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

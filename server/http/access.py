@@ -63,13 +63,13 @@ class Credentials(NamedTuple):
 
 
 class Access:
-    """Identifies the caller of a request, and limits how often each one calls."""
+    """Identifies the caller of a request, and limits by `rate` how often each one calls."""
 
     def __init__(self, settings: HttpSettings, credentials: Credentials, sign_in: SignIn | None = None) -> None:
         self._per_caller = settings.tenancy == "per-caller"
         self._tokens, self._keys = credentials
         self._sign_in = sign_in
-        self._rate = RateLimiter(settings.calls_per_second)
+        self.rate = RateLimiter(settings.calls_per_second)
 
     async def authenticate(self, headers: Headers, query: bytes) -> Caller:
         """The caller of a request with these headers and this query string.
@@ -79,7 +79,7 @@ class Access:
         """
         _check_form(headers, query)
         caller = self._caller(headers, await self._name(_bearer(headers)))
-        wait = self._rate.take(caller.name)
+        wait = self.rate.take(caller.name)
         if wait is not None:
             message = f"Too many calls in a short time; nothing was done. Wait {wait} s, then make the same call again."
             raise Refusal(429, message, {"Retry-After": str(wait)})

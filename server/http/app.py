@@ -60,7 +60,7 @@ def create_app(settings: Settings, http: HttpSettings, credentials: Credentials)
         Route("/healthz", health.alive),
         Route("/readyz", health.ready),
         *_oauth_metadata_routes(http),
-        *_upload_routes(settings, http, manager, links),
+        *_upload_routes(settings, http, manager, links, access),
     ]
     app = Starlette(routes=routes, lifespan=_lifespan(manager, endpoint, oauth))
     app.router.redirect_slashes = False  # behind a proxy it would redirect from https to http, with the key
@@ -70,12 +70,11 @@ def create_app(settings: Settings, http: HttpSettings, credentials: Credentials)
 
 
 def _upload_routes(
-    settings: Settings, http: HttpSettings, manager: StreamableHTTPSessionManager, links: Links | None
+    settings: Settings, http: HttpSettings, manager: StreamableHTTPSessionManager, links: Links | None, access: Access
 ) -> list[Route]:
     if links is None or not settings.offers(CREATE_MODEL.name, reads_only=False):
         return []
-    largest = http.largest_upload << 20
-    return Uploads(links, lambda: lifespan_of(manager), http.calls_per_second, largest).routes
+    return Uploads(links, lambda: lifespan_of(manager), access.rate, http.largest_upload << 20).routes
 
 
 def _session_manager(settings: Settings, http: HttpSettings, links: Links | None) -> StreamableHTTPSessionManager:

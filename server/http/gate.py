@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...tools.calls.services import CALLER, Caller
 from .access import Access
-from .names import normalized_host
+from .names import is_host_header, normalized_host
 from .refusal import Refusal
 
 MAX_SESSIONS_OF_CALLER = 50
@@ -75,6 +75,7 @@ class AccessMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
+            scope["headers"] = _normalized(scope)
             caller = await self._access.authenticate(Headers(scope=scope), scope["query_string"])
             opens_session = self._sessions_of is not None and _opens_session(scope)
             if opens_session and self._sessions(caller) >= MAX_SESSIONS_OF_CALLER:
@@ -82,7 +83,6 @@ class AccessMiddleware:
         except Refusal as refusal:
             await _response(refusal)(scope, receive, send)
             return
-        scope["headers"] = _normalized(scope)
         scope[CALLER] = caller
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=[]))
         self._open += 1
@@ -104,11 +104,18 @@ class AccessMiddleware:
 
 
 def _normalized(scope: Scope) -> list[tuple[bytes, bytes]]:
-    """The headers, with the host in its normal form: the SDK compares letter by letter."""
-    return [
-        (name, normalized_host(value.decode("latin-1")).encode("latin-1") if name == b"host" else value)
-        for name, value in scope["headers"]
-    ]
+    """The headers, with the host in its normal form: the SDK compares letter by letter.
+
+    Raises:
+        Refusal: the host is no name.
+    """
+    headers: list[tuple[bytes, bytes]] = []
+    for name, value in scope["headers"]:
+        host = normalized_host(value.decode("latin-1")) if name == b"host" else ""
+        if name == b"host" and not is_host_header(host):
+            raise Refusal(421, "The Host header is not a name of this server.")
+        headers.append((name, host.encode() or value))
+    return headers
 
 
 def _opens_session(scope: Scope) -> bool:
@@ -143,7 +150,11 @@ class HostMiddleware:
         self._security = TransportSecurityMiddleware(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["headers"] = _normalized(scope)
+        try:
+            scope["headers"] = _normalized(scope)
+        except Refusal as refusal:
+            await _response(refusal)(scope, receive, send)
+            return
         refused = await self._security.validate_request(Request(scope))
         await (refused or self._app)(scope, receive, send)
 

@@ -9,6 +9,7 @@ from ..settings import SettingsError, is_loopback
 
 MAX_PORT = 65_535
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?(?::(?P<port>\*|[0-9]{1,5}))?")
+_HOST_HEADER = re.compile(r"(?:\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::[0-9]{1,5})?")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 """Browsers leave them out."""
@@ -51,6 +52,11 @@ def normalized_host(header: str) -> str:
     """A Host header in the form of `checked_host`: upper case and the dot of the root make no difference."""
     name, colon, port = header.lower().partition(":")
     return header.lower() if name.startswith("[") else f"{name.removesuffix('.')}{colon}{port}"
+
+
+def is_host_header(normalized: str) -> bool:
+    """Whether it is a name with or without a port: the SDK compares only what is before the colon."""
+    return _HOST_HEADER.fullmatch(normalized) is not None
 
 
 def is_own_name(host: str) -> bool:

@@ -86,7 +86,8 @@ def _existing_result(arguments: CreateModelArguments, existing: Mapping[str, Any
     model_id, creating = existing["modelId"], existing["beingCreated"]
     fields: dict[str, Any] = {"result": {"modelId": model_id, "isNowCreating": creating}}
     name = sanitize(arguments["name"], 100)
-    receipt = call.services.receipts.find(call.services.caller.name, model_id)
+    format_ = _without_file(arguments)["options"]["format"]
+    receipt = call.services.receipts.find(call.services.caller.name, model_id, format_)
     if receipt is not None:
         headline = f'Created the model "{name}" from the file that the user uploaded.'
         defined = "parameterDefinitions" in arguments["options"]

@@ -29,14 +29,16 @@ from .upload_link import find_existing, with_file
 _log = logging.getLogger(__name__)
 
 
-async def create_from_upload(arguments: Mapping[str, Any], file: StreamedFile, services: Services) -> CallToolResult:
+async def create_from_upload(
+    arguments: Mapping[str, Any], file: StreamedFile, services: Services, sending: SendProgress
+) -> CallToolResult:
     """The result of the call; its failures are results too.
 
     Args:
         arguments: those of create_model, checked, without the file.
         services: of the caller.
+        sending: is updated while the request is sent, so that it can be read after a cancellation.
     """
-    sending = SendProgress()
     try:
         result, evidence = await _create(arguments, file, services, sending)
         outcome = success(result, CREATES, evidence=evidence)
@@ -65,7 +67,8 @@ async def _create(
                 raise
             raise await explain_conflict(error, params, client) from None
     result = created_result(cast(CreateModelArguments, arguments), created, {"data": file}, evidence)
-    services.receipts.keep(services.caller.name, result.fields["result"]["modelId"], result.fields["upload"])
+    model_id, format_ = result.fields["result"]["modelId"], arguments["options"]["format"]
+    services.receipts.keep(services.caller.name, model_id, format_, result.fields["upload"])
     return result, evidence
 
 

@@ -61,7 +61,7 @@ class RequestBody:
             async for chunk in self._paced():
                 # Before the yield: what is given to the connection may arrive, whatever happens afterwards.
                 sending.sent += len(chunk)
-                sending.complete = sending.sent == self.size
+                sending.complete = sending.sent >= self.size
                 yield chunk
                 if sending.on_sent is not None:
                     await sending.on_sent(sending.sent, self.size)

@@ -52,12 +52,12 @@ def check_onnx(size: int, read_at: ReadAt) -> str | None:
     Raises:
         MalformedModel: `is_onnx` is false for it.
     """
-    model, has_graph = Message(read_at, 0, size, Budget(_MAX_MODEL_FIELDS)), False
+    model, has_graph, graphs = Message(read_at, 0, size, Budget(_MAX_MODEL_FIELDS)), False, Budget(_MAX_FIELDS)
     try:
         for field in _model_fields(model):
             if _is_graph(field):
                 has_graph = True
-                if (location := _external_weights(model.within(field, Budget(_MAX_FIELDS)))) is not None:
+                if (location := _external_weights(model.within(field, graphs))) is not None:
                     return location
     except Malformed as error:
         raise MalformedModel(str(error)) from None
@@ -94,7 +94,7 @@ def _external_weights(graph: Message) -> str | None:
     with suppress(Malformed):  # Decthings refuses invalid graphs itself
         for field in graph:
             weight = field.number == 5 and field.wire_type == BYTES
-            if weight and (location := _location(graph.within(field, Budget(_MAX_WEIGHT_FIELDS)))) is not None:
+            if weight and (location := _location(graph.part_of(field, _MAX_WEIGHT_FIELDS))) is not None:
                 return location
     return None
 
@@ -162,7 +162,7 @@ def _values(graph: Message) -> tuple[list[TensorSpec], list[TensorSpec]]:
 def _weight_name(graph: Message, weight: Field) -> str:
     """The name of a weight; empty if it has an inline vocabulary, since such weights are hardly ever inputs."""
     try:
-        return _name(graph.within(weight, Budget(_MAX_WEIGHT_FIELDS)), 8)
+        return _name(graph.part_of(weight, _MAX_WEIGHT_FIELDS), 8)
     except Malformed:
         return ""
 

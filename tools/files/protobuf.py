@@ -32,16 +32,35 @@ class Field:
     end: int
 
 
-class Budget:
-    """A limit on the number of fields and on the processor time to read them: a file may take long to arrive."""
+class _Clock:
+    """A limit on the processor time of all of a file's fields: a file may take long to arrive."""
 
-    def __init__(self, fields: int) -> None:
-        self._fields = fields
+    def __init__(self) -> None:
         self._deadline = thread_time() + _SECONDS
+        self._fields = 0
+        self._is_over = False
+
+    def is_over(self) -> bool:
+        self._fields += 1
+        if self._fields % 1024 == 0:
+            self._is_over = thread_time() > self._deadline
+        return self._is_over
+
+
+class Budget:
+    """A limit on the number of fields, and on the processor time to read them."""
+
+    def __init__(self, fields: int, clock: _Clock | None = None) -> None:
+        self._fields = fields
+        self._clock = clock or _Clock()
+
+    def part(self, fields: int) -> Budget:
+        """A limit of its own on the number of fields, within the same time."""
+        return Budget(fields, self._clock)
 
     def spend(self) -> None:
         self._fields -= 1
-        if self._fields < 0 or (self._fields % 1024 == 0 and thread_time() > self._deadline):
+        if self._fields < 0 or self._clock.is_over():
             raise Malformed("it has too many fields")
 
 
@@ -69,6 +88,10 @@ class Message:
 
     def within(self, field: Field, budget: Budget | None = None) -> Message:
         return Message(self._read_at, field.start, field.end, budget or self._budget)
+
+    def part_of(self, field: Field, fields: int) -> Message:
+        """A nested message with a limit of its own on the number of its fields, within the same time."""
+        return self.within(field, self._budget.part(fields))
 
     def text(self, field: Field, limit: int) -> str:
         return self._read_at(field.start, min(limit, field.end - field.start)).decode("utf-8", "replace")

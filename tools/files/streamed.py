@@ -74,12 +74,14 @@ class StreamedFile(HashedBlob):
 
     async def _receive(self) -> bytes:
         """The next chunk, hashed and checked; empty at the end."""
-        chunk = bytearray()
-        while len(chunk) < min(_CHUNK, self._size - self._received):
+        chunk, left = bytearray(), self._size - self._received
+        while len(chunk) < min(_CHUNK, left):
             try:
                 chunk += await anext(self._body)
             except StopAsyncIteration:
                 raise UploadInterrupted("The upload ended before the whole file was received.") from None
+        if len(chunk) > left:
+            raise UploadInterrupted("The upload is larger than it said.")
         self._received += len(chunk)
         received = bytes(chunk)
         await anyio.to_thread.run_sync(self._consume, received)

@@ -30,7 +30,12 @@ _SIGN_IN_FIRST = (
     "This server needs an access token. Clients that support OAuth sign in by themselves; WWW-Authenticate says where."
 )
 _MAX_NAME_CHARACTERS = 255
-_OPTIONS: Any = {"require": ["exp", "iss", "aud"], "enforce_minimum_key_length": True}
+_OPTIONS: Any = {
+    "require": ["exp", "iss", "aud"],
+    "enforce_minimum_key_length": True,
+    "verify_sub": False,  # the name may be another claim, and is checked as such
+    "verify_jti": False,
+}
 _REASONS: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "has expired",
     jwt.ImmatureSignatureError: "is not valid yet",
@@ -91,9 +96,10 @@ class ResourceServer:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
             raise self._invalid("is not a signed JWT") from None
-        if header.get("alg") not in ALGORITHMS.values():
+        kid, algorithm = header.get("kid"), header.get("alg")
+        if algorithm not in ALGORITHMS.values():
             raise self._invalid("has an algorithm that is not accepted")
-        key = await self._keys.find(kid) if (kid := header.get("kid")) else None
+        key = await self._keys.find(kid, str(algorithm)) if kid else None
         if key is None:
             raise self._invalid("is signed with an unknown key")
         return key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -22,7 +23,11 @@ from .settings import is_safe_url
 
 _log = logging.getLogger(__name__)
 
-ALGORITHMS = {("RSA", None): "RS256", ("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
+ALGORITHMS: dict[tuple[str, str | None], str] = {
+    ("RSA", None): "RS256",
+    ("EC", "P-256"): "ES256",
+    ("OKP", "Ed25519"): "EdDSA",
+}
 """The accepted algorithms, by the type and the curve of a key. All are asymmetric."""
 
 _FETCH_SECONDS = 10.0
@@ -34,6 +39,10 @@ _UNKNOWN_KEY_SECONDS = 60.0
 """Between two fetches because of unknown keys: anybody can name a key that does not exist."""
 _NO_KEYS_SECONDS = 5.0
 """Between two while none is known."""
+_KEPT_SECONDS = 24 * 3600.0
+"""How long keys stay valid while they cannot be fetched."""
+_MAX_BYTES = 1024 * 1024
+"""Of a document of the authorization server."""
 
 
 class _IssuerError(Exception):
@@ -45,18 +54,19 @@ class _NotThere(_IssuerError):
 
 
 class SigningKeys:
-    """The public keys of one authorization server, by their `kid`.
+    """The public keys of one authorization server, by their `kid` and algorithm.
 
     A key that is known is found without waiting. Concurrent callers with unknown keys share one fetch. While the
-    authorization server cannot be reached, the keys that are known stay valid.
+    authorization server cannot be reached, the keys that are known stay valid for a day.
     """
 
     def __init__(self, issuer: str) -> None:
         self._issuer = issuer
         self._open_client: Callable[[], httpx.AsyncClient] | None = None
         self._fetching = anyio.Lock()
-        self._keys: dict[str, jwt.PyJWK] = {}
+        self._keys: dict[tuple[str, str], jwt.PyJWK] = {}
         self._is_current = False
+        self._fetched_at = 0.0
         self._next_fetch_at = 0.0
 
     @asynccontextmanager
@@ -68,26 +78,27 @@ class SigningKeys:
             yield
             group.cancel_scope.cancel()
 
-    async def find(self, kid: str) -> jwt.PyJWK | None:
-        """The key with this id, or None if the authorization server has no such key.
+    async def find(self, kid: str, algorithm: str) -> jwt.PyJWK | None:
+        """The key with this id for this algorithm, or None if the authorization server has no such key.
 
         Raises:
             Refusal: it cannot be known, since the authorization server cannot be reached.
         """
-        if self._may_fetch_for(kid):
+        key = kid, algorithm
+        if self._may_fetch_for(key):
             async with self._fetching:
-                if self._may_fetch_for(kid):
+                if self._may_fetch_for(key):
                     pause = _UNKNOWN_KEY_SECONDS if self._keys else _NO_KEYS_SECONDS
                     await self._fetch()
                     self._next_fetch_at = monotonic() + pause
-        if kid not in self._keys and not self._is_current:
+        if key not in self._keys and not self._is_current:
             wait = str(max(1, ceil(self._next_fetch_at - monotonic())))
             message = f"The sign-in service cannot be reached; nothing was done. Wait {wait} s, then call again."
             raise Refusal(503, message, {"Retry-After": wait})
-        return self._keys.get(kid)
+        return self._keys.get(key)
 
-    def _may_fetch_for(self, kid: str) -> bool:
-        return kid not in self._keys and monotonic() >= self._next_fetch_at
+    def _may_fetch_for(self, key: tuple[str, str]) -> bool:
+        return key not in self._keys and monotonic() >= self._next_fetch_at
 
     async def _refresh_regularly(self) -> None:
         while True:
@@ -101,13 +112,18 @@ class SigningKeys:
             self._open_client = self._open_client or http_client_factory(self._issuer)
             with anyio.fail_after(_FETCH_SECONDS):
                 async with self._open_client() as http:
-                    self._keys = _usable_keys(await _get(http, await self._jwks_uri(http)))
-            self._is_current = True
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, _IssuerError) as error:  # or a TimeoutError
+                    jwks = await _get(http, await self._jwks_uri(http))
+        except Exception as error:  # of any kind: what the authorization server sends may not end this server
             self._is_current = False
+            if monotonic() - self._fetched_at > _KEPT_SECONDS:
+                self._keys = {}
             reason = str(error) if isinstance(error, _IssuerError) else type(error).__name__
             known = len(self._keys)
             _log.error("The keys of %s cannot be fetched: %s. %d keys are known", self._issuer, reason, known)
+        else:
+            self._keys, self._is_current, self._fetched_at = _usable_keys(jwks), True, monotonic()
+            if not self._keys:
+                _log.error("%s lists no key with a kid for %s", self._issuer, ", ".join(ALGORITHMS.values()))
 
     async def _jwks_uri(self, http: httpx.AsyncClient) -> str:
         metadata = await _metadata(http, self._issuer)
@@ -130,11 +146,17 @@ async def _metadata(http: httpx.AsyncClient, issuer: str) -> dict[str, Any]:
 
 
 async def _get(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
-    response = await http.get(url, headers={"Accept": "application/json"})
-    if not response.is_success:
-        kind = _NotThere if response.is_client_error else _IssuerError
-        raise kind(f"the status at {sanitize(url, 200)} is {response.status_code}")
-    document: object = response.json()
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    async with http.stream("GET", url, headers=headers) as response:
+        if not response.is_success:
+            kind = _NotThere if response.is_client_error else _IssuerError
+            raise kind(f"the status at {sanitize(url, 200)} is {response.status_code}")
+        body = bytearray()
+        async for chunk in response.aiter_raw():  # as it is, so that nothing small becomes large
+            body += chunk
+            if len(body) > _MAX_BYTES:
+                raise _IssuerError(f"{sanitize(url, 200)} is larger than {_MAX_BYTES >> 20} MiB")
+    document: object = json.loads(body)
     if not is_object(document):
         raise _IssuerError(f"{sanitize(url, 200)} is not a JSON object")
     return document
@@ -146,21 +168,19 @@ def _metadata_urls(issuer: str) -> tuple[str, str]:
     return f"{issuer.removesuffix('/')}/.well-known/openid-configuration", urlunsplit(at_oauth)
 
 
-def _usable_keys(jwks: dict[str, Any]) -> dict[str, jwt.PyJWK]:
+def _usable_keys(jwks: dict[str, Any]) -> dict[tuple[str, str], jwt.PyJWK]:
     listed = jwks.get("keys")
     found = [_usable_key(key) for key in listed if is_object(key)] if is_list(listed) else []
-    keys = {key.key_id: key for key in found if key is not None and key.key_id}
-    if not keys:
-        raise _IssuerError(f"it lists no key with a kid for {', '.join(ALGORITHMS.values())}")
-    return keys
+    return {(str(key.key_id), key.algorithm_name): key for key in found if key is not None}
 
 
 def _usable_key(jwk: dict[str, Any]) -> jwt.PyJWK | None:
     """A key that signs with one of the accepted algorithms."""
-    algorithm = ALGORITHMS.get((str(jwk.get("kty")), jwk.get("crv")))
+    curve = jwk.get("crv")
+    algorithm = ALGORITHMS.get((str(jwk.get("kty")), curve if curve is None else str(curve)))
     if algorithm is None or jwk.get("alg", algorithm) != algorithm or jwk.get("use", "sig") != "sig":
         return None
-    if not isinstance(jwk.get("kid"), str):
+    if not isinstance(jwk.get("kid"), str) or not jwk["kid"]:
         return None
     try:
         return jwt.PyJWK(jwk, algorithm)

@@ -27,6 +27,8 @@ _VALID_MINUTES = 15
 _VERSION = 1
 _MAX_CHARACTERS = 7_000
 """nginx takes header lines of 8 KiB."""
+_MAX_ARGUMENTS = 64 * 1024
+"""Bytes, before they are compressed."""
 _PURPOSE = b"decthings-mcp upload link"
 
 
@@ -61,10 +63,10 @@ class Links:
             NoUploadLink: the arguments are too long.
         """
         key = None if caller.api_key is None else caller.api_key.get_secret_value()
-        head = _json([_VERSION, int(time()) + _VALID_MINUTES * 60, caller.name, key])
+        head, packed = _json([_VERSION, int(time()) + _VALID_MINUTES * 60, caller.name, key]), _json(arguments)
         # Only the arguments are compressed: with the key, the length would say something about it.
-        sealed = self._codec.seal(head + b"\n" + zlib.compress(_json(arguments), 9))
-        if len(sealed) > _MAX_CHARACTERS:
+        sealed = self._codec.seal(head + b"\n" + zlib.compress(packed, 9))
+        if len(sealed) > _MAX_CHARACTERS or len(packed) > _MAX_ARGUMENTS:
             raise NoUploadLink(
                 "The arguments are too long for an upload link.",
                 "Leave out parameterDefinitions and tags, or shorten the description, and set them with update_model "

@@ -21,7 +21,7 @@ from ....tools.calls.retries import retry
 from ....tools.calls.services import CALLER, Caller, Services
 from ....tools.create_model.upload_link import find_existing
 from ....tools.create_model.uploaded_file import create_from_upload
-from ....tools.decthings import ApiError, DecthingsError, UploadInterrupted
+from ....tools.decthings import ApiError, DecthingsError, SendProgress, UploadInterrupted
 from ....tools.files.streamed import StreamedFile
 from ....tools.results.errors import ToolFailure
 from ....tools.results.text import sanitize
@@ -34,7 +34,8 @@ _log = logging.getLogger(__name__)
 
 LINK_HEADER = "decthings-upload-link"
 _STALL_SECONDS = 30.0
-"""Without a byte from the browser: then the upload has ended, whether its connection has or not."""
+_LEAST_BYTES = 64 * 1024
+"""From the browser in that time: with less the upload has ended, whether its connection has or not."""
 _NO_CACHE = {"Cache-Control": "no-store"}
 _STATUS = {
     "created": HTTPStatus.OK,
@@ -48,17 +49,16 @@ _STATUS = {
 class Uploads:
     """The routes of the upload page."""
 
-    def __init__(
-        self, links: Links, services: Callable[[], Services], calls_per_second: float, largest_bytes: int
-    ) -> None:
+    def __init__(self, links: Links, services: Callable[[], Services], rate: RateLimiter, largest_bytes: int) -> None:
         """Prepares the routes.
 
         Args:
             services: returns those of the server, once it has started.
+            rate: counts the requests of a link as calls of its caller.
         """
         self._links = links
         self._services = services
-        self._rate = RateLimiter(calls_per_second)
+        self._rate = rate
         self._largest_bytes = largest_bytes
 
     @property
@@ -79,8 +79,8 @@ class Uploads:
         options = link.arguments["options"]
         return JSONResponse(
             {
-                "name": link.arguments["name"],
-                "description": link.arguments["description"],
+                "name": sanitize(link.arguments["name"], 200),
+                "description": sanitize(link.arguments["description"]),
                 "format": options["format"],
                 "public": link.arguments.get("publicAccess", False),
                 "caller": _name_of(link.caller),
@@ -100,14 +100,18 @@ class Uploads:
             return _refused(refusal)
         services = self._services().for_caller(link.caller)
         check_as = link.arguments["options"]["format"] if services.check_uploads else None
-        with StreamedFile(size, _body(request), check_as) as file:
-            result = await create_from_upload(link.arguments, file, services)
+        sending = SendProgress()
+        try:
+            with StreamedFile(size, _body(request), check_as) as file:
+                result = await create_from_upload(link.arguments, file, services, sending)
+        except anyio.get_cancelled_exc_class():
+            return _shutting_down(sending)
         outcome: dict[str, Any] = result.structured_content or {}
-        status = _STATUS[outcome.get("error", outcome)["outcome"]]
         if await request.is_disconnected():
             _log.warning("The browser that uploaded %r left before the response: %s", _name(link), _summary(outcome))
-        # What is left of the body is not read: the connection cannot be used again.
-        return JSONResponse(outcome, status, {**_NO_CACHE, **({} if status == HTTPStatus.OK else _CLOSE)})
+        # Unless a model was created, a part of the body was not read: the connection cannot be used again.
+        headers = {**_NO_CACHE, **({} if outcome.get("outcome") == "created" else _CLOSE)}
+        return JSONResponse(outcome, _STATUS[outcome.get("error", outcome)["outcome"]], headers)
 
     def _open(self, request: Request) -> OpenedLink:
         link = self._links.open(request.headers.get(LINK_HEADER, ""))
@@ -118,12 +122,12 @@ class Uploads:
 
     def _size(self, request: Request) -> int:
         length = request.headers.get("content-length", "")
-        if not length.isdigit():
+        if not length.isdigit() or "transfer-encoding" in request.headers:  # with both, the second one counts
             raise LinkRefused("length_required", "The upload does not say how large the file is.")
         if int(length) > self._largest_bytes:
             message = (
-                f"The file has {int(length) / 2**20:,.0f} MiB, and this server takes at most "
-                f"{self._largest_bytes / 2**20:,.0f} MiB. Nothing was created."
+                f"The file has {int(length):,} bytes, and this server takes at most {self._largest_bytes >> 20:,} MiB "
+                f"({self._largest_bytes:,} bytes). Nothing was created."
             )
             raise LinkRefused("too_large", message)
         return int(length)
@@ -146,14 +150,28 @@ async def _body(request: Request) -> AsyncIterator[bytes]:
     try:
         while True:
             with anyio.fail_after(_STALL_SECONDS):
-                yield_next = await anext(stream)
-            yield yield_next
-    except StopAsyncIteration:
-        return
+                part = await _next_part(stream)
+            if not part:
+                return
+            yield part
     except TimeoutError:
-        raise UploadInterrupted("The upload stopped: nothing was received for 30 seconds.") from None
+        raise UploadInterrupted("The upload stopped: less than 64 KiB were received in 30 seconds.") from None
     except ClientDisconnect:
         raise UploadInterrupted("The connection to the browser was lost before the whole file was received.") from None
+
+
+async def _next_part(stream: AsyncIterator[bytes]) -> bytes:
+    """The next bytes of an upload, few only at its end."""
+    part = await anext(stream, b"")
+    while len(part) < _LEAST_BYTES and (more := await anext(stream, b"")):
+        part += more
+    return part
+
+
+def _shutting_down(sending: SendProgress) -> Response:
+    outcome = "unknown" if sending.may_have_acted else "not_created"
+    error = {"code": "shutting_down", "message": "The server is shutting down.", "outcome": outcome}
+    return JSONResponse({"error": error}, HTTPStatus.SERVICE_UNAVAILABLE, {**_NO_CACHE, **_CLOSE})
 
 
 _REFUSED = {
@@ -172,8 +190,9 @@ def _refused(refusal: LinkRefused) -> Response:
 
 def _name_of(caller: Caller) -> str | None:
     """The name that a person knows: of a token, not of a key."""
-    name, _, digest = caller.name.partition("/")
-    return None if caller.name == NOBODY or (caller.api_key is not None and not digest) else name
+    if caller.api_key is None:
+        return None if caller.name == NOBODY else caller.name
+    return caller.name.rpartition("/")[0] or None  # what follows is a digest of the key
 
 
 def _name(link: OpenedLink) -> str:

@@ -25,6 +25,18 @@ async def test_the_name_of_the_server_is_the_same_in_any_spelling() -> None:
     assert (headers["host"], headers["x-name"]) == ("server.example:8000", "SERVER.Example.")
 
 
+@pytest.mark.parametrize(
+    "host", ["x:y@evil.example", "localhost:1@evil.example/a", "[::1]:5@evil", "x: \x07", "x y", ""]
+)
+async def test_a_host_is_only_a_name_and_a_port(host: str) -> None:
+    """Links begin with it."""
+    endpoint = Endpoint()
+    assert problem_of(await endpoint({"Host": host})) == (421, 421)
+    app = gate.HostMiddleware(PlainTextResponse("ok"), ["x:*", "localhost:*"])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+        assert (await http.get("http://x/", headers={"Host": host})).status_code == 421
+
+
 @pytest.mark.parametrize(("host", "origin", "status"), [
     ("Mcp.Example.com.", None, 200), ("mcp.example.com", "https://claude.ai", 200),
     ("mcp.example.com", "http://localhost:6274", 200), ("evil.example", None, 421),

@@ -75,6 +75,18 @@ def test_a_host_or_an_origin_that_is_not_named_is_refused(server: HttpServer) ->
         assert post(server.url, "tools/list", headers).status_code == status
 
 
+def test_the_log_has_nothing_that_a_terminal_obeys(server: HttpServer) -> None:
+    for line in ("Host: evil\x1b[2J", "Host: 127.0.0.1\r\nOrigin: https://evil.example\x1b[31m"):
+        with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+            request = f"POST /mcp HTTP/1.1\r\n{line}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            connection.sendall(request.encode())
+            while connection.recv(65536):
+                pass
+    while "Invalid Origin header" not in "".join(server.lines):
+        assert server.process.poll() is None
+    assert "\x1b" not in "".join(server.lines)
+
+
 @pytest.mark.slow
 def test_hosts_and_origins_can_be_named(tmp_path: Path) -> None:
     tokens = ("--token-file", str(token_file(tmp_path)))

@@ -2,14 +2,16 @@
 
 import os
 import shutil
+import socket
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import support
 from fault_proxy import models_named
 from generated import ROOT
-from http_support import HttpServer, sandbox_server
+from http_support import HttpServer, keyed_server, sandbox_server
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 from upload_support import describe, line_to, link_of, onnx_model
 
@@ -161,6 +163,60 @@ def test_progress_is_shown_and_an_upload_can_be_cancelled(person: Person, server
         person.press("Cancel")
         person.sees("Cancelled")
     assert models_named(folder / "sandbox", "cancelled") == []
+
+
+NO_MODELS = support.frame({"result": {"models": [], "total": 0, "offset": 0, "limit": 100}})
+
+
+def test_an_upload_cannot_be_cancelled_when_everything_is_sent(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    held = support.HeldReply(support.created())
+
+    def talk(connection: socket.socket, request: support.Request) -> None:
+        if request.path.endswith("getModels"):
+            connection.sendall(NO_MODELS)
+        else:
+            held(connection, request)
+
+    with support.upstream(talk) as up, keyed_server(up, tmp_path) as server:
+        page = browser.new_page()
+        person = Person(page)
+        person.open(link_of(server.url, "waiting"))
+        person.choose(folder / "resnet50.onnx")
+        person.press(UPLOAD)
+        expect(page.locator("#numbers")).to_contain_text("Everything is sent.", timeout=PATIENCE_MS)
+        expect(page.get_by_role("button", name="Cancel")).to_be_disabled()
+        held.released.set()
+        person.sees(DONE)
+        page.close()
+
+
+def test_nothing_can_be_chosen_while_an_upload_begins(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    held = support.HeldReply(NO_MODELS)
+    looked = list[str]()
+
+    def talk(connection: socket.socket, request: support.Request) -> None:
+        method = request.path.rpartition("/")[2]
+        looked.append(method)
+        if method == "getModels" and looked.count(method) == 3:  # for the link, for the page, and now
+            held(connection, request)
+        else:
+            connection.sendall(NO_MODELS if method == "getModels" else support.created())
+
+    with support.upstream(talk) as up, keyed_server(up, tmp_path) as server:
+        page = browser.new_page()
+        person = Person(page)
+        person.open(link_of(server.url, "once"))
+        person.choose(folder / "resnet50.onnx")
+        person.press(UPLOAD)
+        assert held.started.wait(30)
+        expect(page.locator("#file")).to_be_disabled()
+        person.drop(folder / "cat.png")
+        expect(page.locator("#chosen")).to_contain_text("resnet50.onnx")
+        expect(page.locator("#go")).to_be_disabled()
+        held.released.set()
+        person.sees(DONE)
+        page.close()
+    assert looked.count("createModel") == 1
 
 
 def test_a_wrong_file_is_refused_and_another_one_taken(person: Person, server: HttpServer, folder: Path) -> None:

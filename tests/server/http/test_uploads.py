@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import socket
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -14,19 +15,21 @@ import httpx
 import pytest
 import support
 from decthings_mcp.server.http.names import checked_public_url
+from decthings_mcp.server.http.rate_limit import RateLimiter
 from decthings_mcp.server.http.uploads import links
 from decthings_mcp.server.http.uploads.receive import Uploads
 from decthings_mcp.server.settings import SettingsError
-from decthings_mcp.tools.calls.services import Caller, Services
+from decthings_mcp.tools.calls.services import Caller, Services, Unavailable
 from decthings_mcp.tools.decthings import ClientPool
 from decthings_mcp.tools.files.allowed import AllowedFiles
 from fault_proxy import FAULTS, fault_proxy, models_named
 from http_support import HttpServer, bearer, call, connected, http_server, keyed_server, sandbox_server, token_file
 from mcp_types import ElicitRequestParams, ElicitRequestURLParams, ElicitResult
-from simulated_decthings import Simulation
+from pydantic import SecretStr
+from simulated_decthings import FINE, Simulation, Weather
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.types import Message
+from starlette.types import Message, Receive
 from support import Upstream
 from upload_support import (
     ask,
@@ -45,6 +48,8 @@ from upload_support import (
 KEY = secrets.token_hex(32)
 ANNA = bearer("anna")
 FILE = onnx_model(2)
+ARGUMENTS = {"name": "bad", "description": "d", "options": {"type": "upload", "format": "onnx"}}
+REQUEST = Request({"type": "http", "headers": [(b"host", b"localhost")], "scheme": "http", "path": "/mcp"})
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +97,7 @@ def test_a_link_says_that_the_model_becomes_public(server: HttpServer) -> None:
 
 def made_elsewhere(key: str, host: str = "127.0.0.1:8000", public_url: str | None = None) -> str:
     request = Request({"type": "http", "headers": [(b"host", host.encode())], "scheme": "http", "path": "/mcp"})
-    arguments = {"name": "bad", "description": "d", "options": {"type": "upload", "format": "onnx"}}
-    return links.Links([key], public_url).create(arguments, Caller("anna"), request).url
+    return links.Links([key], public_url).create(ARGUMENTS, Caller("anna"), request).url
 
 
 @pytest.mark.parametrize("problem", ["none", "changed", "cut", "of another server", "expired"])
@@ -139,6 +143,55 @@ def test_a_file_that_cannot_be_taken_makes_nothing(
     assert models("wrong") == []
 
 
+def test_a_length_that_another_one_overrides_is_refused(server: HttpServer, models: Callable[[str], list[str]]) -> None:
+    """With both, the chunks count: more could arrive than was announced, after Decthings has had all of it."""
+    link = link_of(server.url, "chunked", ANNA)
+    head = {**sealed(link), "Host": "127.0.0.1", "Content-Length": "65536", "Transfer-Encoding": "chunked"}
+    lines = [f"{name}: {value}" for name, value in head.items()]
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.sendall("\r\n".join(["POST /upload HTTP/1.1", *lines, "", ""]).encode())
+        connection.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(FILE), FILE))
+        received = b""
+        while not received.endswith(b"}"):
+            received += connection.recv(65536)
+    assert received.startswith(b"HTTP/1.1 411 ")
+    assert b"not_created" in received
+    assert models("chunked") == []
+
+
+def test_a_receipt_is_only_for_the_format_that_was_uploaded(server: HttpServer) -> None:
+    upload(server, link_of(server.url, "of-a-format", ANNA), FILE)
+    given = by_link("of-a-format")
+    given["options"]["format"] = "tflite"
+    answer = call(server.url, "create_model", given, ANNA)["result"]["structuredContent"]
+    assert (answer["outcome"], "upload" in answer) == ("exists", False)
+    assert ask(server.url, "of-a-format", ANNA)["outcome"] == "created"
+
+
+def test_what_the_page_shows_of_a_call_cannot_rewrite_its_sentences(server: HttpServer) -> None:
+    shown = describe(server, link_of(server.url, "a\u202eb", ANNA, description="c\u2066d\x1b")).json()
+    assert (shown["name"], shown["description"]) == ("a\ufffdb", "c\ufffdd\ufffd")
+
+
+def test_arguments_that_become_small_only_when_compressed_get_no_link(server: HttpServer) -> None:
+    error = ask(server.url, "bomb", ANNA, description="a" * 70_000)["error"]
+    assert (error["code"], error["outcome"]) == ("no_upload_link", "not_created")
+
+
+@pytest.mark.parametrize(("caller", "shown"), [
+    (Caller("anna"), "anna"), (Caller("anna/b"), "anna/b"), (Caller("anyone"), None),
+    (Caller("0123456789ab", SecretStr("k")), None), (Caller("anna/b/0123456789ab", SecretStr("k")), "anna/b"),
+])  # fmt: skip
+@pytest.mark.anyio
+async def test_the_page_names_who_asked_for_the_upload(caller: Caller, shown: str | None) -> None:
+    made, services = links.Links([KEY], None), Services(Unavailable("", ""), AllowedFiles([]))
+    app = Starlette(routes=Uploads(made, lambda: services, RateLimiter(1000), 1).routes)
+    link = made.create(ARGUMENTS, caller, REQUEST).url
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+        response = await http.post("http://x/upload/describe", headers=sealed(link))
+    assert response.json()["caller"] == shown
+
+
 def test_two_browsers_at_once_make_one_model(server: HttpServer, models: Callable[[str], list[str]]) -> None:
     link = link_of(server.url, "twice", ANNA)
     slow = half_sent(server, link, FILE)
@@ -148,6 +201,7 @@ def test_two_browsers_at_once_make_one_model(server: HttpServer, models: Callabl
     assert error["existing"]["modelId"] == models("twice")[0]
     later = upload(server, link, FILE)
     assert (later.status_code, outcome(later)) == (200, "exists")
+    assert later.headers["connection"] == "close"  # its body was not read
     assert describe(server, link).json()["exists"] == "same"
     assert len(models("twice")) == 1
 
@@ -163,35 +217,69 @@ def test_a_cut_line_makes_nothing_and_the_link_works_again(
     assert len(models("cut")) == 1
 
 
-def test_an_upload_that_stops_for_30_seconds_has_ended(tmp_path: Path) -> None:
-    simulation = Simulation(tmp_path)
-    client = support.decthings(ClientPool(simulation.network.http_client), "http://decthings.invalid/v0")
-    services = Services(client, AllowedFiles([]))
-    app = Starlette(routes=Uploads(links.Links([KEY], None), lambda: services, 1000, 8 << 30).routes)
-    arriving, sent = [FILE[:1000], FILE[1000:2000]], list[Message]()
+class Receiving:
+    """An upload that is received in simulated time, and its response."""
 
-    async def receive() -> Message:
-        await asyncio.sleep(29 if arriving else 3600)
-        return {"type": "http.request", "body": arriving.pop(0), "more_body": True}
+    def __init__(self, folder: Path, receive: Receive, *weather: Weather) -> None:
+        self.simulation = Simulation(folder)
+        self.simulation.network.weather = list(weather)
+        client = support.decthings(ClientPool(self.simulation.network.http_client), "http://decthings.invalid/v0")
+        services = Services(client, AllowedFiles([]))
+        self._app = Starlette(
+            routes=Uploads(links.Links([KEY], None), lambda: services, RateLimiter(9), 8 << 30).routes
+        )
+        self._receive = receive
+        self._sent: list[Message] = []
+        self.seconds = 0.0
 
-    async def send(message: Message) -> None:
-        sent.append(message)
+    def run(self, cancel_after: float = 1_000) -> None:
+        self.simulation.run(self._run(cancel_after))
+        self.simulation.close()
+        self.status, self.error = self._sent[0]["status"], json.loads(self._sent[1]["body"])["error"]
 
-    async def run() -> float:
-        started = asyncio.get_running_loop().time()
+    async def _run(self, cancel_after: float) -> None:
+        async def send(message: Message) -> None:
+            self._sent.append(message)
+
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         head = {**sealed(made_elsewhere(KEY)), "Content-Length": str(len(FILE))}
         headers = [(name.lower().encode(), value.encode()) for name, value in head.items()]
         scope = {"type": "http", "method": "POST", "path": "/upload", "query_string": b"", "headers": headers}
-        await app(scope, receive, send)
-        return asyncio.get_running_loop().time() - started
+        serving = loop.create_task(self._app(scope, self._receive, send))
+        await asyncio.wait([serving], timeout=cancel_after)
+        serving.cancel()
+        await serving
+        self.seconds = loop.time() - started
 
-    seconds = simulation.run(run())
-    simulation.close()
-    error = json.loads(sent[1]["body"])["error"]
-    assert seconds == 29 + 29 + 30
-    assert (sent[0]["status"], error["code"], error["outcome"]) == (422, "upload_interrupted", "not_created")
-    assert "nothing was received for 30 seconds" in error["message"]
-    assert simulation.decthings.acted == []
+
+@pytest.mark.parametrize(("part", "pause", "ends_after"), [(65_536, 29, 29 + 29 + 30), (20_000, 20, 30), (1, 1, 30)])
+def test_an_upload_that_stops_or_trickles_has_ended(part: int, pause: int, ends_after: int, tmp_path: Path) -> None:
+    arriving = [FILE[:part], FILE[part : 2 * part], *(1000 * [b"x"] if part < 65_536 else [])]
+
+    async def receive() -> Message:
+        await asyncio.sleep(pause if arriving else 3600)
+        return {"type": "http.request", "body": arriving.pop(0), "more_body": True}
+
+    upload = Receiving(tmp_path, receive)
+    upload.run()
+    assert upload.seconds == ends_after
+    assert (upload.status, upload.error["code"], upload.error["outcome"]) == (422, "upload_interrupted", "not_created")
+    assert "less than 64 KiB were received in 30 seconds" in upload.error["message"]
+    assert upload.simulation.decthings.acted == []
+
+
+@pytest.mark.parametrize(("part", "outcome"), [(len(FILE), "unknown"), (len(FILE) // 2, "not_created")])
+def test_an_upload_that_a_shutdown_ends_says_what_is_known(part: int, outcome: str, tmp_path: Path) -> None:
+    arriving = [FILE[:part]]
+
+    async def receive() -> Message:
+        await asyncio.sleep(0 if arriving else 3600)
+        return {"type": "http.request", "body": arriving.pop(0), "more_body": part < len(FILE)}
+
+    upload = Receiving(tmp_path, receive, FINE, Weather(responds_after=20))
+    upload.run(cancel_after=5)
+    assert (upload.status, upload.error["code"], upload.error["outcome"]) == (503, "shutting_down", outcome)
 
 
 def test_a_tab_that_is_closed_after_all_was_sent_changes_nothing(

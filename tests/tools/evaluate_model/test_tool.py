@@ -197,7 +197,7 @@ FORMS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("params", FORMS, ids=json.dumps)
+@pytest.mark.parametrize("params", FORMS)
 async def test_an_input_may_come_in_many_forms(params: Any, upstream: Upstream, chat: Chat, tmp_path: Path) -> None:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4), }"
     npy = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + struct.pack("<4f", 1, 2, 3, 4)
