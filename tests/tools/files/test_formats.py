@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from decthings_mcp.tools.files import protobuf
 from decthings_mcp.tools.files.formats import check_model_file
 from decthings_mcp.tools.files.onnx import is_onnx
 from decthings_mcp.tools.results.errors import NotAModelFile
@@ -67,6 +68,18 @@ def test_a_model_whose_weights_are_in_another_file_is_refused(tmp_path: Path) ->
     with pytest.raises(NotAModelFile, match=r"file, 'weights\.data'") as caught:
         check("onnx", (tmp_path / "m.onnx").read_bytes())
     assert "save_as_external_data=False" in caught.value.next_step
+
+
+def test_the_time_of_a_check_is_that_of_the_whole_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many weights, each of few fields: what is after the time is up is not read."""
+    weights = [helper.make_tensor(f"w{n}", TensorProto.FLOAT, [1] * 400, [0.5]) for n in range(10)]
+    outside = TensorProto(name="x", data_location=TensorProto.EXTERNAL)
+    outside.external_data.add(key="location", value="weights.data")
+    model = helper.make_model(helper.make_graph([], "g", [], [], [*weights, outside])).SerializeToString()
+    with pytest.raises(NotAModelFile, match=r"weights\.data"):
+        check("onnx", model)
+    monkeypatch.setattr(protobuf, "_SECONDS", 0)
+    check("onnx", model)
 
 
 def test_a_private_key_is_refused_whatever_it_is_called() -> None:
