@@ -218,7 +218,13 @@ def _add_http_options(parser: argparse.ArgumentParser) -> None:
         help="the number of processes; more than one implies --stateless (default: %(default)s)",
     )
     _add_caller_options(add)
-    add("--state-key-file", type=Path, metavar="FILE", help="the file of a secret that all replicas share")
+    add(
+        "--state-key-file",
+        type=Path,
+        metavar="FILE",
+        help="the file of a secret that all replicas share, so that each takes the upload links of any, also after a "
+        "restart",
+    )
     add("--stateless", action="store_true", help="keep no sessions, so that every request can go to any replica")
     add("--metrics-port", type=_port, metavar="PORT", help="the port to serve Prometheus metrics on")
     add("--metrics-host", help="the address to serve Prometheus metrics on (default: %(default)s)")
@@ -229,8 +235,8 @@ def _add_caller_options(add: Callable[..., Any]) -> None:
     add(
         "--tenancy",
         choices=get_args(Tenancy),
-        help="whose account is used: that of the server's key, or that of a key that each request carries in "
-        "Decthings-Api-Key (default: %(default)s)",
+        help="whose account is used: that of the server's key, or that of a key that each request carries, or that "
+        "--keys has for its caller (default: %(default)s)",
     )
     add("--token-file", type=Path, metavar="FILE", help="the file with a name and a token of one caller on each line")
     add(
@@ -238,7 +244,7 @@ def _add_caller_options(add: Callable[..., Any]) -> None:
         dest="keys_file",
         type=Path,
         metavar="FILE",
-        help="the file with the name and the Decthings key of one caller on each line",
+        help="with --tenancy per-caller: the file with the name and the Decthings key of one caller on each line",
     )
     _add_oidc_options(add)
     add(

@@ -119,8 +119,12 @@ class Access:
             return Refusal(401, f"{needed}, or as Authorization: Bearer KEY.", _REALM)
         if self._keys is None:
             return Refusal(403, f"{needed}.")
-        message = f"This server has no Decthings key for {sanitize(name, 255)!r}. Ask its operator to add that name and"
-        return Refusal(403, f"{message} a key to the file of --keys.")
+        message = f"This server has no Decthings key for {sanitize(name, 255)!r}. Ask its operator to"
+        if " " in name:
+            return Refusal(
+                403, f"{message} set --oidc-name-claim to a claim without spaces, as names in --keys have none."
+            )
+        return Refusal(403, f"{message} add that name, as it is spelled here, and a key to the file of --keys.")
 
 
 def _bearer(headers: Headers) -> str:

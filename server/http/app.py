@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from urllib.parse import urlsplit
 
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.request_state import RequestStateSecurity
@@ -35,6 +37,8 @@ from .uploads.receive import Uploads
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .oauth.resource_server import ResourceServer
+
+_log = logging.getLogger(__name__)
 
 _MAX_SESSIONS = 2_000
 _SESSION_SECONDS = 600
@@ -74,7 +78,8 @@ def _upload_routes(
 ) -> list[Route]:
     if links is None or not settings.offers(CREATE_MODEL.name, reads_only=False):
         return []
-    return Uploads(links, lambda: lifespan_of(manager), access.rate, http.largest_upload << 20).routes
+    uploads = Uploads(links, lambda: lifespan_of(manager), access.rate, http.largest_upload << 20)
+    return _for_own_names(uploads.routes, http)
 
 
 def _session_manager(settings: Settings, http: HttpSettings, links: Links | None) -> StreamableHTTPSessionManager:
@@ -125,7 +130,15 @@ def _oauth_metadata_routes(http: HttpSettings) -> list[Route]:
         return []
     from .oauth.metadata import metadata_routes
 
-    routes = metadata_routes(http.oauth)
+    path = urlsplit(http.oauth.resource).path.rstrip("/")
+    if path != http.path.rstrip("/"):
+        _log.warning(
+            "By --oidc-audience clients find MCP at %s, and it is at %s: a proxy must map that", path, http.path
+        )
+    return _for_own_names(metadata_routes(http.oauth), http)
+
+
+def _for_own_names(routes: list[Route], http: HttpSettings) -> list[Route]:
     for route in routes:
         route.app = HostMiddleware(route.app, http.hosts)
     return routes

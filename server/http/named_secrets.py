@@ -63,9 +63,9 @@ class _SecretsFile(ABC):
                 pairs = self._read()
                 self._set(pairs)
                 self._version = version
-                _log.warning("The file of %s has changed; it lists %d callers now", self.option, len(pairs))
+                _log.warning("The file of %s has changed; its lines now: %d", self.option, len(pairs))
         except (OSError, SettingsError) as error:
-            reason = type(error).__name__
+            reason = str(error) if isinstance(error, SettingsError) else type(error).__name__
             _log.error("The file of %s cannot be used (%s); its previous content stays valid", self.option, reason)
 
     def _file_version(self) -> tuple[int, ...]:
@@ -76,14 +76,15 @@ class _SecretsFile(ABC):
 
     def _read(self) -> list[NamedSecret]:
         pairs: list[NamedSecret] = []
-        for line in self._path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
+        for number, line in enumerate(self._path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
             parts = line.split()
             if not parts or parts[0].startswith("#"):
                 continue
             if len(parts) != 2 or len(parts[1]) < _SHORTEST_SECRET or not parts[1].isascii():
                 raise SettingsError(
-                    f"The file of {self.option} must have a name and a {self.noun} on each line, separated by a space. "
-                    f"A {self.noun} has {_SHORTEST_SECRET} characters or more.{self.advice}"
+                    f"The file of {self.option} must have a name and a {self.noun} on each line, separated by a space; "
+                    f"line {number} has not. A name has no spaces, and a {self.noun} {_SHORTEST_SECRET} characters or "
+                    f"more.{self.advice}"
                 )
             pairs.append(NamedSecret(parts[0], Secret(parts[1])))
         return pairs

@@ -70,6 +70,10 @@ def in_url(address: str) -> str:
     return f"[{address}]" if ":" in address else address.lower()
 
 
+def host_in(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
 def checked_path(given: str) -> str:
     """A value of --path, with one slash at its beginning.
 
@@ -86,8 +90,11 @@ def checked_path(given: str) -> str:
     return path
 
 
-def checked_public_url(given: str | None) -> str | None:
+def checked_public_url(given: str | None, path: str) -> str | None:
     """A value of --public-url, without a slash at its end.
+
+    Args:
+        path: that of MCP, which is no part of it.
 
     Raises:
         SettingsError: it is no URL that links can begin with.
@@ -96,11 +103,13 @@ def checked_public_url(given: str | None) -> str | None:
         return None
     try:
         parts = urlsplit(given)
-        possible = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+        possible = is_safe and bool(parts.hostname) and parts.port != 0 and parts.path.rstrip("/") != path
     except ValueError:
         possible = False
     if not possible or not re.fullmatch(r"[!-~]+", given) or re.search(r"[?#@]", given):
         raise SettingsError(
-            "--public-url must be a URL such as https://mcp.example.com, without a query and a user name."
+            f"--public-url must be what /upload follows, such as https://mcp.example.com: without {path}, a query and "
+            "a user name, and with http only on this machine."
         )
     return given.rstrip("/")

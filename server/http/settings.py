@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from ..api_key import Secret
 from ..settings import Settings, SettingsError, is_loopback
-from .names import checked_host, checked_origin, checked_path, checked_public_url, in_url, is_own_name
+from .names import checked_host, checked_origin, checked_path, checked_public_url, host_in, in_url, is_own_name
 from .oauth.settings import OAuthSettings
 
 Tenancy = Literal["single", "per-caller"]
@@ -56,11 +56,13 @@ class HttpSettings(NamedTuple):
         """
         given = {name: value for name in cls._fields if (value := getattr(options, name, None)) is not None}
         oauth = OAuthSettings.load(options)
-        own_names = [] if oauth is None else [oauth.resource_host]
+        path = checked_path(options.path)
+        public_url = checked_public_url(options.public_url, path)
+        own_names = [in_url(name) for url in (public_url, oauth and oauth.resource) if url and (name := host_in(url))]
         http = cls(**given)._replace(
-            path=checked_path(options.path),
+            path=path,
             oauth=oauth,
-            public_url=checked_public_url(options.public_url),
+            public_url=public_url,
             allowed_hosts=[checked_host(name) for name in (*given.get("allowed_hosts", ()), *own_names)],
             allowed_origins=[checked_origin(origin) for origin in given.get("allowed_origins", ())],
             stateless=options.stateless or options.workers > 1,

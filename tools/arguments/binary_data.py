@@ -189,11 +189,17 @@ def _format_of(source: Source, media_type: str) -> str:
 def parse_uploadable(value: Any) -> Source | UploadByLink:
     """Like `parse_source`, or `{upload: true}`."""
     members = dict(_as_object(value))
-    if members.pop("upload", False) is not True:
-        return _read(members, text=False)[0]
-    if members:
-        raise invalid("needs exactly one of path, base64 and upload", allowed=["path", "base64", "upload"])
-    return UploadByLink()
+    by_link, encoded = members.pop("upload", False), members.get("base64")
+    if isinstance(encoded, str) and len(encoded) // 4 * 3 > MAX_INLINE_BYTES + 2:
+        raise invalid(
+            f"is more than the {MAX_INLINE_BYTES // 1024} KiB that can be given inline; give the path of a file, or "
+            '{"upload": true} for a link where the user uploads it'
+        )
+    if by_link is True and not members:
+        return UploadByLink()
+    if by_link is True or not members:
+        raise invalid('needs exactly one of path, base64 and "upload": true', allowed=["path", "base64", "upload"])
+    return _read(members, text=False)[0]
 
 
 UploadableArgument = Annotated[Source | UploadByLink, PlainValidator(parse_uploadable)]

@@ -74,17 +74,17 @@ _OPEN = "open"
 """The name of the question that opens a page."""
 
 
-async def ask_to_open(url: str, message: str, call: Call) -> InputRequiredResult | None:
+async def ask_to_open(url: str, message: str, call: Call) -> InputRequiredResult | bool:
     """Ask the user to open a page, where the client can do that.
 
-    Returns: the question, when it has to be sent before the call can go on; None once there is nothing to wait for.
+    Returns: the question, when it has to be sent before the call can go on; else whether the user has opened the page.
 
     Raises:
         UserDeclined
     """
     capabilities = call.context.client_capabilities
     if capabilities is None or capabilities.elicitation is None or capabilities.elicitation.url is None:
-        return None
+        return False
     if _asks_in_response(call.context):
         reply = (call.context.input_responses or {}).get(_OPEN)
         if not isinstance(reply, ElicitResult):
@@ -96,12 +96,12 @@ async def ask_to_open(url: str, message: str, call: Call) -> InputRequiredResult
         try:
             action = (await call.context.elicit_url(message, url, elicitation_id=uuid4().hex)).action
         except MCPError:  # the link is in the result too
-            return None
+            return False
     else:
-        return None
+        return False
     if action == "decline":
         raise UserDeclined
-    return None
+    return action == "accept"
 
 
 def publish_question(name: str | None) -> str:

@@ -23,7 +23,7 @@ TITLE = "Create a Decthings model"
 DESCRIPTION = """\
 Create a machine learning model on Decthings, by options.type. Give what the type needs, and options the user asked for:
 - code (a new program): language; optional preset (by name pytorch, tensorflow for python, tensorflowjs for javascript, typescript), wasm, parameterDefinitions
-- upload (a model file): format, data {path} or {base64}; optional parameterDefinitions
+- upload (a model file): format, data {path}, {base64} or {upload: true}; optional parameterDefinitions
 - basedOnModelSnapshot (a snapshot's program; copy: with its state): modelId, snapshotId, initialState {method: copy | create | upload, ...}
 - fromExisting (a copy; of which states, snapshots, access is undocumented): modelId; optional snapshotId
 All take tags. find_models with detail shows a source's createState. Relative paths start in the server's files folder. Element types: f32 f64, i8 to i64, u8 to u64, string boolean binary image audio video. Returns modelId."""  # noqa: E501 - a line break would reach the model
@@ -98,7 +98,10 @@ def _input_schema(*, full: bool) -> Node:
             "preset": string(f"For code to start from: {', '.join(PRESETS)}."),
             "wasm": described("boolean", "As WebAssembly."),
             "format": string(f"{' or '.join(FORMATS)}, for upload."),
-            "data": _source("For upload; base64 if small; upload by link.", upload=described("boolean")),
+            "data": _source(
+                "For upload; base64 if small; upload: true for a link where the user uploads it.",
+                upload=described("boolean"),
+            ),
             "modelId": string("The source's id."),
             "snapshotId": string("Its snapshot's id."),
             "initialState": _INITIAL_STATE,

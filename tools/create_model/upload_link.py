@@ -51,7 +51,8 @@ async def offer_link(arguments: CreateModelArguments, call: Call) -> Success | I
         return _existing_result(arguments, existing, call)
     link = links.create(without_file, call.services.caller, call.context.request_context.request)
     message = f'Upload the file of the model "{single_line(arguments["name"])}" on this page.'
-    return await ask_to_open(link.url, message, call) or _offer(arguments, link)
+    asked = await ask_to_open(link.url, message, call)
+    return asked if isinstance(asked, InputRequiredResult) else _offer(arguments, link, is_open=asked)
 
 
 def _without_file(arguments: CreateModelArguments) -> dict[str, Any]:
@@ -105,13 +106,15 @@ def _existing_result(arguments: CreateModelArguments, existing: Mapping[str, Any
     return Success(headline, {**fields, "existing": existing}, next_step, outcome="exists")
 
 
-def _offer(arguments: CreateModelArguments, link: UploadLink) -> Success:
+def _offer(arguments: CreateModelArguments, link: UploadLink, *, is_open: bool) -> Success:
     name = sanitize(arguments["name"], 100)
+    show = "Show the user upload.link, complete and unchanged, to open in a browser and choose the file there."
+    if is_open:
+        show = "The page is open in the user's browser. Only if they do not see it, show them upload.link, unchanged."
     return Success(
         f'The model "{name}" is not created yet: its file must be uploaded by the user, at upload.link.',
         {"upload": {"link": link.url}},
-        "Show the user upload.link, complete and unchanged, to open in a browser and choose the file there. When they "
-        "say it is done, make the same call again: it returns the model. After "
-        f"{link.valid_minutes} minutes the same call returns a new link.",
+        f"{show} When they say it is done, make the same call again: it returns the model. After {link.valid_minutes} "
+        "minutes the same call returns a new link.",
         outcome="waiting_for_upload",
     )

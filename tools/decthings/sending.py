@@ -97,14 +97,16 @@ _CAUSES: dict[type[BaseException], str] = {
 def transport_error(error: Exception, sending: SendProgress) -> DecthingsError:
     """The error to raise for a request that failed with an error of httpx or a timeout."""
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)):
-        return ConnectionFailed(f"Could not connect to Decthings: {_connect_error_reason(error)}.")
+        return ConnectionFailed(f"Could not connect to Decthings: {connect_error_reason(error)}.")
     if isinstance(error, httpx.LocalProtocolError):
         return InvalidRequest("The request could not be sent as HTTP.")
     if not sending.sent:
         return ConnectionFailed("Could not connect to Decthings: the connection timed out.")
     if sending.complete:
         return NoResponse(f"The request was sent, but no complete response was received ({_name(error)}).")
-    return RequestInterrupted(f"The connection was lost before the whole request was sent ({_name(error)}).")
+    return RequestInterrupted(
+        f"The connection to Decthings was lost before the whole request was sent ({_name(error)})."
+    )
 
 
 def _name(error: Exception) -> str:
@@ -112,7 +114,7 @@ def _name(error: Exception) -> str:
     return type(error).__name__
 
 
-def _connect_error_reason(error: BaseException) -> str:
+def connect_error_reason(error: BaseException) -> str:
     """Why the connection failed: a sentence for the first known cause in the chain."""
     cause: BaseException | None = error
     while cause is not None:

@@ -95,7 +95,7 @@ class ResourceServer:
         try:
             header = jwt.get_unverified_header(token)
         except jwt.PyJWTError:
-            raise self._invalid("is not a signed JWT") from None
+            raise self._invalid("is neither a signed JWT nor a token of this server") from None
         kid, algorithm = header.get("kid"), header.get("alg")
         if algorithm not in ALGORITHMS.values():
             raise self._invalid("has an algorithm that is not accepted")
@@ -121,8 +121,9 @@ class ResourceServer:
             _log.warning("Refused an access token: its claim %s is no name", self._settings.name_claim)
             raise Refusal(
                 403,
-                f"The access token does not name its owner: its claim {self._settings.name_claim} must be a string. "
-                "Ask the operator of this server to set --oidc-name-claim to a claim that it has.",
+                f"The access token does not name its owner: its claim {self._settings.name_claim} must be a string of "
+                f"1 to {_MAX_NAME_CHARACTERS} printable characters. Ask the operator of this server to set "
+                "--oidc-name-claim to a claim that it has.",
             )
         return name
 

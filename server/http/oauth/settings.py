@@ -24,12 +24,6 @@ class OAuthSettings(NamedTuple):
     def resource(self) -> str:
         return self.audiences[0]
 
-    @property
-    def resource_host(self) -> str:
-        """The host by which clients reach this server, without a port."""
-        name = urlsplit(self.resource).hostname or ""
-        return f"[{name}]" if ":" in name else name
-
     @classmethod
     def load(cls, options: Namespace) -> OAuthSettings | None:
         """Settings from a parsed command line; None if callers do not sign in.
@@ -49,8 +43,10 @@ class OAuthSettings(NamedTuple):
             )
         _check_url("--oidc-issuer", issuer)
         _check_url("The first --oidc-audience", audiences[0])
-        if not all(audiences) or not _is_scope(options.oidc_scope):
-            raise SettingsError("--oidc-audience must not be empty, and --oidc-scope is one name without spaces.")
+        if not all(audiences):
+            raise SettingsError("--oidc-audience must not be empty.")
+        if not _is_scope(options.oidc_scope):
+            raise SettingsError("--oidc-scope is one name without spaces.")
         return cls(issuer, audiences, options.oidc_scope, options.oidc_name_claim or DEFAULT_NAME_CLAIM)
 
 

@@ -16,6 +16,7 @@ import httpx
 import jwt
 
 from ....tools.decthings.json_codec import is_list, is_object
+from ....tools.decthings.sending import connect_error_reason
 from ....tools.results.text import sanitize
 from ...connection import http_client_factory
 from ..refusal import Refusal
@@ -93,7 +94,10 @@ class SigningKeys:
                     self._next_fetch_at = monotonic() + pause
         if key not in self._keys and not self._is_current:
             wait = str(max(1, ceil(self._next_fetch_at - monotonic())))
-            message = f"The sign-in service cannot be reached; nothing was done. Wait {wait} s, then call again."
+            message = (
+                f"The keys of the sign-in service are not known; nothing was done. Wait {wait} s, then call again. If "
+                "that does not help, ask the operator of this server: its log says why."
+            )
             raise Refusal(503, message, {"Retry-After": wait})
         return self._keys.get(key)
 
@@ -117,7 +121,8 @@ class SigningKeys:
             self._is_current = False
             if monotonic() - self._fetched_at > _KEPT_SECONDS:
                 self._keys = {}
-            reason = str(error) if isinstance(error, _IssuerError) else type(error).__name__
+            reason = connect_error_reason(error) if isinstance(error, httpx.ConnectError) else type(error).__name__
+            reason = str(error) if isinstance(error, _IssuerError) else reason
             known = len(self._keys)
             _log.error("The keys of %s cannot be fetched: %s. %d keys are known", self._issuer, reason, known)
         else:
@@ -141,8 +146,11 @@ async def _metadata(http: httpx.AsyncClient, issuer: str) -> dict[str, Any]:
     at_oidc, at_oauth = _metadata_urls(issuer)
     try:
         return await _get(http, at_oidc)
-    except _NotThere:
-        return await _get(http, at_oauth)
+    except _NotThere as first:
+        try:
+            return await _get(http, at_oauth)
+        except _NotThere as second:
+            raise _IssuerError(f"{first}, and {second}") from None
 
 
 async def _get(http: httpx.AsyncClient, url: str) -> dict[str, Any]:

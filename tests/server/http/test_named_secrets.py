@@ -77,7 +77,7 @@ def test_a_changed_token_file_is_read_within_a_second_and_logged(
     clock["seconds"] += 1
     assert tokens.caller_of("token-of-carl-0123456789") == "carl"
     assert caplog.messages == [
-        "The file of --token-file has changed; it lists 1 callers now",
+        "The file of --token-file has changed; its lines now: 1",
         "The file of --token-file cannot be used (FileNotFoundError); its previous content stays valid",
     ]
 

@@ -324,10 +324,18 @@ def test_a_link_leads_where_people_reach_the_server(host: str, public_url: str |
     assert f"{public_url or expected}/upload#" in link
 
 
-@pytest.mark.parametrize("url", ["mcp.example.com", "ftp://x.example", "https://x.example/?a", "https://u:p@x.example"])
+@pytest.mark.parametrize("url", [
+    "mcp.example.com", "ftp://x.example", "https://x.example/?a", "https://u:p@x.example", "http://x.example",
+    "https://x.example/mcp", "https://x.example/mcp/", "https://", "https://x.example:0",
+])  # fmt: skip
 def test_a_public_url_that_links_cannot_begin_with_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="--public-url"):
-        checked_public_url(url)
+        checked_public_url(url, "/mcp")
+
+
+@pytest.mark.parametrize("url", ["https://x.example", "https://x.example/up", "http://localhost:8080", None])
+def test_a_public_url_may_have_a_path_of_its_own(url: str | None) -> None:
+    assert checked_public_url(url, "/mcp") == url
 
 
 def test_the_page_loads_nothing_and_is_framed_by_nobody(server: HttpServer) -> None:

@@ -96,8 +96,8 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         [problem("options.initialState.launcherSpec.memoryMebibytes",
                  "must be an integer, not a number with a fraction")]),
     "too much base64": (arguments({"type": "upload", "format": "onnx", "data": {"base64": "AAAA" * 90000}}),
-        [problem("options.data", "is 270000 bytes, and at most 256 KiB can be given inline; "
-                                 "save it as a file and give the path")]),
+        [problem("options.data", "is more than the 256 KiB that can be given inline; give the path of a file, or "
+                                 '{"upload": true} for a link where the user uploads it')]),
 }  # fmt: skip
 
 

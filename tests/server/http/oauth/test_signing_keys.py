@@ -189,7 +189,7 @@ async def test_an_issuer_that_cannot_be_reached_is_named_in_the_log(caplog: pyte
     url = f"http://127.0.0.1:{support.free_port()}"
     with pytest.raises(Refusal):
         await SigningKeys(url).find("rsa", "RS256")
-    assert f"The keys of {url} cannot be fetched: ConnectError" in caplog.text
+    assert f"The keys of {url} cannot be fetched: the connection was refused" in caplog.text
 
 
 async def test_metadata_of_rfc_8414_is_found_too(serving: Issuer) -> None:
@@ -207,7 +207,8 @@ async def test_metadata_of_rfc_8414_is_found_too(serving: Issuer) -> None:
     ({"issuer": "ISSUER", "jwks_uri": "file:///etc/passwd"}, "no jwks_uri with https"),
     ({"issuer": "ISSUER", "jwks_uri": "ISSUER/none"}, "the status at ISSUER/none is 404"),
     ({"issuer": "ISSUER", "jwks_uri": "ISSUER/list"}, "is not a JSON object"),
-    (None, "the status at ISSUER/.well-known/oauth-authorization-server is 404"),
+    (None, "the status at ISSUER/.well-known/openid-configuration is 404, and the status at "
+           "ISSUER/.well-known/oauth-authorization-server is 404"),
 ])  # fmt: skip
 async def test_an_issuer_with_a_mistake_is_explained_to_the_operator(
     metadata: dict[str, str] | None, reason: str, serving: Issuer, caplog: pytest.LogCaptureFixture
