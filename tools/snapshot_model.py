@@ -25,6 +25,7 @@ async def snapshot_model(arguments: SnapshotArguments, call: Call) -> Success:
     snapshot_id = await call.write(
         lambda client, sending: client.snapshot_model(model_id, name, sending),
         lambda lookup: _verify_snapshot(lookup, model_id, name),
+        may_repeat=False,
     )
     fields = {"result": {"snapshotId": sanitize(snapshot_id, 1_000)}}
     next_step = "Use modelId and snapshotId in create_model with type basedOnModelSnapshot or fromExisting."

@@ -65,7 +65,7 @@ class Call:
         method: Callable[[DecthingsClient, SendProgress], Awaitable[T]],
         verify: Verify[T],
         *,
-        may_repeat: bool = False,
+        may_repeat: bool,
         subject: str = "",
     ) -> T:
         """The result of a method that writes. When the response is lost, `verify` looks for what became of it.

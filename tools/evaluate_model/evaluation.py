@@ -61,7 +61,9 @@ class Evaluator:
         """
         self._known = (await self._call.read(lambda client: client.get_evaluations(self._model_id))).ids()
         return await self._reporting(
-            lambda: self._call.write(lambda client, sending: self._send(client, sending, params), self._find)
+            lambda: self._call.write(
+                lambda client, sending: self._send(client, sending, params), self._find, may_repeat=False
+            )
         )
 
     async def _reporting(self, work: Any) -> Any:

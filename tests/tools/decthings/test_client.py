@@ -6,7 +6,7 @@ import socket
 import struct
 import threading
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -34,7 +34,9 @@ from decthings_mcp.tools.decthings import (
     responses,
 )
 from decthings_mcp.tools.decthings import client_pool as decthings_connections
-from decthings_mcp.tools.decthings.sending import SendProgress, transport_error
+from decthings_mcp.tools.decthings import sending as sending_module
+from decthings_mcp.tools.decthings.client import CURRENT_API_KEY
+from decthings_mcp.tools.decthings.sending import RequestBody, SendProgress, transport_error
 from decthings_mcp.tools.decthings.types import CreateModelParams, ListParams
 from decthings_mcp.tools.decthings.wire import decode_response, encode_response
 from pydantic import SecretStr
@@ -67,6 +69,55 @@ async def test_a_sandbox_is_recognized_by_its_name(
     upstream.reply = created().replace(b"\r\n", f"\r\nServer: {server}\r\n".encode(), 1)
     await client.create_model(PARAMS)
     assert client.in_sandbox is expected
+
+
+async def test_a_client_begins_without_a_judgement_of_its_server_and_key(client_pool: ClientPool) -> None:
+    client = decthings(client_pool, "http://x")
+    assert (client.in_sandbox, client.key_refused) == (False, False)
+
+
+@pytest.mark.parametrize(("code", "refused"), [("bad_credentials", True), ("quota_exceeded", False)])
+async def test_a_key_is_refused_by_one_error_only(
+    code: str, refused: bool, client: DecthingsClient, upstream: Upstream
+) -> None:
+    upstream.reply = frame({"error": {"code": code}})
+    with pytest.raises(ApiError):
+        await client.create_model(PARAMS)
+    assert client.key_refused is refused
+    upstream.reply = b""
+    with pytest.raises(NoResponse):
+        await client.create_model(PARAMS)
+    assert client.key_refused is False
+
+
+async def test_the_url_may_end_with_a_slash(client_pool: ClientPool, upstream: Upstream) -> None:
+    upstream.reply = created()
+    await decthings(client_pool, f"{upstream.url}/").create_model(PARAMS)
+    (request,) = upstream.requests
+    assert (request.path, request.headers["accept-encoding"]) == ("/v0/Model/createModel", "identity")
+
+
+async def test_a_call_is_reported_with_its_time_and_the_key_that_the_log_hides(
+    client_pool: ClientPool, upstream: Upstream
+) -> None:
+    reported: list[tuple[float, Any]] = []
+
+    def on_call(_name: str, _error: Any, _sent: int, seconds: float) -> None:
+        reported.append((seconds, CURRENT_API_KEY.get()))
+
+    upstream.reply = created()
+    key = SecretStr("one")
+    await DecthingsClient(client_pool, upstream.url, key, on_call=on_call).create_model(PARAMS)
+    ((seconds, hidden),) = reported
+    assert 0 < seconds < 60
+    assert hidden is key
+
+
+async def test_a_call_without_an_upload_has_a_limit_of_time(client_pool: ClientPool, upstream: Upstream) -> None:
+    upstream.reply = stay_silent
+    client = DecthingsClient(client_pool, upstream.url, SecretStr("k"), timeouts=Timeouts(request=0.1))
+    with anyio.fail_after(15), pytest.raises(NoResponse, match="TimeoutError"):
+        await client.create_model(PARAMS)
 
 
 async def test_connections_are_reused(client: DecthingsClient, upstream: Upstream) -> None:
@@ -259,10 +310,61 @@ async def test_a_silent_upstream_times_out_with_the_outcome_open(client: Decthin
         await client.call("Model/getModels", {}, timeout=0.05)
 
 
-async def test_a_wait_for_a_model_ends_after_its_own_time(client: DecthingsClient, upstream: Upstream) -> None:
+WAITS: dict[str, Callable[[DecthingsClient], Awaitable[Any]]] = {
+    "waitForModelToBeCreated": lambda client: client.wait_for_model_to_be_created("m", timeout=0.05),
+    "evaluate": lambda client: client.evaluate({"modelId": "m", "params": []}, timeout=0.05),
+    "getFinishedEvaluationResult": lambda client: client.get_finished_evaluation_result("m", "e", timeout=0.05),
+}
+
+
+@pytest.mark.parametrize("wait", [*WAITS.values()], ids=[*WAITS])
+async def test_a_wait_ends_after_its_own_time(
+    wait: Callable[[DecthingsClient], Awaitable[Any]], client: DecthingsClient, upstream: Upstream
+) -> None:
     upstream.reply = stay_silent
     with anyio.fail_after(15), pytest.raises(NoResponse):
-        await client.wait_for_model_to_be_created("m", timeout=0.05)
+        await wait(client)
+
+
+async def test_what_only_reads_has_never_acted(client: DecthingsClient, upstream: Upstream) -> None:
+    upstream.reply = frame({"result": {}})
+    with pytest.raises(InvalidResponse) as caught:
+        await client.get_finished_evaluation_result("m", "e", timeout=5)
+    assert caught.value.may_have_acted is False
+
+
+async def test_a_cancellation_that_was_sent_may_have_acted(client: DecthingsClient, upstream: Upstream) -> None:
+    upstream.reply, sending = b"", SendProgress()
+    with pytest.raises(NoResponse):
+        await client.cancel_evaluation("m", "e", sending)
+    assert sending.may_have_acted
+
+
+async def test_a_response_that_is_nested_too_deeply_leaves_the_outcome_open(
+    client: DecthingsClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("decthings_mcp.tools.decthings.client.redact", fail)
+    upstream.reply = created()
+    with pytest.raises(InvalidResponse, match="nested too deeply") as caught:
+        await client.create_model(PARAMS)
+    assert caught.value.may_have_acted
+
+
+async def test_chunks_grow_while_the_connection_is_fast_and_shrink_while_it_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, sizes = [0.0], list[int]()
+    monkeypatch.setattr(sending_module, "monotonic", lambda: clock[0])
+    body = RequestBody(b"", [Pieces(bytes(8 << 20), size=8 << 20)], SendProgress())
+    async for chunk in body:
+        sizes.append(len(chunk) >> 10)
+        clock[0] += 0.01 if len(sizes) < 7 else 0.2
+    assert sizes[:6] == [64, 128, 256, 512, 1024, 1024]
+    assert sizes[6:13] == [1024, 512, 256, 128, 64, 64, 64]
+    assert sum(sizes) == 8 << 10
 
 
 async def test_a_refused_connection_created_nothing(client_pool: ClientPool) -> None:
