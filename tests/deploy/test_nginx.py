@@ -4,6 +4,7 @@ import re
 import socket
 import subprocess
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -62,6 +63,24 @@ def test_nginx_repeats_no_post_that_reached_a_replica(replicas: list[support.Ups
             assert answer.status_code == 502
             assert "not known" in answer.json()["error"]["message"]
             assert asked(replicas) <= before + 1 + i
+
+
+@needs_nginx
+def test_the_upload_page_understands_what_nginx_says_itself(replicas: list[support.Upstream], tmp_path: Path) -> None:
+    with gateway(tmp_path, *map(port_of, replicas)) as nginx, ThreadPoolExecutor(20) as pool:
+
+        def describe(_: int) -> httpx.Response:
+            return httpx.post(f"{nginx.root}/upload/describe", verify=support.NO_CERTIFICATES)
+
+        responses = pool.map(describe, range(200))
+        refused = next(response for response in responses if response.status_code == 429).json()["error"]
+        assert (refused["code"], refused["outcome"]) == ("too_many_calls", "not_created")
+    for replica in replicas:
+        replica.reply = HANG_UP
+    (tmp_path / "again").mkdir()
+    with gateway(tmp_path / "again", *map(port_of, replicas)) as nginx:
+        lost = httpx.post(f"{nginx.root}/upload", content=b"x", verify=support.NO_CERTIFICATES)
+        assert (lost.status_code, lost.json()["error"]["outcome"]) == (502, "unknown")
 
 
 @needs_nginx

@@ -122,6 +122,7 @@ def test_a_dropped_file_becomes_the_model(person: Person, server: HttpServer, fo
 
 
 def test_the_page_needs_no_mouse(person: Person, server: HttpServer, folder: Path) -> None:
+    person.page.on("filechooser", lambda _: None)  # from now on it is not the system's own
     person.open(link_of(server.url, "by-keyboard"))
     expect(person.page.locator("#go")).to_be_visible()
     person.page.bring_to_front()
@@ -217,6 +218,49 @@ def test_nothing_can_be_chosen_while_an_upload_begins(browser: Browser, folder: 
         person.sees(DONE)
         page.close()
     assert looked.count("createModel") == 1
+
+
+def test_a_model_whose_response_was_lost_is_that_of_the_upload(browser: Browser, folder: Path, tmp_path: Path) -> None:
+    model = {"id": "m-1", "name": "lost", "description": "A test.", "publicAccess": False, "access": "readwrite",
+             "owner": {"type": "user"}, "createdAt": 4_000_000_000_000}  # fmt: skip
+    created = list[bytes]()
+
+    def talk(connection: socket.socket, request: support.Request) -> None:
+        if request.path.endswith("createModel"):
+            created.append(request.body)
+        else:
+            models = [model] if created else []
+            page = {"models": models, "total": len(models), "offset": 0, "limit": 100}
+            connection.sendall(support.frame({"result": page}))
+
+    with support.upstream(talk) as up, keyed_server(up, tmp_path) as server:
+        page = browser.new_page()
+        person = Person(page)
+        person.open(link_of(server.url, "lost"))
+        person.choose(folder / "resnet50.onnx")
+        person.press(UPLOAD)
+        person.sees("The model exists")
+        expect(page.locator("#message")).to_contain_text("this upload made it, and the response was lost")
+        page.close()
+    assert len(created) == 1
+
+
+def test_a_line_that_stands_still_is_noticed(browser: Browser, server: HttpServer, folder: Path) -> None:
+    page = browser.new_page()
+    page.clock.install()
+    with line_to(server) as line:
+        person = Person(page)
+        person.open(line.through(link_of(server.url, "still")))
+        person.choose(folder / "resnet50.onnx")
+        line.stops_after = 4 << 20
+        person.press(UPLOAD)
+        expect(page.locator("#numbers")).to_contain_text(" of 12 MiB · ", timeout=PATIENCE_MS)
+        page.clock.run_for(10_000)
+        expect(page.locator("#numbers")).to_contain_text("Nothing could be sent for")
+        page.clock.run_for(40_000)
+        person.sees("The connection was lost")
+    page.close()
+    assert models_named(folder / "sandbox", "still") == []
 
 
 def test_a_wrong_file_is_refused_and_another_one_taken(person: Person, server: HttpServer, folder: Path) -> None:

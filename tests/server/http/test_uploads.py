@@ -424,3 +424,4 @@ async def test_a_client_that_can_open_pages_is_asked_to(mode: str, action: Any, 
         assert (answer["error"]["code"], answer["error"]["outcome"]) == ("declined", "not_created")
     else:
         assert answer["outcome"] == "waiting_for_upload"
+        assert ("page is open" in answer["nextStep"]) == (action == "accept")
