@@ -116,7 +116,7 @@ class SigningKeys:
             self._open_client = self._open_client or http_client_factory(self._issuer)
             with anyio.fail_after(_FETCH_SECONDS):
                 async with self._open_client() as http:
-                    jwks = await _get(http, await self._jwks_uri(http))
+                    keys = _usable_keys(await _get(http, await self._jwks_uri(http)))
         except Exception as error:  # of any kind: what the authorization server sends may not end this server
             self._is_current = False
             if monotonic() - self._fetched_at > _KEPT_SECONDS:
@@ -126,7 +126,7 @@ class SigningKeys:
             known = len(self._keys)
             _log.error("The keys of %s cannot be fetched: %s. %d keys are known", self._issuer, reason, known)
         else:
-            self._keys, self._is_current, self._fetched_at = _usable_keys(jwks), True, monotonic()
+            self._keys, self._is_current, self._fetched_at = keys, True, monotonic()
             if not self._keys:
                 _log.error("%s lists no key with a kid for %s", self._issuer, ", ".join(ALGORITHMS.values()))
 
@@ -178,7 +178,9 @@ def _metadata_urls(issuer: str) -> tuple[str, str]:
 
 def _usable_keys(jwks: dict[str, Any]) -> dict[tuple[str, str], jwt.PyJWK]:
     listed = jwks.get("keys")
-    found = [_usable_key(key) for key in listed if is_object(key)] if is_list(listed) else []
+    if not is_list(listed):
+        raise _IssuerError("its jwks_uri has no list of keys")
+    found = [_usable_key(key) for key in listed if is_object(key)]
     return {(str(key.key_id), key.algorithm_name): key for key in found if key is not None}
 
 

@@ -134,7 +134,7 @@ class Uploads:
 
 
 async def _look_for(arguments: Mapping[str, Any], services: Services) -> dict[str, Any]:
-    """Whether the model exists, as the page shows it; nothing if that is not known."""
+    """Whether the model exists, as the page shows it: "no", "same", "other", or nothing if that is not known."""
     try:
         client = await services.require_client()
         existing = await retry(lambda: find_existing(client, arguments), services.retry_seconds, idempotent=True)
@@ -142,7 +142,7 @@ async def _look_for(arguments: Mapping[str, Any], services: Services) -> dict[st
         return {"exists": "other"} if error.code == "name_already_used" else {}
     except (DecthingsError, ToolFailure):
         return {}  # the upload reports it
-    return {} if existing is None else {"exists": "same", "existing": existing}
+    return {"exists": "no"} if existing is None else {"exists": "same", "existing": existing}
 
 
 async def _body(request: Request) -> AsyncIterator[bytes]:

@@ -212,7 +212,7 @@ def test_a_cut_line_makes_nothing_and_the_link_works_again(
     link = link_of(server.url, "cut", ANNA)
     half_sent(server, link, FILE).close()
     assert models("cut") == []
-    assert "exists" not in describe(server, link).json()
+    assert describe(server, link).json()["exists"] == "no"
     assert outcome(upload(server, link, FILE)) == "created"
     assert len(models("cut")) == 1
 

@@ -78,6 +78,17 @@ async def test_keys_that_are_all_withdrawn_are_not_valid_any_more(
     assert f"{serving.url} lists no key with a kid for RS256, ES256, EdDSA" in caplog.text
 
 
+@pytest.mark.parametrize("document", [b'{"message": "maintenance"}', b'{"keys": {}}', b"{}"])
+async def test_what_is_no_list_of_keys_withdraws_none(document: bytes, serving: Issuer, no_pauses: None) -> None:
+    keys = SigningKeys(serving.url)
+    async with keys.kept_current():
+        assert await keys.find("rsa", "RS256")
+        serving.raw["/jwks"] = document
+        with pytest.raises(Refusal):
+            await keys.find("next", "RS256")
+        assert await keys.find("rsa", "RS256")
+
+
 async def test_two_keys_may_have_one_id(serving: Issuer) -> None:
     serving.add_key("rsa", ec.generate_private_key(ec.SECP256R1()))
     keys = SigningKeys(serving.url)
