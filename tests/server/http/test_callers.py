@@ -77,9 +77,10 @@ class Company:
     """An authorization server's accounts, in place of the checks of access tokens."""
 
     async def caller_of(self, token: str) -> str:
-        if token != "access-token-of-carl":  # noqa: S105 - of the test
+        names = {"access-token-of-carl": "carl", "access-token-of-dora": "Dora D."}
+        if token not in names:
             raise Refusal(401, "The access token is not valid.")
-        return "carl"
+        return names[token]
 
 
 async def test_a_token_of_the_file_or_an_access_token_lets_a_caller_in(tokens: Credentials) -> None:
@@ -115,7 +116,11 @@ async def test_a_caller_whose_key_is_missing_learns_where_it_comes_from(tokens: 
     keys = tokens._replace(keys=Credentials.load(settings).keys)
     response = await Endpoint(PER_CALLER, keys)(bearer("anna"))
     assert problem_of(response) == (403, 403)
-    assert "no Decthings key for 'anna'" in response.json()["error"]["message"]
+    message = response.json()["error"]["message"]
+    assert "no Decthings key for 'anna'. Ask its operator to add that name, as it is spelled here" in message
+    response = await Endpoint(PER_CALLER, keys, Company())({"Authorization": "Bearer access-token-of-dora"})
+    assert problem_of(response) == (403, 403)
+    assert "for 'Dora D.'. Ask its operator to set --oidc-name-claim" in response.json()["error"]["message"]
 
 
 def test_files_that_are_not_given_are_not_read() -> None:

@@ -29,7 +29,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 ])  # fmt: skip
 def test_a_line_that_is_no_name_and_token_is_refused(line: str, tmp_path: Path) -> None:
     (tmp_path / "tokens").write_text(f"bert {TOKENS['bert']}\n{line}\n")
-    with pytest.raises(SettingsError, match=r"a name and a token on each line.* 16 characters"):
+    with pytest.raises(SettingsError, match=r"a name and a token on each line, .*; line 2 has not.* 16 characters"):
         Tokens(tmp_path / "tokens")
 
 
@@ -76,7 +76,12 @@ def test_a_changed_token_file_is_read_within_a_second_and_logged(
     path.unlink()
     clock["seconds"] += 1
     assert tokens.caller_of("token-of-carl-0123456789") == "carl"
-    assert caplog.messages == [
+    path.write_text("carl\n")
+    clock["seconds"] += 1
+    assert tokens.caller_of("token-of-carl-0123456789") == "carl"
+    *messages, last = caplog.messages
+    assert "line 1 has not" in last
+    assert messages == [
         "The file of --token-file has changed; its lines now: 1",
         "The file of --token-file cannot be used (FileNotFoundError); its previous content stays valid",
     ]
