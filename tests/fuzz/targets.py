@@ -58,7 +58,8 @@ def wire(data: bytes) -> None:
     headers = {"Content-Type": "application/octet-stream"}
     response = httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
     try:
-        assert isinstance(result_of(_LOOP.run(read_reply(response, request_complete=True))[0]), dict)
+        reply, _ = _LOOP.run(read_reply(response, request_complete=True, with_outputs=False))
+        assert isinstance(result_of(reply), dict)
     except (ApiError, InvalidResponse) as error:
         for effect in _EFFECTS:
             _check_answer(failure(error, effect))
