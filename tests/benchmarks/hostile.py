@@ -57,7 +57,7 @@ def _requests() -> dict[str, dict[str, Any]]:
     for what, (item, arguments) in CASES.items():
         encoded = encode(item)
         values = sum(map(encoded.count, (b",", b"[", b"{"))) + 1
-        size = len(encoded) + (10 if what == "unknown fields" else 1)
+        size = len(encoded) + (11 if what == "unknown fields" else 1)
         found[f"{what}, {MEGABYTES} MB"] = arguments([item] * (MEGABYTES * 1_000_000 // size))
         found[f"{what}, {MOST_VALUES:,} values"] = arguments([item] * (MOST_VALUES // values))
     long = "x" * (MEGABYTES * 1_000_000)
