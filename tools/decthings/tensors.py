@@ -42,6 +42,7 @@ _VIEWS_FIT = sys.byteorder == "little"
 _CONTENTS = {"boolean": "true or false", "string": "a string", "binary": "bytes"}
 _NUMBER = 'a number, "inf", "-inf" or "nan"'
 _MAX_DIMENSIONS = 255
+_MAX_SHOWN = 8
 MAX_FORMAT_BYTES = 255
 
 
@@ -111,8 +112,14 @@ def shape_problem(shape: Sequence[int], count: int) -> str | None:
     if (needed := math.prod(shape)) != count:
         # The product of 255 dimensions would be too long to print.
         stated = needed if needed < 1 << 64 else "more than 2^64"
-        return f"has the shape {list(shape)}, which needs {stated} elements, but {count} are given"
+        return f"has the shape {_shown(shape)}, which needs {stated} elements, but {count} are given"
     return None
+
+
+def _shown(shape: Sequence[int]) -> str:
+    if len(shape) <= _MAX_SHOWN:
+        return str(list(shape))
+    return f"[{', '.join(map(str, shape[:_MAX_SHOWN]))}, ...] of {len(shape)} dimensions"
 
 
 def dimensions_problem(shape: Sequence[int]) -> str | None:
