@@ -77,7 +77,7 @@ _OPEN = "open"
 async def ask_to_open(url: str, message: str, call: Call) -> InputRequiredResult | bool:
     """Ask the user to open a page, where the client can do that.
 
-    Returns: the question, when it has to be sent before the call can go on; else whether the user has opened the page.
+    Returns: the question, when it must be sent before the call can go on; else whether the user has opened the page.
 
     Raises:
         UserDeclined

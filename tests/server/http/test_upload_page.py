@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -162,6 +163,7 @@ def test_progress_is_shown_and_an_upload_can_be_cancelled(person: Person, server
         line.stops_after = 4 << 20
         person.press(UPLOAD)
         expect(person.page.locator("#numbers")).to_contain_text(" of 12 MiB · ", timeout=PATIENCE_MS)
+        expect(person.page.locator("#bar")).not_to_have_js_property("value", 0)  # nothing has gone out at first
         assert 0 < float(person.page.locator("#bar").evaluate("bar => bar.value")) < 1
         person.press("Cancel")
         person.sees("Cancelled")
@@ -171,7 +173,17 @@ def test_progress_is_shown_and_an_upload_can_be_cancelled(person: Person, server
 NO_MODELS = support.frame({"result": {"models": [], "total": 0, "offset": 0, "limit": 100}})
 
 
-def test_an_upload_cannot_be_cancelled_when_everything_is_sent(browser: Browser, folder: Path, tmp_path: Path) -> None:
+@contextmanager
+def uploading(person: Person, name: str, talk: support.Reply, folder: Path, tmp_path: Path) -> Generator[None]:
+    """The page after the button was pressed, of a server whose Decthings responds so."""
+    with support.upstream(talk) as up, keyed_server(up, tmp_path) as server:
+        person.open(link_of(server.url, name))
+        person.choose(folder / "resnet50.onnx")
+        person.press(UPLOAD)
+        yield
+
+
+def test_an_upload_cannot_be_cancelled_when_everything_is_sent(person: Person, folder: Path, tmp_path: Path) -> None:
     held = support.HeldReply(support.created())
 
     def talk(connection: socket.socket, request: support.Request) -> None:
@@ -180,20 +192,14 @@ def test_an_upload_cannot_be_cancelled_when_everything_is_sent(browser: Browser,
         else:
             held(connection, request)
 
-    with support.upstream(talk) as up, keyed_server(up, tmp_path) as server:
-        page = browser.new_page()
-        person = Person(page)
-        person.open(link_of(server.url, "waiting"))
-        person.choose(folder / "resnet50.onnx")
-        person.press(UPLOAD)
-        expect(page.locator("#numbers")).to_contain_text("Everything is sent.", timeout=PATIENCE_MS)
-        expect(page.get_by_role("button", name="Cancel")).to_be_disabled()
+    with uploading(person, "waiting", talk, folder, tmp_path):
+        expect(person.page.locator("#numbers")).to_contain_text("Everything is sent.", timeout=PATIENCE_MS)
+        expect(person.page.get_by_role("button", name="Cancel")).to_be_disabled()
         held.released.set()
         person.sees(DONE)
-        page.close()
 
 
-def test_nothing_can_be_chosen_while_an_upload_begins(browser: Browser, folder: Path, tmp_path: Path) -> None:
+def test_nothing_can_be_chosen_while_an_upload_begins(person: Person, folder: Path, tmp_path: Path) -> None:
     held = support.HeldReply(NO_MODELS)
     looked = list[str]()
 
@@ -205,24 +211,18 @@ def test_nothing_can_be_chosen_while_an_upload_begins(browser: Browser, folder: 
         else:
             connection.sendall(NO_MODELS if method == "getModels" else support.created())
 
-    with support.upstream(talk) as up, keyed_server(up, tmp_path) as server:
-        page = browser.new_page()
-        person = Person(page)
-        person.open(link_of(server.url, "once"))
-        person.choose(folder / "resnet50.onnx")
-        person.press(UPLOAD)
+    with uploading(person, "once", talk, folder, tmp_path):
         assert held.started.wait(30)
-        expect(page.locator("#file")).to_be_disabled()
+        expect(person.page.locator("#file")).to_be_disabled()
         person.drop(folder / "cat.png")
-        expect(page.locator("#chosen")).to_contain_text("resnet50.onnx")
-        expect(page.locator("#go")).to_be_disabled()
+        expect(person.page.locator("#chosen")).to_contain_text("resnet50.onnx")
+        expect(person.page.locator("#go")).to_be_disabled()
         held.released.set()
         person.sees(DONE)
-        page.close()
     assert looked.count("createModel") == 1
 
 
-def test_a_model_whose_response_was_lost_is_that_of_the_upload(browser: Browser, folder: Path, tmp_path: Path) -> None:
+def test_a_model_whose_response_was_lost_is_that_of_the_upload(person: Person, folder: Path, tmp_path: Path) -> None:
     model = {"id": "m-1", "name": "lost", "description": "A test.", "publicAccess": False, "access": "readwrite",
              "owner": {"type": "user"}, "createdAt": 4_000_000_000_000}  # fmt: skip
     created = list[bytes]()
@@ -235,35 +235,28 @@ def test_a_model_whose_response_was_lost_is_that_of_the_upload(browser: Browser,
             page = {"models": models, "total": len(models), "offset": 0, "limit": 100}
             connection.sendall(support.frame({"result": page}))
 
-    with support.upstream(talk) as up, keyed_server(up, tmp_path) as server:
-        page = browser.new_page()
-        person = Person(page)
-        person.open(link_of(server.url, "lost"))
-        person.choose(folder / "resnet50.onnx")
-        person.press(UPLOAD)
+    with uploading(person, "lost", talk, folder, tmp_path):
         person.sees("The model exists")
-        expect(page.locator("#message")).to_contain_text(
+        expect(person.page.locator("#message")).to_contain_text(
             "this upload made it, and the response was lost, or another one"
         )
-        page.close()
     assert len(created) == 1
 
 
-def test_a_line_that_stands_still_is_noticed(browser: Browser, server: HttpServer, folder: Path) -> None:
-    page = browser.new_page()
-    page.clock.install()
+def test_a_line_that_stands_still_is_noticed(person: Person, server: HttpServer, folder: Path) -> None:
+    person.page.clock.install()
     with line_to(server) as line:
-        person = Person(page)
         person.open(line.through(link_of(server.url, "still")))
         person.choose(folder / "resnet50.onnx")
         line.stops_after = 4 << 20
         person.press(UPLOAD)
-        expect(page.locator("#numbers")).to_contain_text(" of 12 MiB · ", timeout=PATIENCE_MS)
-        while "Nothing could be sent for" not in page.locator("#numbers").inner_text():  # the last parts are on the way
-            page.clock.run_for(6_000)
-        page.clock.run_for(40_000)
+        expect(person.page.locator("#numbers")).to_contain_text(" of 12 MiB · ", timeout=PATIENCE_MS)
+        while (
+            "Nothing could be sent for" not in person.page.locator("#numbers").inner_text()
+        ):  # the last parts are on the way
+            person.page.clock.run_for(6_000)
+        person.page.clock.run_for(40_000)
         person.sees("The connection was lost")
-    page.close()
     assert models_named(folder / "sandbox", "still") == []
 
 
