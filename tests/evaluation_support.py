@@ -2,7 +2,7 @@
 
 import socket
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,6 @@ sys.modules["onnxruntime"] = sys.modules["ai_edge_litert"] = None
 runpy.run_module("decthings_mcp.tools.local_run.worker", run_name="__main__")
 """
 """The process that runs files, as if their packages were not installed."""
-
-Talk = Callable[[socket.socket, Request], None]
 
 
 def picture(red: int, green: int, blue: int, side: int = 16) -> bytes:
@@ -109,23 +107,20 @@ def failed(**error: Any) -> bytes:
 class Evaluating:
     """A Decthings with one model, m. `evaluate` is sent, or talks itself; other methods are in `others`."""
 
-    evaluate: bytes | Talk
+    evaluate: support.Reply
     takes: Sequence[dict[str, Any]] = ()
     running: list[str] = field(default_factory=list[str])
     finished: list[str] = field(default_factory=list[str])
-    others: dict[str, bytes | Talk] = field(default_factory=dict[str, bytes | Talk])
+    others: dict[str, support.Reply] = field(default_factory=dict[str, support.Reply])
     calls: list[str] = field(default_factory=list[str])
 
-    def __call__(self, connection: socket.socket, request: Request) -> None:
+    def __call__(self, connection: socket.socket, request: Request) -> bytes | None:
         method = request.path.rpartition("/")[2]
         self.calls.append(method)
         reply = self._reply(method)
-        if callable(reply):
-            reply(connection, request)
-        else:
-            connection.sendall(support.closing(reply))
+        return reply(connection, request) if callable(reply) else reply
 
-    def _reply(self, method: str) -> bytes | Talk:
+    def _reply(self, method: str) -> support.Reply:
         if method in self.others:
             return self.others[method]
         if method == "getModels":

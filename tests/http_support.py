@@ -107,15 +107,12 @@ async def connected(url: str, headers: Mapping[str, str] | None = None, **option
 def echoing_upstream() -> Generator[support.Upstream]:
     """A Decthings that refuses, with the key in every place that a response has, and sets a cookie with it."""
 
-    def echo(connection: socket.socket, request: support.Request | None) -> None:
-        while request is not None:  # the connection is kept for whoever comes next
-            key = request.headers["authorization"].removeprefix("Bearer ")
-            params, _ = support.decode_request(request.body)
-            marked = {"mark": params["description"], "echo": [key, {key: key}]}
-            answer = support.frame({"error": {"code": "quota_exceeded", **marked}})
-            connection.sendall(answer.replace(b"\r\n\r\n", f"\r\nSet-Cookie: key={key}\r\n\r\n".encode(), 1))
-            if (request := support.read_request(connection)) is not None:
-                up.requests.append(request)
+    def echo(__: socket.socket, request: support.Request) -> bytes:
+        key = request.headers["authorization"].removeprefix("Bearer ")
+        params, _ = support.decode_request(request.body)
+        marked = {"mark": params["description"], "echo": [key, {key: key}]}
+        answer = support.frame({"error": {"code": "quota_exceeded", **marked}})
+        return answer.replace(b"\r\n\r\n", f"\r\nSet-Cookie: key={key}\r\n\r\n".encode(), 1)
 
     with support.upstream(echo) as up:
         yield up

@@ -46,8 +46,8 @@ class Request:
     body: bytes
 
 
-Reply = bytes | Callable[[socket.socket, Request], None]
-"""The bytes to send before closing, or what to do with the connection."""
+Reply = bytes | Callable[[socket.socket, Request], bytes | None]
+"""What to send, or what decides it by the request. Where that is nothing, the connection ends."""
 
 
 @dataclass
@@ -78,17 +78,10 @@ class Upstream:
         with suppress(OSError), self._secured(connection) as connection:
             while (request := read_request(connection, self.stop_at, *self.slowly)) is not None:
                 self.requests.append(request)
-                if callable(self.reply):
-                    self.reply(connection, request)
+                reply = self.reply(connection, request) if callable(self.reply) else self.reply
+                connection.sendall(reply or b"")
+                if not reply or b"connection: close" in reply.lower():
                     return
-                connection.sendall(self.reply)
-                if b"connection: close" in self.reply.lower():
-                    return
-
-
-def closing(reply: bytes) -> bytes:
-    """The same response, after which the connection is closed."""
-    return reply.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
 
 
 def stay_silent(connection: socket.socket, _: Request) -> None:
@@ -150,10 +143,10 @@ class HeldReply:
         self._reply = reply
         self.started, self.released = threading.Event(), threading.Event()
 
-    def __call__(self, connection: socket.socket, _: Request) -> None:
+    def __call__(self, _: socket.socket, __: Request) -> bytes:
         self.started.set()
         assert self.released.wait(30)
-        connection.sendall(self._reply)
+        return self._reply
 
 
 @contextmanager

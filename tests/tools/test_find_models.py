@@ -90,11 +90,11 @@ async def test_owner_names_are_looked_for_beyond_the_first_page(upstream: suppor
         owner = {"type": "organization", "organizationId": f"o-{number}", "organizationName": f"Org {number}"}
         return {"id": str(number), "name": "n", "owner": owner}
 
-    def talk(connection: socket.socket, request: support.Request) -> None:
+    def talk(__: socket.socket, request: support.Request) -> bytes:
         params, _ = support.decode_request(request.body)
         offset = params.get("offset", 0)
         page = [item(number) for number in range(offset, min(offset + params["limit"], 150))]
-        connection.sendall(support.frame({"result": {"models": page, "total": 150, "offset": offset, "limit": 100}}))
+        return support.frame({"result": {"models": page, "total": 150, "offset": offset, "limit": 100}})
 
     upstream.reply = talk
     async with support.connect_chat(upstream, tmp_path) as chat:

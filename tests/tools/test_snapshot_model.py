@@ -50,7 +50,7 @@ async def test_an_older_snapshot_of_the_name_is_not_the_new_one(sandbox_url: str
     an_hour_ago = models[0] | {"snapshots": [models[0]["snapshots"][0] | {"createdAt": 1}]}
     page = support.frame({"result": {"models": [an_hour_ago], "total": 1, "offset": 0, "limit": 20}})
     dated = page.replace(b"\r\n\r\n", b"\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n\r\n", 1)
-    with support.upstream(lambda c, r: c.sendall(dated if r.path.endswith("getModels") else b"")) as up:
+    with support.upstream(lambda _, request: dated if request.path.endswith("getModels") else None) as up:
         async with support.connect_chat(up, tmp_path) as chat:
             answer = await chat("snapshot_model", **given)
     assert answer["error"]["outcome"] == "unknown"

@@ -40,11 +40,8 @@ async def test_the_longest_wait_ends_with_an_ordinary_result(upstream: support.U
     model = {"id": "m", "name": "n", "beingCreated": True}
     page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 20}})
 
-    def talk(connection: socket.socket, request: support.Request) -> None:
-        if request.path.endswith("getModels"):
-            connection.sendall(page)
-        else:
-            support.stay_silent(connection, request)
+    def talk(connection: socket.socket, request: support.Request) -> bytes | None:
+        return page if request.path.endswith("getModels") else support.stay_silent(connection, request)
 
     upstream.reply = talk
     async with support.connect_chat(upstream, tmp_path, call_seconds=1) as chat:
@@ -64,14 +61,13 @@ async def test_a_creation_that_failed_unnoticed_is_not_reported_as_ready(
     failed = support.frame({"result": {"createModelFailed": {"error": {"code": "exception"}}}})
     waits: list[bytes] = []
 
-    def talk(connection: socket.socket, request: support.Request) -> None:
+    def talk(connection: socket.socket, request: support.Request) -> bytes | None:
         if request.path.endswith("getModels"):
-            connection.sendall(support.closing(page))
-        elif waits:
-            connection.sendall(support.closing(failed))
-        else:
-            waits.append(request.body)
-            connection.sendall(first) if first.startswith(b"HTTP") else support.stay_silent(connection, request)
+            return page
+        if waits:
+            return failed
+        waits.append(request.body)
+        return first if first.startswith(b"HTTP") else support.stay_silent(connection, request)
 
     upstream.reply = talk
     async with support.connect_chat(upstream, tmp_path) as chat:

@@ -186,11 +186,8 @@ def uploading(person: Person, name: str, talk: support.Reply, folder: Path, tmp_
 def test_an_upload_cannot_be_cancelled_when_everything_is_sent(person: Person, folder: Path, tmp_path: Path) -> None:
     held = support.HeldReply(support.created())
 
-    def talk(connection: socket.socket, request: support.Request) -> None:
-        if request.path.endswith("getModels"):
-            connection.sendall(NO_MODELS)
-        else:
-            held(connection, request)
+    def talk(connection: socket.socket, request: support.Request) -> bytes:
+        return NO_MODELS if request.path.endswith("getModels") else held(connection, request)
 
     with uploading(person, "waiting", talk, folder, tmp_path):
         expect(person.page.locator("#numbers")).to_contain_text("Everything is sent.", timeout=PATIENCE_MS)
@@ -203,13 +200,12 @@ def test_nothing_can_be_chosen_while_an_upload_begins(person: Person, folder: Pa
     held = support.HeldReply(NO_MODELS)
     looked = list[str]()
 
-    def talk(connection: socket.socket, request: support.Request) -> None:
+    def talk(connection: socket.socket, request: support.Request) -> bytes:
         method = request.path.rpartition("/")[2]
         looked.append(method)
         if method == "getModels" and looked.count(method) == 3:  # for the link, for the page, and now
-            held(connection, request)
-        else:
-            connection.sendall(NO_MODELS if method == "getModels" else support.created())
+            return held(connection, request)
+        return NO_MODELS if method == "getModels" else support.created()
 
     with uploading(person, "once", talk, folder, tmp_path):
         assert held.started.wait(30)
@@ -227,13 +223,11 @@ def test_a_model_whose_response_was_lost_is_that_of_the_upload(person: Person, f
              "owner": {"type": "user"}, "createdAt": 4_000_000_000_000}  # fmt: skip
     created = list[bytes]()
 
-    def talk(connection: socket.socket, request: support.Request) -> None:
+    def talk(_: socket.socket, request: support.Request) -> bytes | None:
         if request.path.endswith("createModel"):
-            created.append(request.body)
-        else:
-            models = [model] if created else []
-            page = {"models": models, "total": len(models), "offset": 0, "limit": 100}
-            connection.sendall(support.frame({"result": page}))
+            return created.append(request.body)
+        models = [model] if created else []
+        return support.frame({"result": {"models": models, "total": len(models), "offset": 0, "limit": 100}})
 
     with uploading(person, "lost", talk, folder, tmp_path):
         person.sees("The model exists")

@@ -21,17 +21,17 @@ class Cache:
     models: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     snapshots: list[str] = field(default_factory=list[str])
 
-    def __call__(self, connection: socket.socket, request: Request) -> None:
+    def __call__(self, __: socket.socket, request: Request) -> bytes:
         method = request.path.rpartition("/")[2]
         if method == "getModels":
             page = {"models": self.models, "total": len(self.models), "offset": 0, "limit": 100}
-            return connection.sendall(support.frame({"result": page}))
+            return support.frame({"result": page})
         params, _ = support.decode_request(request.body)
         if method == "createModel":
             self.models.append(model(name=params["name"], createdAt=10**15))
         elif method == "snapshotModel":
             self.snapshots.append(params["snapshotName"])
-        return connection.sendall(support.http_response(b"busy", *RETRY_LATER))
+        return support.http_response(b"busy", *RETRY_LATER)
 
 
 def model(**more: Any) -> dict[str, Any]:
@@ -80,15 +80,15 @@ async def test_a_failed_look_at_the_model_before_the_change_leaves_no_doubt(
 async def test_a_model_on_a_later_page_of_the_lookup_is_found(upstream: Upstream, tmp_path: Path) -> None:
     others = [model(id=str(number), access="read", createdAt=1) for number in range(150)]
 
-    def reply(connection: socket.socket, request: Request) -> None:
+    def reply(__: socket.socket, request: Request) -> bytes | None:
         if request.path.endswith("createModel"):
-            return
+            return None
         params, _ = support.decode_request(request.body)
         models = [*others, model(createdAt=10**15)]
         offset, limit = params["offset"], params["limit"]
         page = {"models": models[offset : offset + limit], "total": len(models), "offset": offset, "limit": limit}
         headers = ("200 OK", "application/octet-stream", "Date: Mon, 23 Nov 2026 00:00:00 GMT")
-        connection.sendall(support.http_response(support.encode_response({"result": page}), *headers))
+        return support.http_response(support.encode_response({"result": page}), *headers)
 
     upstream.reply = reply
     async with support.connect_chat(upstream, tmp_path) as chat:
@@ -100,9 +100,7 @@ async def test_a_model_of_an_organization_is_not_the_one_that_was_asked_for(upst
     organization = {"type": "organization", "organizationId": "o", "organizationName": "acme"}
     page = {"models": [model(owner=organization, createdAt=1)], "total": 1, "offset": 0, "limit": 100}
     listed = support.frame({"result": page})
-    upstream.reply = lambda connection, request: connection.sendall(
-        listed if request.path.endswith("getModels") else b""
-    )
+    upstream.reply = lambda _, request: listed if request.path.endswith("getModels") else None
     async with support.connect_chat(upstream, tmp_path) as chat:
         error = (await chat.create({"name": "n", "description": "d", "options": CODE}))["error"]
     assert (error["outcome"], "existing" in error["lookUp"]) == ("unknown", False)

@@ -1,6 +1,5 @@
 """Which calls are repeated by themselves, and which are not."""
 
-import socket
 from itertools import count
 from pathlib import Path
 
@@ -33,10 +32,7 @@ def refuse_at_first(refusal: bytes, times: int) -> support.Reply:
     """Refuses so often, then creates."""
     left = [refusal] * times
 
-    def talk(connection: socket.socket, _: support.Request) -> None:
-        connection.sendall(left.pop() if left else support.created())
-
-    return talk
+    return lambda _, __: left.pop() if left else support.created()
 
 
 @pytest.mark.parametrize("refusal", [
@@ -69,7 +65,7 @@ async def test_a_lasting_refusal_reports_the_time_to_wait(
 async def test_a_call_that_only_reads_is_retried_after_any_fault(upstream: Upstream, tmp_path: Path) -> None:
     page = support.frame({"result": {"models": [], "total": 0, "offset": 0, "limit": 20}})
     left = [b"", support.http_response(b"", "502 Bad Gateway")]
-    upstream.reply = lambda connection, _: connection.sendall(left.pop() if left else page)
+    upstream.reply = lambda _, __: left.pop() if left else page
     retried = Retries()
     async with support.connect_chat(upstream, tmp_path) as chat:
         result = await chat.client.call_tool("find_models", {}, progress_callback=retried)

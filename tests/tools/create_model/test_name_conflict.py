@@ -104,7 +104,7 @@ async def test_a_model_that_decthings_describes_badly_is_not_handed_over(chat: C
              "language": "go"}  # fmt: skip
     page = support.frame({"result": {"models": [model], "total": 1, "offset": 0, "limit": 100}})
     taken = support.frame({"error": {"code": "name_already_used"}})
-    upstream.reply = lambda connection, request: connection.sendall(page if "getModels" in request.path else taken)
+    upstream.reply = lambda _, request: page if "getModels" in request.path else taken
     answer = await chat.create(CREATE)
     assert ("result" in answer, answer["error"]["code"]) == (False, "name_already_used")
     assert answer["error"]["message"].startswith("A model of this name exists, and it is what you asked for. If")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from create_model_arguments import LAUNCHER, with_params
-from support import Chat, Upstream, frame
+from support import Chat, Upstream, created, frame, http_response
 
 pytestmark = pytest.mark.anyio
 
@@ -79,9 +79,6 @@ ONE = {"learningRate": 1}
     [{"id": "m", "snapshots": [{"id": "s", "parameterDefinitions": {"createState": [{"name": "x", "rules": 7}]}}]}],
 ])  # fmt: skip
 async def test_what_cannot_be_read_of_the_source_stops_nothing(models: Any, chat: Chat, upstream: Upstream) -> None:
-    created = upstream.reply
-    read = frame({"result": {"models": models, "total": 1}}) if models is not None else b"HTTP/1.1 500 Oh\r\n\r\n"
-    upstream.reply = lambda connection, request: connection.sendall(
-        created if request.path.endswith("createModel") else read  # pyright: ignore[reportArgumentType]
-    )
+    read = frame({"result": {"models": models, "total": 1}}) if models is not None else http_response(b"", "500 Oh")
+    upstream.reply = lambda _, request: created() if request.path.endswith("createModel") else read
     assert (await chat.create(with_params(inline("x"))))["outcome"] == "created"

@@ -132,10 +132,10 @@ async def test_a_crash_leaves_the_outcome_open(
 async def test_a_crash_spares_other_calls(chat: Chat, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     crashed, started, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
 
-    def wait_for_the_crash(connection: socket.socket, _: support.Request) -> None:
+    def wait_for_the_crash(_: socket.socket, __: support.Request) -> bytes:
         loop.call_soon_threadsafe(started.set)
         assert crashed.wait(30)
-        connection.sendall(support.created())
+        return support.created()
 
     upstream.reply = wait_for_the_crash
     other = asyncio.create_task(chat.create(arguments(CODE)))

@@ -234,10 +234,10 @@ async def test_a_response_with_outputs_may_take_longer_and_be_larger(
     monkeypatch.setattr(responses, "MAX_SECONDS", 0.01)
     monkeypatch.setattr(responses, "MAX_BYTES", 100)
 
-    def respond_slowly(connection: socket.socket, _: Request) -> None:
+    def respond_slowly(connection: socket.socket, _: Request) -> bytes:
         connection.sendall(outputs[:-1])
         threading.Event().wait(0.2)
-        connection.sendall(outputs[-1:])
+        return outputs[-1:]
 
     upstream.reply = respond_slowly
     assert await client.call_with_outputs("Model/evaluate", {}) == ({"x": "y" * 100}, [])
@@ -606,15 +606,12 @@ async def test_calls_beyond_the_connections_are_told_and_those_that_last_have_th
     full = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def answer_or_not(connection: socket.socket, request: Request) -> None:
+    def answer_or_not(connection: socket.socket, request: Request) -> bytes | None:
         if request.path.endswith("getDatasets"):
-            # It is closed next: without the header the next call could be sent on it.
-            empty = encode_response({"result": {"datasets": [], "total": 0}})
-            connection.sendall(http_response(empty, "200 OK", "application/octet-stream", "Connection: close"))
-            return
+            return frame({"result": {"datasets": [], "total": 0}})
         if len(upstream.requests) == 4:
             loop.call_soon_threadsafe(full.set)
-        stay_silent(connection, request)
+        return stay_silent(connection, request)
 
     upstream.reply = answer_or_not
     async with (

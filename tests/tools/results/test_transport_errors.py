@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 async def test_an_unusable_response_has_code_and_outcome(
     reply: bytes, code: str, outcome: str, members: dict[str, Any], chat: Chat, upstream: Upstream
 ) -> None:
-    upstream.reply = lambda connection, _: connection.sendall(reply)
+    upstream.reply = reply
     answered = await chat.create(CREATE)
     error = answered["error"]
     retryable = error["httpStatus"] != 404 if members else True
