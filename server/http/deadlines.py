@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS = 10.0
-BODY_SECONDS = 2.0
+BODY_SECONDS = 5.0
 RESPONSE_SECONDS = 30.0
 _LAST_REQUEST_SECONDS = 1.0
 _CLOSE = (b"connection", b"close")
@@ -38,22 +38,45 @@ class _Deadline:
             self._timer = None
 
 
+class _Transport:
+    """A transport that is closed by a function of its protocol."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport = transport
+        self.close = close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class DeadlineProtocol(H11Protocol):
     """One connection of a client."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._head, self._body, self._response = _Deadline(), _Deadline(), _Deadline()
+        self._lingers = False
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._head.start(HEAD_SECONDS, self.transport.close)
+        self._close_transport = transport.close
+        super().connection_made(cast("asyncio.Transport", _Transport(transport, self._close)))
+        self._head.start(HEAD_SECONDS, self._close_transport)
+
+    def _close(self) -> None:
+        """Close when the rest of the body has been received: a client that is still sending would lose the response."""
+        if self._lingers or self.conn.their_state is not h11.SEND_BODY:
+            self._close_transport()
+            return
+        self._lingers = True
+        self.transport.write_eof()
 
     def data_received(self, data: bytes) -> None:
+        if self._lingers:
+            return
         super().data_received(data)
         # Between requests, uvicorn's own timeout for idle connections applies until the first byte.
         if not self._is_busy() and self.conn.trailing_data[0]:
-            self._head.start(HEAD_SECONDS, self.transport.close)
+            self._head.start(HEAD_SECONDS, self._close_transport)
         else:
             self._head.cancel()
 
@@ -82,18 +105,18 @@ class DeadlineProtocol(H11Protocol):
         if not self._is_busy():
             asyncio.get_running_loop().call_later(_LAST_REQUEST_SECONDS, self._close_if_idle)
         elif self.scope["method"] == "GET":
-            self.transport.close()  # a stream for messages from the server never ends by itself
+            self._close_transport()  # a stream for messages from the server never ends by itself
         else:
             super().shutdown()
 
     def _close_if_idle(self) -> None:
         if not self._is_busy():
-            self.transport.close()
+            self._close_transport()
 
     def _close_if_body_is_missing(self) -> None:
         self._body.cancel()
         if self.conn.their_state is h11.SEND_BODY:
-            self.transport.close()
+            self._close_transport()
 
     def _is_busy(self) -> bool:
         cycle: Any = self.cycle  # None before the first request

@@ -82,16 +82,34 @@ def test_the_body_of_a_refused_request_is_not_waited_for(tmp_path: Path, monkeyp
     assert answer.startswith(b"HTTP/1.1 400")
 
 
+def test_a_client_that_reads_only_after_sending_everything_reads_why_it_was_refused(tmp_path: Path) -> None:
+    size = 16 << 20
+    with served(tmp_path) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % size)
+        for _ in range(16):
+            connection.sendall(bytes(size >> 4))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+
+
+def test_a_refused_request_without_end_is_not_received_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BODY_SECONDS", 0.1)
+    with served(tmp_path) as connection:
+        connection.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % (1 << 40))
+        with pytest.raises(ConnectionError):
+            send_without_end(connection, bytes(1 << 20))
+
+
 def test_a_client_that_does_not_read_is_disconnected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "RESPONSE_SECONDS", 0.1)
     with served(tmp_path, buffer=4096) as connection, pytest.raises(ConnectionError):
-        ask_without_end(connection)
+        send_without_end(connection, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
 
 
-def ask_without_end(connection: socket.socket) -> None:
-    """Responses pile up, and nobody takes them."""
+def send_without_end(connection: socket.socket, data: bytes) -> None:
     while True:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
+        connection.sendall(data)
 
 
 def test_headers_beyond_the_limit_are_refused_though_they_come_at_once(tmp_path: Path) -> None:

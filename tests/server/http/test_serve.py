@@ -78,10 +78,8 @@ def test_a_host_or_an_origin_that_is_not_named_is_refused(server: HttpServer) ->
 def test_the_log_has_nothing_that_a_terminal_obeys(server: HttpServer) -> None:
     for line in ("Host: evil\x1b[2J", "Host: 127.0.0.1\r\nOrigin: https://evil.example\x1b[31m"):
         with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
-            request = (
-                "POST /mcp HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 0\r\nConnection: close\r\n"
-            )
-            connection.sendall(f"{request}{line}\r\n\r\n".encode())
+            head = ["POST /mcp HTTP/1.1", "Content-Type: application/json", "Content-Length: 0", "Connection: close"]
+            connection.sendall("\r\n".join([*head, line, "", ""]).encode())
             while connection.recv(65536):
                 pass
     while "Invalid Origin header" not in "".join(server.lines):
