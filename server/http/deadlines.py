@@ -99,7 +99,10 @@ class DeadlineProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """Serve one last request on idle connections: a proxy may just be sending it."""
+        """Serve one last request on idle connections: a proxy may just be sending it.
+
+        Responses say that their connection is closed, also those to requests that are in progress.
+        """
         if _CLOSE not in self.server_state.default_headers:
             self.server_state.default_headers = [*self.server_state.default_headers, _CLOSE]
         if not self._is_busy():
@@ -107,6 +110,7 @@ class DeadlineProtocol(H11Protocol):
         elif self.scope["method"] == "GET":
             self._close_transport()  # a stream for messages from the server never ends by itself
         else:
+            cast("Any", self.cycle).default_headers = self.server_state.default_headers
             super().shutdown()
 
     def _close_if_idle(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
@@ -47,8 +48,30 @@ def serve_http(settings: Settings, http: HttpSettings) -> int:
             with _metrics_of_workers(http):
                 Multiprocess(config, [listening]).run()
         else:
-            uvicorn.Server(config).run([listening])
+            Server(config).run([listening])
     return 0
+
+
+class Server(uvicorn.Server):
+    """A server that ends without a loss to clients that connect meanwhile."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # The system has taken these, and would reset them with the listening socket.
+        waiting = [connection for listening in sockets or () for connection in _accept_waiting(listening)]
+        for server in self.servers:
+            server.close()
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._create_protocol, connection)
+        await super().shutdown(sockets)
+
+    def _create_protocol(self) -> DeadlineProtocol:
+        return DeadlineProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _accept_waiting(listening: socket.socket) -> Iterator[socket.socket]:
+    with suppress(BlockingIOError):
+        while True:
+            yield listening.accept()[0]
 
 
 def listen(host: str, port: int) -> socket.socket:

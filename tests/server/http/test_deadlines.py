@@ -33,7 +33,7 @@ def served(data: Path, buffer: int | None = None) -> Generator[socket.socket]:
     listening = http_module.listen("127.0.0.1", 0)
     if buffer is not None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-    server = uvicorn.Server(http_module.uvicorn_config(settings, HttpSettings()))
+    server = http_module.Server(http_module.uvicorn_config(settings, HttpSettings()))
     SERVERS.append(server)
     thread = threading.Thread(target=server.run, args=([listening],))
     thread.start()
@@ -138,6 +138,28 @@ def test_a_request_on_a_kept_connection_during_shutdown_is_served(tmp_path: Path
             answer += more
     assert b"200 OK" in answer
     assert b"connection: close" in answer.lower()
+
+
+def test_a_client_that_the_system_has_taken_during_shutdown_is_served(tmp_path: Path) -> None:
+    with served(tmp_path) as connection:
+        ask = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        connection.sendall(ask)
+        assert b"200 OK" in connection.recv(1000)
+        stop_accepting(SERVERS[-1])
+        with socket.create_connection(connection.getpeername(), 10) as waiting:
+            waiting.sendall(ask)
+            SERVERS[-1].should_exit = True
+            assert b"200 OK" in waiting.recv(1000)
+
+
+def stop_accepting(server: uvicorn.Server) -> None:
+    """Clients that connect wait from here on."""
+    done = threading.Event()
+    for each in server.servers:
+        for listening in each.sockets:
+            each.get_loop().call_soon_threadsafe(each.get_loop().remove_reader, listening.fileno())
+        each.get_loop().call_soon_threadsafe(done.set)
+    assert done.wait(10)
 
 
 def listens(address: tuple[str, int]) -> bool:

@@ -176,14 +176,19 @@ def end_meanwhile(server: HttpServer, held: support.HeldReply, number: signal.Si
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_call_in_progress_is_finished_before_shutdown(number: signal.Signals, status: int, tmp_path: Path) -> None:
-    held, answers = support.HeldReply(support.created()), list[Any]()
+    held, responses = support.HeldReply(support.created()), list[httpx.Response]()
     with support.upstream(held) as up, keyed_server(up, tmp_path) as server:
-        calling = threading.Thread(target=lambda: answers.append(call(server.url, "create_model", CREATE)))
+
+        def create() -> None:
+            responses.append(post(server.url, "tools/call", name="create_model", arguments=CREATE))
+
+        calling = threading.Thread(target=create)
         calling.start()
         end_meanwhile(server, held, number)
         calling.join(30)
         assert server.process.wait(30) == status
-    assert answers[0]["result"]["structuredContent"]["outcome"] == "created"
+    assert responses[0].json()["result"]["structuredContent"]["outcome"] == "created"
+    assert responses[0].headers["connection"] == "close"  # or a proxy would send the next request on it
 
 
 @pytest.mark.slow
