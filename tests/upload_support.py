@@ -133,6 +133,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 @contextmanager
 def line_to(server: HttpServer) -> Generator[Line]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)  # or it would hold most of a small file
         line = Line(server.port, listening.getsockname()[1])
         with support.serve(listening, line.talk):
             yield line

@@ -118,16 +118,21 @@ class Receipts:
     """What was uploaded by link lately, in this process. Only a memory: another process cannot know it."""
 
     def __init__(self) -> None:
-        self._receipts = OrderedDict[tuple[str, str, str], dict[str, Any]]()
+        self._receipts = OrderedDict[Any, dict[str, Any]]()
 
-    def keep(self, caller: str, model_id: str, format_: str, receipt: dict[str, Any]) -> None:
-        self._receipts[caller, model_id, format_] = receipt
+    def keep(self, caller: str, model_id: str, role: Mapping[str, str], receipt: dict[str, Any]) -> None:
+        """
+        Args:
+            role: what the file is to the model, which Decthings does not return.
+            receipt: members of the result.
+        """
+        self._receipts[caller, model_id, *role.items()] = receipt
         if len(self._receipts) > _MAX_RECEIPTS:
             self._receipts.popitem(last=False)
 
-    def find(self, caller: str, model_id: str, format_: str) -> dict[str, Any] | None:
-        """The receipt, if the model was uploaded in this format: Decthings does not return that of a model."""
-        return self._receipts.get((caller, model_id, format_))
+    def find(self, caller: str, model_id: str, role: Mapping[str, str]) -> dict[str, Any] | None:
+        """The receipt, if the file of the model was uploaded in this role."""
+        return self._receipts.get((caller, model_id, *role.items()))
 
 
 _MAX_RECEIPTS = 1_000

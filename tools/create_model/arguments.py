@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
-from ..arguments.binary_data import SourceArgument, UploadableArgument
+from ..arguments.binary_data import UploadableArgument, UploadByLink
 from ..arguments.reader import Reader, TaggedUnion
 from ..arguments.tensors import TensorArgument
 from ..arguments.validation import invalid
@@ -49,7 +49,7 @@ class CreateStateArgument(TypedDict):
 
 class StateFileArgument(TypedDict):
     key: str
-    data: SourceArgument
+    data: UploadableArgument
 
 
 def _within_frame(files: list[StateFileArgument]) -> list[StateFileArgument]:
@@ -61,6 +61,8 @@ def _within_frame(files: list[StateFileArgument]) -> list[StateFileArgument]:
         if key in earlier:
             raise invalid("has the same key as an earlier file", at=(index,))
         earlier.add(key)
+        if isinstance(files[index]["data"], UploadByLink) and len(files) > 1:
+            raise invalid('can be {"upload": true} only where it is the only file', at=(index, "data"))
     return files
 
 

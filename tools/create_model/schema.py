@@ -69,6 +69,8 @@ _LAUNCHER = object_of(
 
 _PARAMS = "By the source's parameterDefinitions.createState."
 
+_STATE_FILE = object_of({"key": string(), "data": _source(upload=described("boolean"))}, ("key", "data"))
+
 _INITIAL_STATE = object_of(
     {
         "method": string(
@@ -78,7 +80,7 @@ _INITIAL_STATE = object_of(
         "name": string(),
         "params": list_of(object_of({"name": string(), "data": _PROVIDER_DATA}, ("name", "data")), _PARAMS),
         "launcherSpec": _LAUNCHER,
-        "data": list_of(object_of({"key": string(), "data": _source()}, ("key", "data")), "Files."),
+        "data": list_of(_STATE_FILE),
     },
     ("method",),
     "For basedOnModelSnapshot.",

@@ -5,7 +5,7 @@ Nothing is remembered meanwhile. When the same call is made again, the model's n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from mcp_types import InputRequiredResult
@@ -16,7 +16,7 @@ from ..calls.confirmation import ask_to_open
 from ..calls.services import UploadLink
 from ..decthings import ApiError, DecthingsClient, types
 from ..results.errors import NoUploadLink
-from ..results.text import sanitize, single_line
+from ..results.text import join_words, sanitize, single_line
 from ..results.tool_result import Success
 from . import schema
 from .arguments import CreateModelArguments
@@ -27,8 +27,9 @@ _UNDEFINED = " It was created without parameterDefinitions; update_model sets th
 
 
 def is_by_link(arguments: CreateModelArguments) -> bool:
-    options = arguments["options"]
-    return options["type"] == "upload" and isinstance(options["data"], UploadByLink)
+    options: Mapping[str, Any] = arguments["options"]
+    entries = [options] if options["type"] == "upload" else options.get("initialState", {}).get("data", [])
+    return any(isinstance(entry["data"], UploadByLink) for entry in entries)
 
 
 async def offer_link(arguments: CreateModelArguments, call: Call) -> Success | InputRequiredResult:
@@ -57,12 +58,29 @@ async def offer_link(arguments: CreateModelArguments, call: Call) -> Success | I
 
 def _without_file(arguments: CreateModelArguments) -> dict[str, Any]:
     """All of the arguments but the file: JSON."""
-    options = {name: value for name, value in arguments["options"].items() if name != "data"}
-    return {**arguments, "options": options}
+    return _change(arguments, lambda entry: {name: value for name, value in entry.items() if name != "data"})
 
 
 def with_file(arguments: Mapping[str, Any], file: Any) -> types.CreateModelParams:
-    return cast(types.CreateModelParams, {**arguments, "options": {**arguments["options"], "data": file}})
+    return cast(types.CreateModelParams, _change(arguments, lambda entry: {**entry, "data": file}))
+
+
+def _change(arguments: Mapping[str, Any], change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """The arguments with another entry for the file: the options, or the one file of an initial state."""
+    options = arguments["options"]
+    if options["type"] == "upload":
+        return {**arguments, "options": change(options)}
+    state = options["initialState"]
+    changed = {**state, "data": [change(entry) for entry in state["data"]]}
+    return {**arguments, "options": {**options, "initialState": changed}}
+
+
+def role_of_file(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """`format` of a model file, or `key` of a file of an initial state."""
+    options = arguments["options"]
+    if options["type"] == "upload":
+        return {"format": options["format"]}
+    return {"key": options["initialState"]["data"][0]["key"]}
 
 
 async def find_existing(client: DecthingsClient, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -87,17 +105,15 @@ def _existing_result(arguments: CreateModelArguments, existing: Mapping[str, Any
     model_id, creating = existing["modelId"], existing["beingCreated"]
     fields: dict[str, Any] = {"result": {"modelId": model_id, "isNowCreating": creating}}
     name = sanitize(arguments["name"], 100)
-    format_ = _without_file(arguments)["options"]["format"]
-    receipt = call.services.receipts.find(call.services.caller.name, model_id, format_)
+    receipt = call.services.receipts.find(call.services.caller.name, model_id, role_of_file(arguments))
     if receipt is not None:
         headline = f'Created the model "{name}" from the file that the user uploaded.'
-        defined = "parameterDefinitions" in arguments["options"]
-        return Success(
-            headline, {**fields, "upload": receipt}, schema.NEXT_STEPS[creating] + ("" if defined else _UNDEFINED)
-        )
+        options = arguments["options"]
+        undefined = options["type"] == "upload" and "parameterDefinitions" not in options
+        return Success(headline, {**fields, **receipt}, schema.NEXT_STEPS[creating] + (_UNDEFINED if undefined else ""))
     headline = (
-        f'A model "{name}" exists and is as requested, as far as Decthings returns it: its format and data cannot be '
-        "compared."
+        f'A model "{name}" exists and is as requested, as far as Decthings returns it: its '
+        f"{join_words(existing['notCompared'], 'and')} cannot be compared."
     )
     next_step = (
         f"If the user has uploaded the file, this is the model. {schema.NEXT_STEPS[creating]} If not, the name was "

@@ -24,7 +24,7 @@ from .arguments import CreateModelArguments
 from .lost_response import verify_created
 from .name_conflict import explain_conflict, model_exists
 from .tool import created_result
-from .upload_link import find_existing, with_file
+from .upload_link import find_existing, role_of_file, with_file
 
 _log = logging.getLogger(__name__)
 
@@ -66,9 +66,10 @@ async def _create(
             if error.code != "name_already_used":
                 raise
             raise await explain_conflict(error, params, client) from None
-    result = created_result(cast(CreateModelArguments, arguments), created, {"data": file}, evidence)
-    model_id, format_ = result.fields["result"]["modelId"], arguments["options"]["format"]
-    services.receipts.keep(services.caller.name, model_id, format_, result.fields["upload"])
+    role = role_of_file(arguments)
+    result = created_result(cast(CreateModelArguments, arguments), created, {role.get("key", "data"): file}, evidence)
+    receipt = {name: result.fields[name] for name in ("upload", "uploads") if name in result.fields}
+    services.receipts.keep(services.caller.name, result.fields["result"]["modelId"], role, receipt)
     return result, evidence
 
 

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from ....tools.calls.retries import retry
 from ....tools.calls.services import CALLER, Caller, Services
-from ....tools.create_model.upload_link import find_existing
+from ....tools.create_model.upload_link import find_existing, role_of_file
 from ....tools.create_model.uploaded_file import create_from_upload
 from ....tools.decthings import ApiError, DecthingsError, SendProgress, UploadInterrupted
 from ....tools.files.streamed import StreamedFile
@@ -76,12 +76,12 @@ class Uploads:
             existing = await _look_for(link.arguments, services)
         except LinkRefused as refusal:
             return _refused(refusal)
-        options = link.arguments["options"]
+        role = {name: sanitize(value, 200) for name, value in role_of_file(link.arguments).items()}
         return JSONResponse(
             {
                 "name": sanitize(link.arguments["name"], 200),
                 "description": sanitize(link.arguments["description"]),
-                "format": options["format"],
+                **role,
                 "public": link.arguments.get("publicAccess", False),
                 "caller": _name_of(link.caller),
                 "sandbox": services.in_sandbox,
@@ -99,7 +99,7 @@ class Uploads:
         except LinkRefused as refusal:
             return _refused(refusal)
         services = self._services().for_caller(link.caller)
-        check_as = link.arguments["options"]["format"] if services.check_uploads else None
+        check_as = link.arguments["options"].get("format") if services.check_uploads else None
         sending = SendProgress()
         try:
             with StreamedFile(size, _body(request), check_as) as file:

@@ -124,6 +124,17 @@ def test_a_dropped_file_becomes_the_model(person: Person, server: HttpServer, fo
     person.sees("The model exists")
 
 
+def test_the_file_of_an_initial_state_is_uploaded(person: Person, server: HttpServer, folder: Path) -> None:
+    state = {"method": "upload", "name": "s", "data": [{"key": "weights", "data": {"upload": True}}]}
+    options = {**support.EXAMPLE_SNAPSHOT, "initialState": state}
+    person.open(link_of(server.url, "with-state", options=options))
+    expect(person.page.locator("#about")).to_contain_text("File of the initial state")
+    expect(person.page.locator("#about")).to_contain_text("weights")
+    person.choose(folder / "cat.png")
+    person.press(UPLOAD)
+    person.sees(DONE)
+
+
 def test_the_page_needs_no_mouse(person: Person, server: HttpServer, folder: Path) -> None:
     person.page.on("filechooser", lambda _: None)  # from now on it is not the system's own
     person.open(link_of(server.url, "by-keyboard"))

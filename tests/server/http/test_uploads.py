@@ -30,7 +30,7 @@ from simulated_decthings import FINE, Simulation, Weather
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.types import Message, Receive
-from support import Upstream
+from support import EXAMPLE_SNAPSHOT, Upstream
 from upload_support import (
     ask,
     by_link,
@@ -81,6 +81,38 @@ def test_an_uploaded_file_makes_the_model(server: HttpServer, models: Callable[[
     again = ask(server.url, "plain", ANNA)
     assert (again["outcome"], again["result"]["modelId"]) == ("created", models("plain")[0])
     assert again["upload"] == {"bytes": len(FILE), "sha256": sha256(FILE).hexdigest()}
+
+
+def by_link_state(key: str) -> dict[str, Any]:
+    state = {"method": "upload", "name": "s", "data": [{"key": key, "data": {"upload": True}}]}
+    return {**EXAMPLE_SNAPSHOT, "initialState": state}
+
+
+def test_the_file_of_an_initial_state_is_uploaded_by_link(server: HttpServer) -> None:
+    link = link_of(server.url, "state", ANNA, options=by_link_state("weights"))
+    shown = describe(server, link).json()
+    assert (shown["key"], "format" in shown) == ("weights", False)
+    assert outcome(upload(server, link, b"no model file")) == "created"
+    again = ask(server.url, "state", ANNA, options=by_link_state("weights"))
+    receipt = {"key": "weights", "bytes": 13, "sha256": sha256(b"no model file").hexdigest()}
+    assert (again["outcome"], again["uploads"]) == ("created", [receipt])
+    another = ask(server.url, "state", ANNA, options=by_link_state("other"))
+    assert (another["outcome"], "uploads" in another) == ("exists", False)
+    assert describe(server, link).json()["exists"] == "same"
+
+
+def test_the_file_of_an_initial_state_is_sent_under_its_key(tmp_path: Path) -> None:
+    nothing = support.frame({"result": {"models": [], "total": 0}})
+    with support.upstream() as up, keyed_server(up, tmp_path) as server:
+        up.reply = lambda _, request: nothing if "getModels" in request.path else support.created()
+        answer = upload(server, link_of(server.url, "state", options=by_link_state("weights")), b"some bytes")
+    assert outcome(answer) == "created"
+    params, blobs = up.last_call()
+    assert params["options"] == {
+        **EXAMPLE_SNAPSHOT,
+        "initialState": {"method": "upload", "name": "s", "stateKeyNames": ["weights"]},
+    }
+    assert blobs == [b"some bytes"]
 
 
 def test_a_link_is_in_no_log_but_its_caller_is(server: HttpServer) -> None:

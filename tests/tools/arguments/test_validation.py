@@ -83,6 +83,10 @@ WRONG: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         from_snapshot({"method": "upload", "name": "s", "data": [
             {"key": "k", "data": {"base64": "AA=="}}, {"key": "k", "data": {"base64": "AA=="}}]}),
         [problem("options.initialState.data[1]", "has the same key as an earlier file")]),
+    "a link next to another file": (
+        from_snapshot({"method": "upload", "name": "s", "data": [
+            {"key": "k", "data": {"base64": "AA=="}}, {"key": "l", "data": {"upload": True}}]}),
+        [problem("options.initialState.data[1].data", 'can be {"upload": true} only where it is the only file')]),
     "both path and base64": (arguments({"type": "upload", "format": "onnx", "data": {"path": "p", "base64": "AA=="}}),
         [problem("options.data", "needs exactly one of path and base64", allowed=["path", "base64"])]),
     "invalid base64": (arguments({"type": "upload", "format": "onnx", "data": {"base64": "A A="}}),

@@ -93,7 +93,7 @@ def values(node: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:
     if "enum" in node:
         return st.sampled_from(node["enum"])
     if node["type"] == "array":
-        return st.lists(values(node["items"], f"{path}[]"), max_size=2, unique_by=_key)
+        return st.lists(values(node["items"], f"{path}[]"), max_size=2, unique_by=_key).filter(_alone_if_by_link)
     if node["type"] != "object":
         return _LEAVES[node["type"]]
     properties = {name: values(member, f"{path}.{name}") for name, member in node["properties"].items()}
@@ -119,6 +119,10 @@ def values(node: dict[str, Any], path: str = "") -> st.SearchStrategy[Any]:
         {name: properties[name] for name in filled},
         optional={name: strategy for name, strategy in properties.items() if name not in filled},
     )
+
+
+def _alone_if_by_link(items: list[Any]) -> bool:
+    return len(items) < 2 or all(not isinstance(item, dict) or item.get("data") != {"upload": True} for item in items)
 
 
 def _key(item: Any) -> Any:

@@ -37,10 +37,9 @@ async def test_fields_that_are_filled_in_for_completeness_make_no_difference(san
     assert answer["error"]["code"] == "file_not_found"
 
 
-async def test_state_files_are_not_uploaded_by_link(sandbox_chat: Chat) -> None:
+async def test_a_link_for_the_file_of_an_initial_state_exists_only_over_http(sandbox_chat: Chat) -> None:
     state = {"method": "upload", "name": "s", "data": [{"key": "k", "data": {"upload": True}}]}
     answer = await sandbox_chat.create(
         {"name": "n", "description": "d", "options": {**EXAMPLE_SNAPSHOT, "initialState": state}}
     )
-    (problem,) = answer["error"]["problems"]
-    assert (problem["path"], problem["allowed"]) == ("options.initialState.data[0].data", ["path", "base64"])
+    assert answer["error"]["code"] == "no_upload_link"
