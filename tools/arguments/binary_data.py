@@ -203,4 +203,3 @@ def parse_uploadable(value: Any) -> Source | UploadByLink:
 
 
 UploadableArgument = Annotated[Source | UploadByLink, PlainValidator(parse_uploadable)]
-SourceArgument = Annotated[Source, PlainValidator(parse_source)]
