@@ -118,7 +118,7 @@ class Receipts:
     """What was uploaded by link lately, in this process. Only a memory: another process cannot know it."""
 
     def __init__(self) -> None:
-        self._receipts = OrderedDict[Any, dict[str, Any]]()
+        self._receipts = OrderedDict[tuple[Any, ...], dict[str, Any]]()
 
     def keep(self, caller: str, model_id: str, role: Mapping[str, str], receipt: dict[str, Any]) -> None:
         """
